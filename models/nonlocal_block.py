@@ -1,0 +1,140 @@
+"""The non-local block of Wang et al. (CVPR 2018), equations (1) to (6), without the N×M matrix.
+
+Children carry the names of AlexHex7/Non-local_pytorch (``theta``, ``phi``, ``g``, ``W``,
+``concat_project``), so that its state dicts load as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Function = Literal["gaussian", "embedded_gaussian", "dot_product", "concatenation"]
+FUNCTIONS: tuple[Function, ...] = get_args(Function)
+
+_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+
+class NonLocalBlock(nn.Module):
+    """Residual non-local block z = W(y) + x, Eq. (6), that starts as the identity.
+
+    Args:
+        channels: C, the channels of the input and the output; at least 1.
+        function: the pairwise function f, Eqs. (2) to (5); one of ``FUNCTIONS``.
+        dimension: 1 for (B, C, L), 2 for (B, C, H, W), 3 for (B, C, T, H, W).
+        inner: C', the width of θ, φ and g; half of C by default, at least 1.
+        sub_sample: max-pool φ and g by 2 over space (over the one axis in 1-D), never over time.
+        batch_norm: end W in a batch norm; its scale, else W's own weight, starts at zero.
+
+    Raises:
+        ValueError: for an unknown function, a dimension outside 1 to 3, or a width below 1.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        function: Function = "embedded_gaussian",
+        dimension: int = 3,
+        inner: int | None = None,
+        sub_sample: bool = True,
+        batch_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        if function not in FUNCTIONS:
+            raise ValueError(f"Function {function!r} is unknown; choose one of {FUNCTIONS}.")
+        if dimension not in _CONV:
+            raise ValueError(f"Dimension {dimension!r} is not supported; choose 1, 2 or 3.")
+        inner = max(channels // 2, 1) if inner is None else inner
+        if channels < 1 or inner < 1:
+            raise ValueError(f"Widths must be at least 1; got channels={channels}, inner={inner}.")
+        self.function: Function = function
+        conv = _CONV[dimension]
+
+        self.g: nn.Module = conv(channels, inner, kernel_size=1)
+        if function != "gaussian":
+            self.theta: nn.Module = conv(channels, inner, kernel_size=1)
+            self.phi: nn.Module = conv(channels, inner, kernel_size=1)
+        if function == "concatenation":
+            self.concat_project = nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False), nn.ReLU())
+        if sub_sample:
+            pool = _spatial_pool(dimension)
+            self.g = nn.Sequential(self.g, pool)
+            self.phi = pool if function == "gaussian" else nn.Sequential(self.phi, pool)
+
+        out = conv(inner, channels, kernel_size=1)
+        norm = _NORM[dimension](channels) if batch_norm else None
+        self.W: nn.Module = nn.Sequential(out, norm) if norm is not None else out
+        last = out if norm is None else norm
+        nn.init.zeros_(last.weight)
+        if last.bias is not None:
+            nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """z of Eq. (6), the shape of ``x``: (B, C) and the block's one to three axes."""
+        theta = self.theta(x) if self.function != "gaussian" else x
+        phi = self.phi(x) if hasattr(self, "phi") else x
+        g = _positions_last_to_middle(self.g(x))
+        y = self._aggregate(_positions_last_to_middle(theta), _positions_last_to_middle(phi), g)
+        y = y.transpose(1, 2).reshape(*g.shape[:1], g.shape[2], *x.shape[2:])
+        out: Tensor = self.W(y) + x
+        return out
+
+    def _aggregate(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
+        """y of Eq. (1) from θ (B, N, C'), φ (B, M, C') and g (B, M, C'): (B, N, C')."""
+        if self.function == "dot_product":
+            # (θ φᵀ) g / M = θ (φᵀ g) / M: the product is associative, so no N×M matrix, Eq. (4).
+            return theta @ (phi.transpose(1, 2) @ g) / phi.shape[1]
+        if self.function == "concatenation":
+            weight = self.concat_project[0].weight.flatten()
+            inner = theta.shape[2]
+            return _concatenation(theta @ weight[:inner], phi @ weight[inner:], g)
+        return _softmax_attention(theta, phi, g)
+
+
+def _spatial_pool(dimension: int) -> nn.Module:
+    if dimension == 3:
+        return nn.MaxPool3d((1, 2, 2))
+    return nn.MaxPool2d(2) if dimension == 2 else nn.MaxPool1d(2)
+
+
+def _positions_last_to_middle(x: Tensor) -> Tensor:
+    """(B, C, …) to contiguous (B, positions, C), the layout the fused kernels take."""
+    return x.flatten(2).transpose(1, 2).contiguous()
+
+
+def _softmax_attention(theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
+    """Eqs. (2) and (3): softmax over the keys, no scale."""
+    width, inner = theta.shape[2], g.shape[2]
+    # The fused CPU kernel wants one width for all three; with unequal widths torch would quietly
+    # build the whole matrix. Zero columns of g cost less and give zero columns of y.
+    theta, phi, g = (_widen(t, max(width, inner)).unsqueeze(1) for t in (theta, phi, g))
+    y = F.scaled_dot_product_attention(theta, phi, g, scale=1.0)
+    return y.squeeze(1)[..., :inner]
+
+
+def _widen(x: Tensor, width: int) -> Tensor:
+    return F.pad(x, (0, width - x.shape[-1])) if x.shape[-1] < width else x
+
+
+def _concatenation(a: Tensor, b: Tensor, g: Tensor) -> Tensor:
+    """Eq. (5) with w_fᵀ[θ_i, φ_j] = a_i + b_j: y_i = Σ_j ReLU(a_i + b_j) g_j / M.
+
+    ``a`` is (B, N), ``b`` (B, M), ``g`` (B, M, C'). With the keys sorted by falling b, the ones
+    that survive the ReLU for query i are the first k_i, so y_i = (a_i Σ g + Σ b g) / M over a
+    prefix: two running sums and one search instead of N×M terms.
+    """
+    b, order = b.sort(dim=1, descending=True)
+    # Running sums over thousands of keys need more than float32 to stay within 1e-5.
+    exact = g.dtype if g.device.type == "mps" else torch.float64
+    g = g.gather(1, order.unsqueeze(2).expand_as(g)).to(exact)
+    sum_g = F.pad(g.cumsum(1), (0, 0, 1, 0))
+    sum_bg = F.pad((b.unsqueeze(2).to(exact) * g).cumsum(1), (0, 0, 1, 0))
+    alive = torch.searchsorted(-b.detach(), a.detach().contiguous())  # keys with b_j > -a_i
+    alive = alive.unsqueeze(2).expand(*alive.shape, g.shape[2])
+    y = a.unsqueeze(2).to(exact) * sum_g.gather(1, alive) + sum_bg.gather(1, alive)
+    return (y / b.shape[1]).to(a.dtype)

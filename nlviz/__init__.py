@@ -1,0 +1,90 @@
+"""nlviz: which places in space and time a network weighs most for the pixel you point at.
+
+The names below are the library; each loads on first use, so that ``import nlviz`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlviz.affinity import Affinity
+    from nlviz.analysis import Analysis, Prediction, analyse
+    from nlviz.capture import Capture, capture
+    from nlviz.clip import Clip
+    from nlviz.errors import (
+        BudgetError,
+        CaptureError,
+        FigureError,
+        MediaError,
+        NetworkError,
+        NlvizError,
+        QueryError,
+    )
+    from nlviz.figures import Figure, film_strip
+    from nlviz.geometry import Cell, Footprint, Grid, Point, View
+    from nlviz.links import Link, Query, top_links
+    from nlviz.media import MediaInfo, probe, read
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "affinity": ("Affinity",),
+    "analysis": ("Analysis", "Prediction", "analyse"),
+    "capture": ("Capture", "capture"),
+    "clip": ("Clip",),
+    "errors": (
+        "BudgetError",
+        "CaptureError",
+        "FigureError",
+        "MediaError",
+        "NetworkError",
+        "NlvizError",
+        "QueryError",
+    ),
+    "figures": ("Figure", "film_strip"),
+    "geometry": ("Cell", "Footprint", "Grid", "Point", "View"),
+    "links": ("Link", "Query", "top_links"),
+    "media": ("MediaInfo", "probe", "read"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Affinity",
+    "Analysis",
+    "BudgetError",
+    "Capture",
+    "CaptureError",
+    "Cell",
+    "Clip",
+    "Figure",
+    "FigureError",
+    "Footprint",
+    "Grid",
+    "Link",
+    "MediaError",
+    "MediaInfo",
+    "NetworkError",
+    "NlvizError",
+    "Point",
+    "Prediction",
+    "Query",
+    "QueryError",
+    "View",
+    "analyse",
+    "capture",
+    "film_strip",
+    "probe",
+    "read",
+    "top_links",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'nlviz' has no attribute {name!r}")
+    value = getattr(import_module(f"nlviz.{_HOME_OF[name]}"), name)
+    # `capture` is a function and the module it lives in; bind the function for good.
+    globals()[name] = value
+    return value

@@ -1,0 +1,29 @@
+"""The errors a user can mend: each message says what was given, what is allowed, what to do."""
+
+
+class NlvizError(Exception):
+    """Parent of every error below; the app and the command line show its message as it is."""
+
+
+class MediaError(NlvizError):
+    """A clip, an image or a part of one that cannot be read."""
+
+
+class QueryError(NlvizError):
+    """A place, block or option that the analysis does not have."""
+
+
+class CaptureError(NlvizError):
+    """A module whose affinity cannot be seen."""
+
+
+class NetworkError(NlvizError):
+    """A network that is unknown or cannot be loaded."""
+
+
+class FigureError(NlvizError):
+    """A figure that cannot be drawn or written."""
+
+
+class BudgetError(NlvizError):
+    """Something that would not fit into memory; says how large it is and what to lower."""

@@ -77,9 +77,9 @@ class NonLocalBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """z of Eq. (6), the shape of ``x``: (B, C) and the block's one to three axes."""
         theta = self.theta(x) if self.function != "gaussian" else x
-        phi = self.phi(x) if hasattr(self, "phi") else x
-        g = _positions_last_to_middle(self.g(x))
-        y = self._aggregate(_positions_last_to_middle(theta), _positions_last_to_middle(phi), g)
+        phi = self.phi(x) if "phi" in self._modules else x
+        g = _positions_by_channels(self.g(x))
+        y = self._aggregate(_positions_by_channels(theta), _positions_by_channels(phi), g)
         y = y.transpose(1, 2).reshape(*g.shape[:1], g.shape[2], *x.shape[2:])
         out: Tensor = self.W(y) + x
         return out
@@ -90,7 +90,7 @@ class NonLocalBlock(nn.Module):
             # (θ φᵀ) g / M = θ (φᵀ g) / M: the product is associative, so no N×M matrix, Eq. (4).
             return theta @ (phi.transpose(1, 2) @ g) / phi.shape[1]
         if self.function == "concatenation":
-            weight = self.concat_project[0].weight.flatten()
+            weight = self.concat_project.get_parameter("0.weight").flatten()
             inner = theta.shape[2]
             return _concatenation(theta @ weight[:inner], phi @ weight[inner:], g)
         return _softmax_attention(theta, phi, g)
@@ -102,7 +102,7 @@ def _spatial_pool(dimension: int) -> nn.Module:
     return nn.MaxPool2d(2) if dimension == 2 else nn.MaxPool1d(2)
 
 
-def _positions_last_to_middle(x: Tensor) -> Tensor:
+def _positions_by_channels(x: Tensor) -> Tensor:
     """(B, C, …) to contiguous (B, positions, C), the layout the fused kernels take."""
     return x.flatten(2).transpose(1, 2).contiguous()
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nlviz.affinity import Affinity
     from nlviz.analysis import Analysis, Prediction, analyse
-    from nlviz.capture import Capture, capture
     from nlviz.clip import Clip
     from nlviz.errors import (
         BudgetError,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     )
     from nlviz.figures import Figure, film_strip
     from nlviz.geometry import Cell, Footprint, Grid, Point, View
+    from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
     from nlviz.media import MediaInfo, probe, read
 
@@ -32,7 +32,6 @@ __version__ = "0.1.0"
 _HOMES = {
     "affinity": ("Affinity",),
     "analysis": ("Analysis", "Prediction", "analyse"),
-    "capture": ("Capture", "capture"),
     "clip": ("Clip",),
     "errors": (
         "BudgetError",
@@ -45,6 +44,7 @@ _HOMES = {
     ),
     "figures": ("Figure", "film_strip"),
     "geometry": ("Cell", "Footprint", "Grid", "Point", "View"),
+    "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),
     "media": ("MediaInfo", "probe", "read"),
 }
@@ -84,7 +84,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'nlviz' has no attribute {name!r}")
-    value = getattr(import_module(f"nlviz.{_HOME_OF[name]}"), name)
-    # `capture` is a function and the module it lives in; bind the function for good.
-    globals()[name] = value
-    return value
+    return getattr(import_module(f"nlviz.{_HOME_OF[name]}"), name)

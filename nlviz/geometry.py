@@ -1,4 +1,4 @@
-"""Which pixel is which cell: points of the source clip, cells of a feature grid, and the way between."""
+"""Which pixel is which cell: points of the clip, cells of a feature grid, the way between."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class View:
             point.y * self.input[1] / height,
             point.x * self.input[0] / width,
         )
-        # A place half-way between two centres belongs to the later cell, as pixel 8 of [0, 16) does.
+        # A place half-way between two centres belongs to the later cell.
         t, row, col = (
             min(max(math.floor((place - first) / stride + 0.5), 0), count - 1)
             for place, (stride, first), count in zip(places, steps, grid.shape, strict=True)
@@ -169,7 +169,7 @@ class View:
         )
 
     def steps(self, grid: Grid) -> tuple[float, float, float]:
-        """(frames, pixels down, pixels right) between neighbouring cells: sampled frames, source pixels."""
+        """The step between cells: (sampled frames, source pixels down, source pixels right)."""
         (dt, _), (dy, _), (dx, _) = self._axes(grid)
         return dt, dy * self.source[1] / self.input[1], dx * self.source[0] / self.input[0]
 
@@ -200,7 +200,7 @@ class View:
         inside = [
             i for i in range(len(self.frames)) if -stride / 2 <= i + 0.5 - centre < stride / 2
         ]
-        # Fewer frames than time steps: a step may hold no frame's centre, and stands for the nearest.
+        # With more time steps than frames a step may hold no frame: it stands for the nearest.
         nearest = min(max(math.floor(centre), 0), len(self.frames) - 1)
         return tuple(inside) or (nearest,)
 

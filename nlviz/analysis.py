@@ -1,0 +1,186 @@
+"""One forward pass of a network on a clip, and everything a view of it needs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nlviz.affinity import Affinity
+from nlviz.clip import Clip
+from nlviz.errors import BudgetError, NetworkError, QueryError
+from nlviz.geometry import View
+from nlviz.hooks import capture
+from nlviz.network import Network, Tap
+
+Progress = Callable[[float, str], None]
+
+_TOP_CLASSES = 5
+_SMALLEST, _LARGEST = 32, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A class the network sees in the clip, and its softmax score from 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """A clip as one network saw it; immutable.
+
+    Args:
+        clip: the frames that were analysed.
+        view: how they became the network's input.
+        network: the network's name.
+        affinities: block name → Affinity, from input to output.
+        fidelity: block name → relative error of the y recomputed from the captured affinity
+            against the y that the block really put out; about 1e-6 where the capture is right.
+        prediction: the network's top classes, best first; empty for a network without classes.
+    """
+
+    clip: Clip
+    view: View
+    network: str
+    affinities: Mapping[str, Affinity]
+    fidelity: Mapping[str, float]
+    prediction: tuple[Prediction, ...] = ()
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The names of the captured blocks, from input to output."""
+        return tuple(self.affinities)
+
+    def affinity(self, block: str) -> Affinity:
+        """The affinity of one block; QueryError naming the blocks there are for an unknown one."""
+        if block not in self.affinities:
+            raise QueryError(
+                f"Block {block!r} is not captured; choose one of {', '.join(self.blocks)}."
+            )
+        return self.affinities[block]
+
+
+def analyse(
+    clip: Clip, network: Network, *, size: int | None = None, progress: Progress | None = None
+) -> Analysis:
+    """Run a network once on a clip and keep each block's θ and φ.
+
+    Args:
+        clip: the frames.
+        network: a network of ``models.zoo.load`` or one of the same shape.
+        size: the longer side of the network's input in pixels, 32 to 4096; the network's own
+            default if None. The aspect ratio is kept, up to rounding to the network's grid.
+        progress: called with a fraction from 0 to 1 and a word on what is being done; what it
+            raises stops the analysis.
+
+    Raises:
+        NetworkError: a size outside the range, or a network none of whose blocks can be seen.
+        BudgetError: the machine has too little memory; says what to lower.
+    """
+    size = network.default_size if size is None else size
+    if not _SMALLEST <= size <= _LARGEST:
+        raise NetworkError(
+            f"The input size {size} is not supported; choose {_SMALLEST} to {_LARGEST} pixels."
+        )
+    report = progress or _silent
+    report(0.0, "preparing the frames")
+    width, height = network.input_size(clip.width, clip.height, size)
+    view = View((clip.width, clip.height), (width, height), clip.indices)
+    try:
+        frames = network.prepare(_resize(clip.frames, width, height))
+        with _reporting(network, report):
+            seen = capture(network.module, frames)
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise BudgetError(
+            f"Not enough memory for {len(clip.frames)} frames at {width}×{height}; "
+            "take fewer frames or a smaller input size."
+        ) from error
+    report(1.0, "done")
+    return Analysis(
+        clip=clip,
+        view=view,
+        network=network.name,
+        affinities=MappingProxyType(
+            {
+                name: _placed(affinity, network.taps.get(name))
+                for name, affinity in seen.affinities.items()
+            }
+        ),
+        fidelity=MappingProxyType(dict(seen.fidelity)),
+        prediction=_top_classes(seen.output, network.classes),
+    )
+
+
+def _silent(fraction: float, what: str) -> None:
+    """Progress for those who did not ask for any."""
+
+
+def _resize(frames: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Area-averaged where the frames shrink, so that no detail aliases."""
+    shrinks = frames.shape[1] > height or frames.shape[2] > width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in frames])
+
+
+def _placed(affinity: Affinity, tap: Tap | None) -> Affinity:
+    """The affinity with its grids put where the network's tap says they lie."""
+    if tap is None:
+        return affinity
+    queries = replace(affinity.query_grid, stride=tap.stride, first=tap.first)
+    return replace(affinity, query_grid=queries, key_grid=queries.pooled(affinity.key_grid.shape))
+
+
+def _top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
+    if not classes or not isinstance(output, torch.Tensor):
+        return ()
+    scores = output.detach().float().cpu().flatten(0, -2).mean(0).softmax(0)
+    best = scores.topk(min(_TOP_CLASSES, len(classes)))
+    return tuple(
+        Prediction(classes[int(i)], float(score))
+        for score, i in zip(best.values, best.indices, strict=True)
+    )
+
+
+@contextmanager
+def _reporting(network: Network, report: Progress) -> Iterator[None]:
+    """Say which stage has begun, as the network's stages are entered one after the other."""
+    stages = network.stages
+    begun: set[str] = set()
+
+    thread = threading.get_ident()
+
+    def entered(stage: str) -> None:
+        if stage not in begun and threading.get_ident() == thread:
+            begun.add(stage)
+            report(len(begun) / (len(stages) + 1), f"running {network.name}: {stage}")
+
+    handles = [
+        network.module.get_submodule(stage).register_forward_pre_hook(
+            lambda module, args, stage=stage: entered(stage)
+        )
+        for stage in stages
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Torch's CPU allocator says so only in the words of a RuntimeError."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(
+        error
+    )

@@ -1,0 +1,7 @@
+"""``python -m nlviz``."""
+
+import sys
+
+from nlviz.cli import main
+
+sys.exit(main())

@@ -1,0 +1,68 @@
+// Blobs: a JSON header and its binary parts, one after the other, as every host of the viewer sends them.
+
+const PART_TYPES = { f16: Uint16Array, f32: Float32Array, u8: Uint8Array };
+const DAMAGED = "A part of this analysis arrived damaged; load the clip again.";
+
+/** Header and parts of a blob: {...header, parts: {name: typed array}}. Throws an Error with one sentence. */
+export function unpack(bytes) {
+  try {
+    return checked(split(new Uint8Array(bytes))); // a typed array is copied, so that it is aligned
+  } catch (error) {
+    throw new Error(DAMAGED, { cause: error });
+  }
+}
+
+function split(bytes) {
+  const length = new DataView(bytes.buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(4, 4 + length)));
+  const start = Math.ceil((4 + length) / 8) * 8;
+  const parts = {};
+  for (const { name, dtype, offset, length } of header.parts) {
+    const Type = PART_TYPES[dtype];
+    parts[name] = new Type(bytes.buffer, start + offset, length / Type.BYTES_PER_ELEMENT);
+  }
+  return { ...header, parts };
+}
+
+function checked(blob) {
+  if (typeof blob.tag !== "string") throw new Error("no tag");
+  if (blob.kind === "clip") checkClip(blob);
+  else if (blob.kind === "block") checkBlock(blob);
+  else throw new Error(`unknown kind ${blob.kind}`);
+  return blob;
+}
+
+function checkClip({ width, height, frames, times, parts }) {
+  if (!(width > 0 && height > 0 && frames.length > 0)) throw new Error("an empty clip");
+  if (frames.length !== times.length) throw new Error("frames and times differ in length");
+  if (frames.some((_, i) => !(parts[`frame${i}`] instanceof Uint8Array))) throw new Error("a frame is missing");
+}
+
+function checkBlock({ query, key, width, parts }) {
+  for (const grid of [query, key]) {
+    if (!(grid.dx > 0 && grid.dy > 0) || grid.frames.length !== grid.t) throw new Error("a grid is not whole");
+  }
+  const cells = (grid) => grid.t * grid.rows * grid.cols;
+  if (!(cells(query) > 0) || parts.theta.length !== cells(query) * width) throw new Error("theta does not fit its grid");
+  if (!(cells(key) > 0) || parts.phi.length !== cells(key) * width) throw new Error("phi does not fit its grid");
+}
+
+let halfValues = null;
+
+/** Numbers of a part as a Float32Array; float16 arrives as its bit patterns. */
+export function toFloats(part) {
+  if (!(part instanceof Uint16Array)) return Float32Array.from(part);
+  halfValues ??= Float32Array.from({ length: 65536 }, (_, bits) => halfValue(bits));
+  const floats = new Float32Array(part.length);
+  for (let i = 0; i < part.length; i++) floats[i] = halfValues[part[i]];
+  return floats;
+}
+
+function halfValue(bits) {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

@@ -1,0 +1,49 @@
+// Colours: pins that colour-blind people can tell apart, and heat maps that are even to the eye.
+
+/** Okabe and Ito's colours, in the order in which pins take them. */
+export const PIN_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"];
+
+/** Weights from 0 up: lightness rises evenly from violet to pale yellow. u runs from 0 to 1. */
+const sequential = (u) => [0.28 + 0.68 * u, 0.13 + 0.09 * Math.sin(Math.PI * u ** 0.8), 295 + 165 * u];
+
+/** Signed weights: blue below zero, orange above, paler towards zero. u runs from -1 to 1. */
+const diverging = (u) => [0.93 - 0.31 * Math.abs(u), 0.02 + 0.16 * Math.abs(u), u < 0 ? 255 : 48];
+
+/** 256 packed RGBA pixels of a heat map; the alpha rises with the weight's size. */
+export function heatPixels(signed, opacity) {
+  const pixels = new Uint8ClampedArray(256 * 4);
+  for (let i = 0; i < 256; i++) {
+    const u = signed ? (i - 127.5) / 127.5 : i / 255;
+    const alpha = 255 * opacity * Math.abs(u) ** 0.6;
+    pixels.set([...toRgb(signed ? diverging(u) : sequential(u)), alpha], i * 4);
+  }
+  return new Uint32Array(pixels.buffer);
+}
+
+/** The same map as a CSS gradient, for the colour bar. */
+export function heatGradient(signed) {
+  const stops = Array.from({ length: 17 }, (_, i) => {
+    const colour = signed ? diverging(i / 8 - 1) : sequential(i / 16);
+    return `rgb(${toRgb(colour).map(Math.round).join(" ")})`;
+  });
+  return `linear-gradient(to right, ${stops.join(", ")})`;
+}
+
+/** OKLCH (lightness 0 to 1, chroma, hue in degrees) to sRGB 0 to 255, after Ottosson (2020). */
+function toRgb([lightness, chroma, hue]) {
+  const a = chroma * Math.cos((hue * Math.PI) / 180);
+  const b = chroma * Math.sin((hue * Math.PI) / 180);
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  return [
+    4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+    -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
+  ].map(encode);
+}
+
+function encode(linear) {
+  const value = Math.min(Math.max(linear, 0), 1);
+  return 255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055);
+}

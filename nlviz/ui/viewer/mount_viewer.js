@@ -1,0 +1,49 @@
+// The viewer as a Streamlit component (version 2): data in, the trigger "act" and the state "options" out.
+
+import { createViewer } from "./viewer.js";
+
+const ANSWER_PATIENCE = 1500; // ms to wait for an answer before the next act goes out
+const mounts = new WeakMap();
+
+/** Streamlit keeps one trigger value per run, so acts go out one by one, each after the last one's answer. */
+function createOutbox(send) {
+  const waiting = [];
+  let timer = 0;
+  const next = () => {
+    clearTimeout(timer);
+    timer = 0;
+    if (!waiting.length) return;
+    send(waiting.shift());
+    timer = setTimeout(next, ANSWER_PATIENCE);
+  };
+  return {
+    post(act) {
+      waiting.push(act);
+      if (!timer) next();
+    },
+    answered: next,
+    close: () => clearTimeout(timer),
+  };
+}
+
+export default function (component) {
+  const { data, parentElement } = component;
+  let mount = mounts.get(parentElement);
+  if (!mount) {
+    mount = { component };
+    mount.outbox = createOutbox((act) => mount.component.setTriggerValue("act", act));
+    mount.viewer = createViewer(parentElement, {
+      onAct: mount.outbox.post,
+      onOptions: (options) => mount.component.setStateValue("options", options),
+    });
+    mounts.set(parentElement, mount);
+  }
+  mount.component = component;
+  mount.viewer.update(typeof data === "string" ? JSON.parse(data) : data);
+  mount.outbox.answered();
+  return () => {
+    mount.outbox.close();
+    mount.viewer.destroy();
+    mounts.delete(parentElement);
+  };
+}

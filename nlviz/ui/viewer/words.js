@@ -1,0 +1,65 @@
+// Words: what the viewer says about a block, a place and its links.
+
+import { isPooled } from "./grid.js";
+
+const FUNCTIONS = {
+  gaussian: "Gaussian",
+  embedded_gaussian: "embedded Gaussian",
+  dot_product: "dot product",
+  concatenation: "concatenation",
+};
+
+export const shapeOf = ({ t, rows, cols }) => `${t}×${rows}×${cols}`;
+
+export function strideOf({ stride }) {
+  const [, down, across] = stride ?? [];
+  const tidy = (value) => Number(value.toFixed(1));
+  if (down === undefined) return "grid";
+  return down === across ? `stride ${tidy(down)}` : `stride ${tidy(across)}×${tidy(down)}`;
+}
+
+/** A weight with two or three significant digits. */
+export function weightText(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 0.001 && size < 1000) return value.toPrecision(size >= 1 ? 3 : 2).replace("-", "−");
+  const [digits, power] = value.toExponential(1).split("e");
+  const raised = [...String(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(c)] ?? "⁻").join("");
+  return `${digits}×10${raised}`.replace("-", "−");
+}
+
+export function percentText(share) {
+  if (share > 0 && share < 0.01) return `${(100 * share).toFixed(1)}%`;
+  return `${Math.round(100 * share)}%`;
+}
+
+/** "Frame 12, x 338, y 162" */
+export function placeText({ t, x, y }, clip) {
+  return `Frame ${clip.frames[t]}, x ${Math.floor(x)}, y ${Math.floor(y)}`;
+}
+
+/** What the drawn links say, or why there are none. */
+export function linksText({ links, covered, range }) {
+  if (range.empty) return "Every key lies in the own frame, so no link is left; turn off “Skip own frame”";
+  if (range.total === 0) return "Every weight of this row is zero";
+  const count = `${links.length} link${links.length === 1 ? "" : "s"}`;
+  return `${count} carr${links.length === 1 ? "ies" : "y"} ${percentText(covered)} of the row’s weight`;
+}
+
+/** The block, its keys and what one key covers, and the fidelity of the capture. */
+export function blockText(block) {
+  const { key, query } = block;
+  const frames = Math.max(...key.frames.map((list) => list.length));
+  const cover = `one covers ${Math.round(key.dx)}×${Math.round(key.dy)} px of ${frames} frame${frames === 1 ? "" : "s"}`;
+  const pooled = isPooled(block) ? `pooled from ${shapeOf(query)}, ` : "";
+  const parts = [`${block.label}, ${FUNCTIONS[block.function]}`, `keys ${shapeOf(key)} (${pooled}${cover})`];
+  if (Number.isFinite(block.fidelity)) parts.push(`fidelity ${weightText(block.fidelity)}`);
+  return parts.join(" · ");
+}
+
+/** For a screen reader: the place, its links and where the strongest leads. */
+export function spokenText(place, seen, clip) {
+  const first = seen.links[0];
+  const best = first ? `. Strongest: ${placeText(first, clip)}, affinity ${weightText(first.weight)}` : "";
+  return `${placeText(place, clip)}. ${linksText(seen)}${best}.`;
+}

@@ -62,8 +62,8 @@ class NonLocalBlock(nn.Module):
         if function == "concatenation":
             self.concat_project = nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False), nn.ReLU())
         if sub_sample:
+            self.g = nn.Sequential(self.g, _spatial_pool(dimension))
             pool = _spatial_pool(dimension)
-            self.g = nn.Sequential(self.g, pool)
             self.phi = pool if function == "gaussian" else nn.Sequential(self.phi, pool)
 
         out = conv(inner, channels, kernel_size=1)

@@ -103,6 +103,7 @@ class _Pass:
     seen: dict[str, Tensor] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     checked: Tensor | None = None  # which queries' y is kept
+    inside_g: bool = False
 
 
 def _parts(block: nn.Module) -> _Parts | None:
@@ -176,10 +177,19 @@ def _listen(
 
     def keep(role: str) -> Any:
         def hook(_: nn.Module, __: tuple[Any, ...], out: Any) -> None:
-            if threading.get_ident() == thread and mine and isinstance(out, Tensor):
-                _keep(mine[-1], role, out, sample)
+            if threading.get_ident() != thread or not mine or not isinstance(out, Tensor):
+                return
+            if role == "g":
+                mine[-1].inside_g = False
+            elif mine[-1].inside_g:  # a Gaussian block's φ is the very pool that also ends its g
+                return
+            _keep(mine[-1], role, out, sample)
 
         return hook
+
+    def before_g(_: nn.Module, __: tuple[Any, ...]) -> None:
+        if threading.get_ident() == thread and mine:
+            mine[-1].inside_g = True
 
     def before_out(_: nn.Module, args: tuple[Any, ...]) -> None:
         if threading.get_ident() == thread and mine and args and isinstance(args[0], Tensor):
@@ -187,6 +197,7 @@ def _listen(
 
     handles = [
         parts.block.register_forward_pre_hook(begin, with_kwargs=True),
+        parts.g.register_forward_pre_hook(before_g),
         parts.g.register_forward_hook(keep("g")),
         parts.out.register_forward_pre_hook(before_out),
     ]

@@ -1,0 +1,97 @@
+"""Equations (1) to (6) written as slow loops over a state dict with the seed project's key names."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+from models.nonlocal_block import FUNCTIONS
+
+CASES = list(itertools.product(FUNCTIONS, (1, 2, 3), (True, False), (True, False)))
+SHAPES = {1: (11,), 2: (5, 6), 3: (2, 4, 5)}
+
+
+def seed_state(
+    function: str, dimension: int, pooled: bool, norm: bool, channels: int = 6
+) -> dict[str, Tensor]:
+    """A random state dict with exactly the keys AlexHex7/Non-local_pytorch's block has."""
+    inner, ones = channels // 2, (1,) * dimension
+    inside = ".0" if pooled else ""
+    convs = {f"g{inside}": (inner, channels)}
+    if function != "gaussian":
+        convs |= {"theta": (inner, channels), f"phi{inside}": (inner, channels)}
+    convs["W.0" if norm else "W"] = (channels, inner)
+    state = {}
+    for name, (outs, ins) in convs.items():
+        state[f"{name}.weight"] = 0.5 * torch.randn(outs, ins, *ones)
+        state[f"{name}.bias"] = torch.randn(outs)
+    if function == "concatenation":
+        state["concat_project.0.weight"] = torch.randn(1, 2 * inner, 1, 1)
+    if norm:
+        state["W.1.weight"], state["W.1.bias"] = torch.randn(channels), torch.randn(channels)
+        state["W.1.running_mean"] = torch.randn(channels)
+        state["W.1.running_var"] = torch.rand(channels) + 0.5
+        state["W.1.num_batches_tracked"] = torch.tensor(7)
+    return state
+
+
+def weights_and_output(state: dict[str, Tensor], function: str, x: Tensor) -> tuple[Tensor, Tensor]:
+    """f/C (N, M) and z (C, …) for one x (C, …), a position at a time in float64."""
+    state = {key: value.double() for key, value in state.items()}
+    pooled = "g.0.weight" in state
+    x = x.double()
+    columns = x.flatten(1).T
+
+    def conv(name: str, at: Tensor) -> Tensor:
+        return state[f"{name}.weight"].flatten(1) @ at + state[f"{name}.bias"]
+
+    def keys(name: str) -> list[Tensor]:
+        inside = ".0" if pooled else ""
+        values = [conv(name + inside, at) if name != "x" else at for at in columns]
+        return _pool(values, x.shape[1:]) if pooled else values
+
+    thetas = [at if function == "gaussian" else conv("theta", at) for at in columns]
+    phis = keys("x" if function == "gaussian" else "phi")
+    gs = keys("g")
+
+    rows, outputs = [], []
+    for i, theta in enumerate(thetas):
+        if function in ("gaussian", "embedded_gaussian"):
+            f = [math.exp(theta @ phi) for phi in phis]
+            constant = sum(f)
+        elif function == "dot_product":
+            f = [float(theta @ phi) for phi in phis]
+            constant = len(phis)
+        else:
+            w = state["concat_project.0.weight"].flatten()
+            f = [max(0.0, float(w @ torch.cat([theta, phi]))) for phi in phis]
+            constant = len(phis)
+        row = [value / constant for value in f]
+        y = sum(weight * g for weight, g in zip(row, gs, strict=True))
+        rows.append(row)
+        outputs.append(_project(state, y) + columns[i])
+    return torch.tensor(rows, dtype=torch.float64), torch.stack(outputs, 1).reshape(x.shape)
+
+
+def _project(state: dict[str, Tensor], y: Tensor) -> Tensor:
+    """W_z, with its batch norm where the state has one."""
+    if "W.weight" in state:
+        return state["W.weight"].flatten(1) @ y + state["W.bias"]
+    out = state["W.0.weight"].flatten(1) @ y + state["W.0.bias"]
+    spread = torch.sqrt(state["W.1.running_var"] + 1e-5)
+    return (out - state["W.1.running_mean"]) / spread * state["W.1.weight"] + state["W.1.bias"]
+
+
+def _pool(values: list[Tensor], shape: torch.Size) -> list[Tensor]:
+    """Max over windows of two along every axis but time, which is the first of three."""
+    stacked = torch.stack(values).reshape(*shape, -1)
+    windows = (1, 2, 2) if len(shape) == 3 else (2,) * len(shape)
+    counts = [n // w for n, w in zip(shape, windows, strict=True)]
+    pooled = []
+    for corner in itertools.product(*(range(n) for n in counts)):
+        window = tuple(slice(c * w, c * w + w) for c, w in zip(corner, windows, strict=True))
+        pooled.append(stacked[window].flatten(0, -2).max(0).values)
+    return pooled

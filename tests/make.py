@@ -1,0 +1,81 @@
+"""Clips, networks and analyses small enough for a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.nonlocal_block import NonLocalBlock
+from nlviz import Affinity, Analysis, Clip, Grid, View
+
+
+def clip(frames: int = 4, width: int = 64, height: int = 48, step: int = 5) -> Clip:
+    """Noise, every ``step``-th frame of a longer source."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
+    indices = tuple(range(0, frames * step, step))
+    total = 1 if frames == 1 else frames * step
+    return Clip(pixels, indices, tuple(i / 25 for i in indices), "noise.mp4", total, "noise.mp4")
+
+
+class TinyModule(nn.Module):
+    """Stride 4, one block with pooled keys, one without, two classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv3d(3, 6, (1, 4, 4), stride=(1, 4, 4))
+        self.first = NonLocalBlock(6)
+        self.second = NonLocalBlock(6, sub_sample=False)
+        self.classifier = nn.Linear(6, 2)
+
+    def forward(self, x):
+        features = self.second(self.first(self.stem(x)))
+        return self.classifier(features.mean((2, 3, 4)))
+
+
+@dataclass
+class TinyNetwork:
+    """A network of the shape that ``analyse`` takes."""
+
+    module: nn.Module
+    name: str = "tiny"
+    taps: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ("cat", "dog")
+    stages: tuple[str, ...] = ("stem", "first", "second", "classifier")
+    default_size: int = 32
+
+    def input_size(self, width, height, size):
+        scale = size / max(width, height)
+        return round(width * scale / 4) * 4, round(height * scale / 4) * 4
+
+    def prepare(self, frames):
+        return torch.tensor(frames).permute(3, 0, 1, 2)[None] / 255
+
+
+def network() -> TinyNetwork:
+    """A seeded tiny network; its blocks do something, so that its rows are not all alike."""
+    torch.manual_seed(0)
+    return TinyNetwork(TinyModule())
+
+
+def analysis(function: str = "embedded_gaussian", frames: int = 4) -> Analysis:
+    """An analysis with random θ and φ: queries at stride 8 px, block ``fine``; pooled, ``coarse``."""
+    source = clip(frames)
+    queries, keys = Grid(frames, 6, 8), Grid(frames, 3, 4)
+    rng = np.random.default_rng(1)
+
+    def random(keys: Grid) -> Affinity:
+        theta, phi = rng.normal(size=(5, queries.size)), rng.normal(size=(5, keys.size))
+        return Affinity(function, theta, phi, queries, keys)
+
+    return Analysis(
+        clip=source,
+        view=View((source.width, source.height), (source.width, source.height), source.indices),
+        network="random",
+        affinities={"coarse": random(keys), "fine": random(queries)},
+        fidelity={"coarse": 1e-7, "fine": 2e-7},
+    )

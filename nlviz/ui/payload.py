@@ -1,0 +1,152 @@
+"""Blobs: a clip and each block as bytes that the viewer keeps in the page and hovers over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nlviz.affinity import Affinity
+from nlviz.analysis import Analysis
+from nlviz.clip import Clip
+from nlviz.geometry import Cell, Grid, View
+
+Array = NDArray[np.float32]
+Part = tuple[str, str, bytes]  # name, dtype ("f16" or "u8"), content
+
+WIDEST = 640
+"""Pixels across of a frame in a strip; one or two frames alone are shown twice as wide."""
+
+_QUALITY = 88
+_LARGEST_HALF = 2**15  # stays below float16's 65,504
+_ALIGN = 8
+
+
+def clip_blob(clip: Clip) -> bytes:
+    """The frames as JPEG at display size, with their source indices and times."""
+    frames = [("frame" + str(t), "u8", _jpeg(frame, clip)) for t, frame in enumerate(clip.frames)]
+    header = {
+        "kind": "clip",
+        "name": clip.name,
+        "width": clip.width,
+        "height": clip.height,
+        "frames": [int(i) for i in clip.indices],
+        "times": [float(seconds) for seconds in clip.timestamps],
+    }
+    return pack(header, frames)
+
+
+def block_blob(analysis: Analysis, block: str, clip_tag: str) -> bytes:
+    """θ (N, C') row-major and φ (C', M) of one block as float16, and where its cells lie.
+
+    QueryError for an unknown block.
+    """
+    affinity = analysis.affinity(block)
+    theta, phi, scale = halved(affinity)
+    header = {
+        "kind": "block",
+        "clip": clip_tag,
+        "name": f"{analysis.network} {block}",
+        "label": block,
+        "function": affinity.function,
+        "stride": _stride(analysis.view, affinity.query_grid),
+        "width": affinity.width,
+        "scale": scale,
+        "query": grid_header(analysis.view, affinity.query_grid),
+        "key": grid_header(analysis.view, affinity.key_grid),
+        "fidelity": float(analysis.fidelity[block]),
+    }
+    return pack(header, [("theta", "f16", theta.tobytes()), ("phi", "f16", phi.tobytes())])
+
+
+def pack(header: Mapping[str, Any], parts: Sequence[Part]) -> bytes:
+    """Header length, header, parts; each part 8-byte aligned. The tag names the content."""
+    table: list[tuple[str, str, int, int]] = []
+    offset = 0
+    digest = hashlib.blake2b(json.dumps(header).encode(), digest_size=9)
+    for name, dtype, content in parts:
+        table.append((name, dtype, offset, len(content)))
+        digest.update(content)
+        offset = _aligned(offset + len(content))
+    columns = ("name", "dtype", "offset", "length")
+    listed = [dict(zip(columns, row, strict=True)) for row in table]
+    text = json.dumps({**header, "tag": digest.hexdigest(), "parts": listed}).encode()
+    blob = bytearray(_aligned(4 + len(text)) + offset)
+    struct.pack_into("<I", blob, 0, len(text))
+    blob[4 : 4 + len(text)] = text
+    start = _aligned(4 + len(text))
+    for (_, _, at, length), (_, _, content) in zip(table, parts, strict=True):
+        blob[start + at : start + at + length] = content
+    return bytes(blob)
+
+
+def tag(blob: bytes) -> str:
+    """What the page calls a blob."""
+    (length,) = struct.unpack_from("<I", blob)
+    return str(json.loads(blob[4 : 4 + length])["tag"])
+
+
+def halved(affinity: Affinity) -> tuple[NDArray[np.float16], NDArray[np.float16], float]:
+    """θ as (N, C'), φ as (C', M), and the scale that gives the same logits in float16's range.
+
+    Each channel's θ and φ take reciprocal powers of two, so that both have the same greatest
+    magnitude; what is still too large goes into the scale.
+    """
+    theta, phi = affinity.theta, affinity.phi
+    most_theta, most_phi = np.abs(theta).max(axis=1), np.abs(phi).max(axis=1)
+    empty = (most_theta == 0) | (most_phi == 0)  # adds nothing to any logit
+    with np.errstate(divide="ignore"):
+        shift = np.where(empty, 0, np.round((np.log2(most_phi) - np.log2(most_theta)) / 2))
+    up = np.exp2(shift).astype(np.float32)[:, None]
+    theta, phi = theta * up * ~empty[:, None], phi / up * ~empty[:, None]
+    most = max(float(np.abs(theta).max()), float(np.abs(phi).max()), 1.0)
+    rest = max(0, int(np.ceil(np.log2(most / _LARGEST_HALF))))
+    fitted = np.ascontiguousarray(np.ldexp(theta.T, -rest).astype(np.float16))
+    return fitted, np.ldexp(phi, -rest).astype(np.float16), float(affinity.scale) * 4.0**rest
+
+
+def grid_header(view: View, grid: Grid) -> dict[str, Any]:
+    """A grid in source pixels: centre of the first cell, the steps, the frames of each step."""
+    _, dy, dx = view.steps(grid)
+    first = view.point(Cell(0, 0, 0), grid)
+    return {
+        "t": grid.t,
+        "rows": grid.rows,
+        "cols": grid.cols,
+        "x0": float(first.x),
+        "y0": float(first.y),
+        "dx": float(dx),
+        "dy": float(dy),
+        "frames": [[int(i) for i in view.positions(t, grid)] for t in range(grid.t)],
+    }
+
+
+def _stride(view: View, grid: Grid) -> list[float]:
+    """(frames, down, right) in pixels of the network's input, whole numbers as such."""
+    tiles = (len(view.frames) / grid.t, view.input[1] / grid.rows, view.input[0] / grid.cols)
+    return [int(s) if float(s).is_integer() else round(s, 1) for s in grid.stride or tiles]
+
+
+def _jpeg(frame: NDArray[np.uint8], clip: Clip) -> bytes:
+    widest = WIDEST if len(clip.frames) > 2 else 2 * WIDEST
+    shrink = min(1.0, widest / clip.width, 1.5 * widest / clip.height)
+    if shrink < 1:
+        size = max(1, round(clip.width * shrink)), max(1, round(clip.height * shrink))
+        frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return encoded(frame, _QUALITY)
+
+
+def encoded(frame: NDArray[np.uint8], quality: int) -> bytes:
+    """An RGB frame (H, W, 3) as JPEG."""
+    _, content = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return content.tobytes()
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGN) * _ALIGN

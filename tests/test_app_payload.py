@@ -1,0 +1,226 @@
+"""Blobs, pins and messages: what the app sends to the page and what it makes of the answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from nlviz.affinity import Affinity
+from nlviz.analysis import Analysis
+from nlviz.clip import Clip
+from nlviz.geometry import Cell, Grid, Point, View
+from nlviz.links import Query, top_links
+from nlviz.ui import messages, payload, pins
+from nlviz.ui.messages import Options
+from nlviz.ui.pins import Pins
+
+WIDTH, HEIGHT, FRAMES = 90, 50, (0, 7, 21)
+VIEW = View((WIDTH, HEIGHT), (97, 49), FRAMES)
+QUERIES = Grid(3, 4, 7, stride=(1, 16, 16), first=(0.5, 0.5, 0.5))
+KEYS = QUERIES.pooled((3, 2, 3))
+
+
+def made(function: str = "embedded_gaussian", width: int = 5, seed: int = 0) -> Affinity:
+    draw = np.random.default_rng(seed)
+    theta = draw.normal(size=(width, QUERIES.size)).astype(np.float32)
+    phi = draw.normal(size=(width, KEYS.size)).astype(np.float32)
+    if function == "concatenation":
+        theta[1], phi[0] = 1, 1
+        theta, phi = theta[:2], phi[:2]
+    return Affinity(function, theta, phi, QUERIES, KEYS)
+
+
+def analysed(affinity: Affinity | None = None, frames: tuple[int, ...] = FRAMES) -> Analysis:
+    pixels = np.random.default_rng(1).integers(0, 255, (len(frames), HEIGHT, WIDTH, 3), np.uint8)
+    clip = Clip(pixels, frames, tuple(i / 25 for i in frames), "made.mp4", 30)
+    affinities = {"nl3": affinity or made(), "nl5": made(seed=2)}
+    return Analysis(
+        clip,
+        replace(VIEW, frames=frames),
+        "made",
+        MappingProxyType(affinities),
+        MappingProxyType({"nl3": 1e-6, "nl5": 2e-6}),
+    )
+
+
+def unpacked(blob: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    length = int.from_bytes(blob[:4], "little")
+    header = json.loads(blob[4 : 4 + length])
+    start = -(-(4 + length) // 8) * 8
+    assert len(blob) % 8 == 0
+    parts = {}
+    for part in header["parts"]:
+        assert part["offset"] % 8 == 0
+        parts[part["name"]] = blob[start + part["offset"] :][: part["length"]]
+    return header, parts
+
+
+def logits(header: dict[str, Any], parts: dict[str, bytes]) -> np.ndarray:
+    theta = np.frombuffer(parts["theta"], np.float16).astype(np.float64)
+    phi = np.frombuffer(parts["phi"], np.float16).astype(np.float64)
+    width = header["width"]
+    return header["scale"] * theta.reshape(-1, width) @ phi.reshape(width, -1)
+
+
+def test_a_block_blob_gives_the_same_logits_as_the_affinity() -> None:
+    for function in ("embedded_gaussian", "dot_product", "concatenation"):
+        affinity = made(function)
+        header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+        assert header["function"] == function
+        wanted = affinity.theta.T @ affinity.phi
+        np.testing.assert_allclose(logits(header, parts), wanted, atol=0.01)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e-4, 1e5, 1e9])
+def test_logits_survive_when_theta_or_phi_leave_the_range_of_float16(factor: float) -> None:
+    plain = made()
+    affinity = replace(
+        plain, theta=plain.theta * np.float32(factor), phi=plain.phi / np.float32(factor)
+    )
+    header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+    np.testing.assert_allclose(logits(header, parts), plain.theta.T @ plain.phi, atol=0.01)
+
+
+def test_logits_too_large_for_float16_go_into_the_scale() -> None:
+    plain = made("dot_product")
+    affinity = replace(plain, theta=plain.theta * np.float32(1e6), phi=plain.phi * np.float32(1e6))
+    header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+    wanted = plain.theta.T @ plain.phi
+    np.testing.assert_allclose(logits(header, parts) / 1e12, wanted, atol=0.01)
+
+
+def test_a_channel_of_zeros_adds_nothing_and_warns_of_nothing() -> None:
+    plain = made()
+    theta = plain.theta.copy()
+    theta[2] = 0
+    affinity = replace(plain, theta=theta)
+    header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+    np.testing.assert_allclose(logits(header, parts), theta.T @ plain.phi, atol=0.01)
+
+
+@pytest.mark.parametrize("grid", [QUERIES, KEYS, Grid(3, 5, 9), Grid(1, 3, 3)])
+def test_the_grid_header_places_every_cell_where_the_view_does(grid: Grid) -> None:
+    header = payload.grid_header(VIEW, grid)
+    assert (header["t"], header["rows"], header["cols"]) == grid.shape
+    for index in range(grid.size):
+        cell = grid.cell(index)
+        point = VIEW.point(cell, grid)
+        x = header["x0"] + header["dx"] * cell.col
+        y = header["y0"] + header["dy"] * cell.row
+        assert (min(x, WIDTH), min(y, HEIGHT)) == pytest.approx((point.x, point.y), abs=1e-9)
+        covered = VIEW.footprint(cell, grid).frames
+        assert tuple(FRAMES[t] for t in header["frames"][cell.t]) == covered
+
+
+def test_a_clip_blob_holds_every_frame_as_a_picture_of_display_size() -> None:
+    pixels = np.full((3, 90, 1300, 3), (250, 20, 20), np.uint8)
+    clip = Clip(pixels, (0, 1, 2), (0.0, 0.1, 0.2), "wide.mp4", 3)
+    header, parts = unpacked(payload.clip_blob(clip))
+    assert (header["kind"], header["width"], header["height"]) == ("clip", 1300, 90)
+    assert header["frames"] == [0, 1, 2]
+    picture = cv2.imdecode(np.frombuffer(parts["frame2"], np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (44, 640, 3)
+    assert picture[20, 300, 2] > 230 > 60 > picture[20, 300, 0]  # BGR: red stays red
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 3), (3000, 17), (17, 3000)])
+def test_frames_of_odd_sizes_become_pictures(size: tuple[int, int]) -> None:
+    clip = Clip(np.zeros((1, size[1], size[0], 3), np.uint8), (0,), (0.0,), "odd.png", 1)
+    _, parts = unpacked(payload.clip_blob(clip))
+    assert cv2.imdecode(np.frombuffer(parts["frame0"], np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def test_a_tag_names_the_content() -> None:
+    one, other = (payload.block_blob(analysed(made(seed=s)), "nl3", "c") for s in (0, 5))
+    again = payload.block_blob(analysed(made(seed=0)), "nl3", "c")
+    assert payload.tag(one) == payload.tag(again) != payload.tag(other)
+
+
+def test_pins_take_the_first_free_colour_and_stop_at_eight() -> None:
+    held = Pins()
+    for x in range(9):
+        held = held.add(Point(0, x, 0))
+    assert [pin.color for pin in held.shown] == list(pins.COLOURS)
+    held = held.remove("pin-3").add(Point(0, 40, 0))
+    assert held.shown[-1].color == pins.COLOURS[2]
+    assert held.shown[-1].id not in {pin.id for pin in held.shown[:-1]}
+
+
+def test_undo_takes_back_one_change_at_a_time() -> None:
+    one = Pins().add(Point(0, 1, 1))
+    held = one.add(Point(7, 2, 2)).remove("pin-1").clear()
+    assert held.shown == ()
+    assert [pin.id for pin in held.undo().shown] == ["pin-2"]
+    assert [pin.id for pin in held.undo().undo().shown] == ["pin-1", "pin-2"]
+    assert held.undo().undo().undo().shown == one.shown
+    assert held.undo().undo().undo().undo().undo().shown == ()
+
+
+def test_pins_stay_where_a_new_analysis_still_has_their_points() -> None:
+    held = Pins().add(Point(0, 1, 1)).add(Point(7, 2, 2)).add(Point(0, 89, 2))
+    coarser = View((80, 50), (97, 49), (0, 20))
+    assert [pin.id for pin in held.kept(coarser).shown] == ["pin-1"]
+    assert [pin.id for pin in held.kept(coarser).undo().shown] == ["pin-1"]
+
+
+def test_an_added_pin_lands_on_the_source_frame_that_was_clicked() -> None:
+    held = messages.acted(Pins(), {"type": "add", "t": 1, "x": 12.345678, "y": 8}, VIEW)
+    assert held.shown[0].point == Point(7, 12.35, 8)
+    assert messages.acted(held, {"type": "remove", "id": "pin-1"}, VIEW).shown == ()
+    assert messages.acted(held, {"type": "clear"}, VIEW).shown == ()
+    assert messages.acted(held, {"type": "undo"}, VIEW).shown == ()
+
+
+def test_a_click_at_the_very_edge_is_inside_the_frame() -> None:
+    held = messages.acted(Pins(), {"type": "add", "t": 0, "x": 90.0, "y": -0.4}, VIEW)
+    assert VIEW.cell(held.shown[0].point, QUERIES) == Cell(0, 0, QUERIES.cols - 1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(None, "add", {}, {"type": "fly"}, {"type": "add"}, {"type": "remove"}),
+        {"type": "add", "t": 9, "x": 1, "y": 1},
+        {"type": "add", "t": 0, "x": float("nan"), "y": 1},
+        {"type": "add", "t": True, "x": "1", "y": [1]},
+    ],
+)
+def test_a_message_that_makes_no_sense_changes_nothing(said: object) -> None:
+    held = Pins().add(Point(0, 1, 1))
+    assert messages.acted(held, said, VIEW) is held
+
+
+def test_options_keep_what_the_viewer_said_wrongly() -> None:
+    chosen = Options().changed({"k": 5, "block": "nl3", "exclude": "cell", "heat": False})
+    assert (chosen.k, chosen.block, chosen.exclude, chosen.heat) == (5, "nl3", "cell", False)
+    assert chosen.changed({"k": "x", "opacity": None, "exclude": "all", "links": 1}) == chosen
+    assert chosen.changed(None) == chosen
+    assert chosen.changed({"k": 10**9}).k == messages.MOST_LINKS
+
+
+def test_options_fall_back_to_a_block_and_an_exclusion_that_the_analysis_has() -> None:
+    fitted = Options(block="gone").fitting(analysed())
+    assert (fitted.block, fitted.exclude) == ("nl5", "frame")
+    single = Options(block="nl3").fitting(analysed(frames=(0,)))
+    assert (single.block, single.exclude) == ("nl3", "cell")
+
+
+def test_the_scene_holds_the_exact_links_and_plain_json() -> None:
+    analysis = analysed()
+    options = Options(block="nl3", k=4).fitting(analysis)
+    pin = Pins().add(Point(7, 40.0, 20.0)).shown[0]
+    links = messages.answer(analysis, pin, options)
+    assert links == top_links(analysis, Query(pin.point, "nl3", 4, "frame"))
+    said = messages.scene(analysis, ("c", "b3", "b5"), {pin: links}, options, "A word.")
+    assert json.loads(json.dumps(said)) == said
+    (shown,) = said["pins"]
+    assert (shown["t"], shown["x"], shown["color"]) == (1, 40.0, "#E69F00")
+    assert [link["rank"] for link in shown["exact"]["links"]] == [1, 2, 3, 4]
+    assert shown["exact"]["covered"] == pytest.approx(sum(link.share for link in links))
+    assert all(link["t"] in (0, 2) for link in shown["exact"]["links"])

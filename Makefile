@@ -12,7 +12,7 @@ run: $(VENV)/.run
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m tests.browser
+	$(BIN)/python -m tests.setup_browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -24,7 +24,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 bench: $(VENV)/.test
-	$(BIN)/python -m tests.browser
+	$(BIN)/python -m tests.setup_browser
 	$(BIN)/python -m benchmarks
 
 clean:

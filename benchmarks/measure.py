@@ -1,0 +1,57 @@
+"""How time and memory are measured: interleaved medians, and peaks of fresh processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def machine() -> str:
+    """One line on what this was measured on."""
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
+
+
+def medians(*actions: Callable[[], Any], rounds: int = 7) -> list[float]:
+    """Median seconds of each action, taken in turns so that a noisy minute hits all of them."""
+    times: list[list[float]] = [[] for _ in actions]
+    for action in actions:
+        action()  # warm-up
+    for _ in range(rounds):
+        for action, spent in zip(actions, times, strict=True):
+            start = time.perf_counter()
+            action()
+            spent.append(time.perf_counter() - start)
+    return [statistics.median(spent) for spent in times]
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns in a process of its own: its peak memory owes nothing to others."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def peak_rise(action: Callable[[], Any]) -> float:
+    """MiB by which the peak resident memory rises above the present while an action runs (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is now the present
+    before = _peak()
+    kept = action()
+    rise = _peak() - before
+    del kept
+    return rise
+
+
+def _peak() -> float:
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024

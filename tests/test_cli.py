@@ -1,0 +1,136 @@
+"""The command line, in process and as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models import zoo
+from nlviz.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """Four pictures in a folder: a bright square that moves to the right."""
+    folder = tmp_path_factory.mktemp("square")
+    for i in range(4):
+        picture = np.full((96, 160, 3), 60, np.uint8)
+        picture[30:60, 10 + 30 * i : 40 + 30 * i] = (40, 200, 250)
+        cv2.imwrite(str(folder / f"{i}.png"), picture)
+    return folder
+
+
+SMALL = ["--size", "97", "--device", "cpu"]
+
+
+def test_links_as_json_have_the_promised_fields(clip, capsys):
+    at = ["--at", "0,25,45", "--at", "2,85,45"]
+    assert main(["links", str(clip), *at, *SMALL, "--k", "3", "--json"]) == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert report["input"] == {
+        "path": str(clip), "width": 160, "height": 96, "total_frames": 4,
+        "sampled_frames": [0, 1, 2, 3],
+    }  # fmt: skip
+    assert report["model"] == "nl-lite0"
+    assert report["block"] == list(zoo.record("nl-lite0").taps)[-1]
+    assert report["grid"]["query"]["t"] == 4
+    assert report["fidelity"] < 1e-4
+    assert [query["at"] for query in report["queries"]] == [
+        {"frame": 0, "x": 25, "y": 45}, {"frame": 2, "x": 85, "y": 45},
+    ]  # fmt: skip
+    for query in report["queries"]:
+        assert [link["rank"] for link in query["links"]] == [1, 2, 3]
+        weights = [link["weight"] for link in query["links"]]
+        assert weights == sorted(weights, reverse=True)
+        assert query["covered"] == pytest.approx(sum(weights))
+        assert {link["frame"] for link in query["links"]} <= {0, 1, 2, 3}
+        assert query["at"]["frame"] not in {link["frame"] for link in query["links"]}
+    assert "running nl-lite0: stem" in err
+
+
+def test_links_as_text_list_every_link(clip, capsys):
+    assert main(["links", str(clip), "--at", "0,25,45", *SMALL, "--k", "3", "--block", "nl3"]) == 0
+    out, _ = capsys.readouterr()
+    assert "nl-lite0, block nl3" in out
+    assert len(out.splitlines()) == 1 + 1 + 1 + 1 + 3
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_a_figure_is_written(clip, tmp_path, ending, capsys):
+    out = tmp_path / f"figure.{ending}"
+    assert main(["figure", str(clip), "--at", "0,25,45", *SMALL, "-o", str(out)]) == 0
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
+    assert out.read_bytes().startswith(start)
+    assert capsys.readouterr().out == ""
+
+
+def test_models_lists_every_network(capsys):
+    assert main(["models"]) == 0
+    assert "nl-lite0" in capsys.readouterr().out
+    assert main(["models", "--json"]) == 0
+    assert [m["name"] for m in json.loads(capsys.readouterr().out)] == list(zoo.names())
+
+
+def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
+    assert main(["links", str(clip / "0.png"), "--at", "0,25,45", *SMALL, "--json"]) == 0
+    links = json.loads(capsys.readouterr().out)["queries"][0]["links"]
+    assert {link["frame"] for link in links} == {0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["links", "nothing.mp4", "--at", "0,1,1"], "nothing.mp4"),
+        (["links", "CLIP", "--at", "9,1,1"], "Frame 9 was not sampled; choose one of 0, 1, 2, 3"),
+        (["links", "CLIP", "--at", "0,500,1"], "outside the 160×96 frame"),
+        (["links", "CLIP", "--at", "0,1"], "'0,1' is not FRAME,X,Y"),
+        (["links", "CLIP", "--at", "0,1,1", "--block", "res9"], "choose one of nl3, nl4, nl5"),
+        (["links", "CLIP", "--at", "0,1,1", "--model", "vgg"], "nl-lite0"),
+        (["links", "CLIP", "--at", "0,1,1", "--k", "0"], "k must be at least 1"),
+        (["links", "CLIP", "--at", "0,1,1", "--frames", "0"], "0"),
+        (["links", "CLIP", "--at", "0,1,1", "--size", "9"], "32 to 4096"),
+        (["links", "CLIP"], "--at"),
+        (["figure", "CLIP", "--at", "0,1,1", "-o", "figure.doc"], ".svg"),
+        (["figure", "CLIP", "--at", "0,1,1", "-o", "no/such/folder/figure.png"], "no/such/folder"),
+        (["dance"], "dance"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(clip, arguments, sentence, capsys):
+    arguments = [str(clip) if a == "CLIP" else a for a in arguments]
+    small = SMALL if arguments[0] != "dance" and "--size" not in arguments else []
+    try:
+        code = main([*arguments, *small])
+    except SystemExit as exit:  # argparse's own way out
+        code = exit.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    complaint = [line for line in err.splitlines() if "%" not in line[:5]]
+    assert len(complaint) == 1, err
+    assert sentence in complaint[0]
+
+
+def test_a_fault_of_ours_is_no_traceback(monkeypatch, capsys):
+    monkeypatch.delenv("NLVIZ_DEBUG", raising=False)
+    monkeypatch.setattr("nlviz.cli._models", lambda options: 1 / 0)
+    assert main(["models"]) == 1
+    assert "fault in nlviz" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "nlviz", "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0
+    for command in ("links", "figure", "models", "app"):
+        assert command in done.stdout

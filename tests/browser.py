@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-# Quiet (no calls home), and drawn in software, so that a machine without a display or a GPU will do.
+# Quiet (no calls home) and drawn in software: a machine without a display or a GPU will do.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

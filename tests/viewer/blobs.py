@@ -1,10 +1,11 @@
-"""Blobs for the viewer's tests: made here from the contract, apart from the code that makes the app's."""
+"""Blobs for the viewer's tests, made from their description and not with the app's own code."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,10 @@ def clip(
 def grid(
     shape: tuple[int, int, int], frames: int, width: int, height: int, first: float | None = None
 ) -> dict[str, Any]:
-    """A grid that tills the frame evenly, or whose first centre lies at (first, first)."""
+    """A grid that tiles the frame evenly, or whose first centre lies at (first, first)."""
     t, rows, cols = shape
     dx, dy = width / cols, height / rows
+    starts = [step * frames // t for step in range(t + 1)]
     return {
         "t": t,
         "rows": rows,
@@ -72,7 +74,7 @@ def grid(
         "y0": dy / 2 if first is None else first,
         "dx": dx,
         "dy": dy,
-        "frames": [list(range(s * frames // t, max((s + 1) * frames // t, s * frames // t + 1))) for s in range(t)],
+        "frames": [list(range(a, b)) for a, b in pairwise(starts)],
     }
 
 
@@ -147,7 +149,7 @@ class Block:
         return int((cell[0] * self.query["rows"] + cell[1]) * self.query["cols"] + cell[2])
 
     def allowed(self, cell: tuple[int, int, int], exclude: str) -> NDArray[np.bool_]:
-        """Which keys may be linked to, by asking each key whether it covers the query's cell or frame."""
+        """Which keys may be linked to, by asking each one what it covers."""
         q, g = self.query, self.key
         x, y = q["x0"] + q["dx"] * cell[2], q["y0"] + q["dy"] * cell[1]
         mask = np.ones((g["t"], g["rows"], g["cols"]), np.bool_)
@@ -158,7 +160,9 @@ class Block:
             mask[t, row, col] = not (frame and (exclude == "frame" or (exclude == "cell" and over)))
         return mask.ravel()
 
-    def top(self, t: int, x: float, y: float, k: int, exclude: str) -> tuple[list[int], list[float]]:
+    def top(
+        self, t: int, x: float, y: float, k: int, exclude: str
+    ) -> tuple[list[int], list[float]]:
         """Key indices and weights of the k heaviest links of a place."""
         cell = self.cell(t, x, y)
         row = self.row(self.index(cell))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 
 from nlviz.ui import viewer
@@ -16,7 +21,9 @@ HARNESS = Path(__file__).with_name("harness.html")
 class Viewer:
     """A page with one viewer in it, and what a person does with it."""
 
-    def __init__(self, browser: Browser, *, width: int = 1280, height: int = 800, **context: Any) -> None:
+    def __init__(
+        self, browser: Browser, *, width: int = 1280, height: int = 800, **context: Any
+    ) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height}, **context)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
@@ -42,13 +49,11 @@ class Viewer:
 
     def state(self) -> dict[str, Any]:
         self.frame()
-        state: dict[str, Any] = self.page.evaluate("() => document.getElementById('root').nlviz.state()")
+        state: dict[str, Any] = self.page.evaluate("() => root.nlviz.state()")
         return state
 
     def at(self, t: int, x: float, y: float) -> tuple[float, float]:
-        point = self.page.evaluate(
-            "place => document.getElementById('root').nlviz.toClient(place)", {"t": t, "x": x, "y": y}
-        )
+        point = self.page.evaluate("place => root.nlviz.toClient(place)", {"t": t, "x": x, "y": y})
         return point["x"], point["y"]
 
     def hover(self, t: int, x: float, y: float) -> dict[str, Any]:
@@ -68,18 +73,19 @@ class Viewer:
         self.page.wait_for_timeout(80)
         return self.state()
 
-    def pixels(self, layer: str, t: int) -> list[int]:
-        """RGBA of one canvas ("frames", "heat" or "ink") over frame t, flat."""
-        values: list[int] = self.page.evaluate(
+    def pixels(self, layer: str, t: int) -> NDArray[np.uint8]:
+        """(n, 4) RGBA of one canvas ("frames", "heat" or "ink") over frame t, row by row."""
+        text = self.page.evaluate(
             """([layer, t]) => {
                 const canvas = document.querySelector(`.nlviz-${layer}`);
-                const { x, y, w, h } = document.getElementById('root').nlviz.state().layout.frames[t];
+                const { x, y, w, h } = root.nlviz.state().layout.frames[t];
                 const r = devicePixelRatio;
-                return [...canvas.getContext('2d').getImageData(x * r, y * r, w * r, h * r).data];
+                const { data } = canvas.getContext("2d").getImageData(x * r, y * r, w * r, h * r);
+                return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
             }""",
             [layer, t],
         )
-        return values
+        return np.frombuffer(base64.b64decode(text), np.uint8).reshape(-1, 4)
 
     def acts(self) -> list[dict[str, Any]]:
         acts: list[dict[str, Any]] = self.page.evaluate("() => host.acts")
@@ -90,7 +96,11 @@ class Viewer:
 
 
 def loaded(
-    browser: Browser, *blocks: blobs.Block, clip: bytes | None = None, options: Any = None, **kwargs: Any
+    browser: Browser,
+    *blocks: blobs.Block,
+    clip: bytes | None = None,
+    options: Any = None,
+    **kwargs: Any,
 ) -> Viewer:
     """A viewer that shows a clip and some blocks."""
     view = Viewer(browser, **kwargs)
@@ -98,3 +108,19 @@ def loaded(
     tags = [view.put(block.blob()) for block in blocks]
     view.show(clip=tag, blocks=tags, **({"options": options} if options else {}))
     return view
+
+
+@pytest.fixture
+def show(browser: Browser) -> Iterator[Callable[..., Viewer]]:
+    """Opens viewers, closes them after the test, and fails it if a page threw anything."""
+    opened: list[Viewer] = []
+
+    def open_one(*blocks: blobs.Block, **kwargs: Any) -> Viewer:
+        opened.append(loaded(browser, *blocks, **kwargs))
+        return opened[-1]
+
+    yield open_one
+    errors = [error for view in opened for error in view.errors]
+    for view in opened:
+        view.close()
+    assert errors == []

@@ -25,7 +25,7 @@ def store_script() -> str:
 
 
 def library() -> str:
-    """The viewer for any other host: one ES module that exports createViewer, pageStore and unpack."""
+    """The viewer for other hosts: an ES module exporting createViewer, pageStore and unpack."""
     return _join("viewer.js") + "\nexport { createViewer, pageStore, unpack };\n"
 
 

@@ -3,18 +3,20 @@
 /** Okabe and Ito's colours, in the order in which pins take them. */
 export const PIN_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"];
 
-/** Weights from 0 up: lightness rises evenly from violet to pale yellow. u runs from 0 to 1. */
-const sequential = (u) => [0.28 + 0.68 * u, 0.13 + 0.09 * Math.sin(Math.PI * u ** 0.8), 295 + 165 * u];
+/** Weights from 0 up: lightness rises evenly from dark violet to pale yellow. u runs from 0 to 1. */
+const sequential = (u) => [0.2 + 0.76 * u, 0.08 + 0.13 * Math.sin(Math.PI * u ** 0.8), 290 + 170 * u];
 
-/** Signed weights: blue below zero, orange above, paler towards zero. u runs from -1 to 1. */
-const diverging = (u) => [0.93 - 0.31 * Math.abs(u), 0.02 + 0.16 * Math.abs(u), u < 0 ? 255 : 48];
+/** Signed weights: blue below zero, orange above, dark at zero. u runs from -1 to 1. */
+const diverging = (u) => [0.2 + 0.6 * Math.abs(u), 0.01 + 0.13 * Math.abs(u), u < 0 ? 245 : 62];
 
-/** 256 packed RGBA pixels of a heat map; the alpha rises with the weight's size. */
+const VEIL = 0.4; // how much of the opacity a weight of zero gets, so that the rest stands out
+
+/** 256 packed RGBA pixels of a heat map; the alpha rises with the weight's size from a dark veil. */
 export function heatPixels(signed, opacity) {
   const pixels = new Uint8ClampedArray(256 * 4);
   for (let i = 0; i < 256; i++) {
     const u = signed ? (i - 127.5) / 127.5 : i / 255;
-    const alpha = 255 * opacity * Math.abs(u) ** 0.6;
+    const alpha = 255 * opacity * (VEIL + (1 - VEIL) * Math.abs(u) ** 0.7);
     pixels.set([...toRgb(signed ? diverging(u) : sequential(u)), alpha], i * 4);
   }
   return new Uint32Array(pixels.buffer);

@@ -3,10 +3,11 @@
 import { boxOf } from "./grid.js";
 import { pointAt } from "./layout.js";
 
-const CASING = "rgb(0 0 0 / 0.55)";
+const CASING = "rgb(0 0 0 / 0.5)";
+const SOFT_CASING = "rgb(0 0 0 / 0.28)"; // under lines, which may be thinner than their casing
 
-/** Links from a place, the weakest first so that the strongest lies on top. */
-export function drawLinks(context, stage, source, links, colour) {
+/** Links from a place, the weakest first so that the strongest lies on top; `ringed` marks its end. */
+export function drawLinks(context, stage, source, links, colour, { ringed = true } = {}) {
   const { layout, clip } = stage;
   const from = pointAt(layout, clip, source);
   const strongest = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-30);
@@ -15,12 +16,12 @@ export function drawLinks(context, stage, source, links, colour) {
     const strength = Math.abs(link.weight) / strongest;
     drawArrow(context, from, pointAt(layout, clip, link), {
       colour,
-      width: 0.9 + 2.1 * strength + (i === 0 ? 0.5 : 0),
-      alpha: i === 0 ? 1 : 0.3 + 0.6 * strength,
+      width: 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0),
+      alpha: i === 0 ? 1 : 0.4 + 0.5 * strength,
       dashed: link.weight < 0,
     });
   }
-  if (links.length) drawTarget(context, pointAt(layout, clip, links[0]), colour);
+  if (ringed && links.length) drawTarget(context, pointAt(layout, clip, links[0]), colour);
 }
 
 /** A shallow arc with a head at its end. */
@@ -45,8 +46,8 @@ function drawArrow(context, from, to, { colour, width, alpha, dashed }) {
   tip.closePath();
   context.globalAlpha = alpha;
   context.setLineDash(dashed ? [5, 4] : []);
-  context.strokeStyle = CASING;
-  context.lineWidth = width + 1.4;
+  context.strokeStyle = SOFT_CASING;
+  context.lineWidth = width + 1.2;
   context.stroke(shaft);
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = width;
@@ -77,8 +78,8 @@ export function drawPlace(context, stage, place, colour, { open = false, selecte
   if (selected) ring(context, at, 9.5, null, CASING, 3.4);
   if (selected) ring(context, at, 9.5, null, "#fff", 1.6);
   if (open) {
-    ring(context, at, 5, null, CASING, 4);
-    ring(context, at, 5, colour, "#fff", 1.6);
+    ring(context, at, 3.6, null, CASING, 3.6);
+    ring(context, at, 3.6, colour, "#fff", 1.4);
   } else {
     ring(context, at, 6.5, "#14161b", null, 0);
     ring(context, at, 5.2, colour, null, 0);
@@ -101,7 +102,7 @@ function ring(context, { x, y }, radius, fill, stroke, width) {
 }
 
 /** The box a cell stands for, on each frame it covers. */
-export function drawFootprint(context, stage, grid, cell, colour, { dashed = false } = {}) {
+export function drawFootprint(context, stage, grid, cell, colour) {
   const { layout, clip } = stage;
   const box = boxOf(grid, cell, clip);
   for (const t of grid.frames[cell.step]) {
@@ -111,11 +112,9 @@ export function drawFootprint(context, stage, grid, cell, colour, { dashed = fal
     context.strokeStyle = CASING;
     context.lineWidth = 3;
     context.strokeRect(...sides);
-    context.setLineDash(dashed ? [4, 3] : []);
     context.strokeStyle = colour;
     context.lineWidth = 1.5;
     context.strokeRect(...sides);
-    context.setLineDash([]);
   }
 }
 

@@ -14,7 +14,8 @@ function factors(block) {
   return decoded.get(block);
 }
 
-export const isSigned = (block) => block.function === "dot_product";
+/** Decode a block now, so that its first row does not have to wait for it. */
+export const prepare = (block) => void factors(block);
 
 /** Row `query` of f/C on the key grid. The array is the block's own: the next call writes over it. */
 export function affinityRow(block, query) {

@@ -7,13 +7,13 @@ import { shapeOf, strideOf } from "./words.js";
 /** Controls; change(patch) reports an option, and undo and clear are called by their buttons. */
 export function createToolbar({ change, undo, clear }) {
   const blocks = element("div", { className: "nlviz-blocks", role: "radiogroup", "aria-label": "Block" });
-  const k = slider("Links", { min: 1, max: 60, step: 1 }, (value) => change({ k: value }), (value) => `${value}`);
+  const k = slider("Number of links", { min: 1, max: 60, step: 1 }, (value) => change({ k: value }), (value) => `${value}`);
   const opacity = slider(
-    "Heat", { min: 5, max: 100, step: 5 },
+    "Opacity of the heat map", { min: 5, max: 100, step: 5 },
     (value) => change({ opacity: value / 100 }), (value) => `${value}%`,
   );
   const links = toggle("Links", "Draw the links", (on) => change({ links: on }));
-  const heat = toggle("Heat map", "Draw the heat map", (on) => change({ heat: on }));
+  const heat = toggle("Heat", "Draw the heat map", (on) => change({ heat: on }));
   const skip = toggle("Skip own frame", "Leave the query's own frame out of the links and the heat map", (on) =>
     change({ exclude: on ? "frame" : otherwise }));
   let otherwise = "none"; // what "skip own frame" goes back to
@@ -22,8 +22,9 @@ export function createToolbar({ change, undo, clear }) {
   const root = element(
     "div", { className: "nlviz-bar" },
     blocks,
-    element("div", { className: "nlviz-sliders" }, k.root, opacity.root),
-    element("div", { className: "nlviz-switches" }, links.root, heat.root, skip.root),
+    element("div", { className: "nlviz-pair" }, links.root, k.root),
+    element("div", { className: "nlviz-pair" }, heat.root, opacity.root),
+    skip.root,
     element("div", { className: "nlviz-actions" }, undoButton, clearButton),
   );
   let shown = "";
@@ -68,12 +69,11 @@ export function createToolbar({ change, undo, clear }) {
 }
 
 function blockButton(block, choose) {
-  const detail = `${strideOf(block)} · ${shapeOf(block.query)}`;
   return element(
     "button",
     { type: "button", role: "radio", title: block.name ?? block.label, onclick: choose },
     element("b", {}, block.label),
-    element("span", {}, detail),
+    element("small", {}, element("span", {}, `${strideOf(block)} · `), element("span", {}, shapeOf(block.query))),
   );
 }
 
@@ -90,7 +90,7 @@ function slider(label, range, change, words) {
     input.style.setProperty("--filled", `${(100 * (number - min)) / (max - min)}%`);
     setText(value, words(number));
   };
-  return { root: element("label", { className: "nlviz-slider" }, element("span", {}, label), input, value), show };
+  return { root: element("span", { className: "nlviz-slider" }, input, value), show };
 }
 
 function toggle(label, title, change) {
@@ -110,7 +110,7 @@ export function createScale() {
   const strip = element("div", { className: "nlviz-strip" });
   const low = element("span", {});
   const high = element("span", {});
-  const unit = element("div", { className: "nlviz-unit" }, "affinity f/C, scaled to this row");
+  const unit = element("div", { className: "nlviz-unit" });
   const root = element(
     "div", { className: "nlviz-scale", role: "img" },
     strip, element("div", { className: "nlviz-ends" }, low, high), unit,
@@ -118,11 +118,13 @@ export function createScale() {
   let drawn = null;
   return {
     root,
-    show(from, to, signed) {
+    /** Ends of the scale as text; `rest` says what the scale leaves out. */
+    show(from, to, signed, rest) {
       if (drawn !== signed) strip.style.backgroundImage = heatGradient(signed);
       drawn = signed;
       setText(low, from);
       setText(high, to);
+      setText(unit, `affinity f/C, scaled to this row${rest}`);
       root.setAttribute("aria-label", `Heat map: affinity f/C from ${from} to ${to}, scaled to this row`);
     },
   };

@@ -16,6 +16,7 @@ import { drawFootprint, drawFrames, drawLinks, drawPlace } from "./ink.js";
 import { arrange, placeAt, pointAt } from "./layout.js";
 import { exactLinks, look } from "./links.js";
 import { createPins } from "./pins.js";
+import { prepare } from "./rows.js";
 import { pageStore } from "./store.js";
 import { createChips, createScale, createToolbar } from "./toolbar.js";
 import { blockText, linksText, placeText, spokenText, weightText } from "./words.js";
@@ -24,12 +25,13 @@ const DEFAULTS = { block: null, k: 20, opacity: 0.7, links: true, heat: true, ex
 const OPTIONS_PAUSE = 250; // ms without a change before the host hears of the options
 const SPEECH_PAUSE = 400;
 const ECHO_PATIENCE = 2000; // ms in which the host's answer to older options is not taken for a wish
+const LEFT_OUT = { none: "", cell: " without its own cell", frame: " without its own frame" };
 const HINT = "Point at anything to see what it looks at; click to pin it.";
 
 export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = {}) {
   const store = pageStore();
   const frames = element("canvas", { className: "nlviz-frames" });
-  const warm = element("canvas", { className: "nlviz-heat" });
+  const glow = element("canvas", { className: "nlviz-heat" });
   const ink = element("canvas", { className: "nlviz-ink" });
   const message = element("p", { className: "nlviz-message" });
   const stageNode = element(
@@ -38,10 +40,13 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
       className: "nlviz-stage", tabIndex: 0, role: "application",
       "aria-label": "Frames of the clip. Arrow keys move cell by cell, Page Up and Page Down change the frame, Enter pins, Escape removes the last pin.",
     },
-    frames, warm, ink, message,
+    frames, glow, ink, message,
   );
   const readout = element("div", { className: "nlviz-where" });
-  const detail = element("div", { className: "nlviz-detail" });
+  const detail = element("div", {
+    className: "nlviz-detail",
+    title: "Fidelity: how far y recomputed from these weights lies from what the block put out, relative",
+  });
   const notice = element("p", { className: "nlviz-notice", role: "status" });
   const live = element("div", { className: "nlviz-live", "aria-live": "polite" });
   const scale = createScale();
@@ -70,6 +75,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   let selected = null; // id of the pin whose heat shows while nothing is hovered
   let seen = null; // what the place in focus looks at
   let seenKey = "";
+  let heatKey = ""; // what the heat canvas shows
   let localNotice = null;
   let drawn = { frames: 0, count: 0, compute: 0, draw: 0 };
   let queued = 0;
@@ -98,6 +104,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     if (nextClip !== clip) showClip(nextClip);
     blocks = (data.blocks ?? []).map((tag) => ofKind(tag, "block")).filter(Boolean);
     chooseBlock();
+    warmUp();
     invalidate();
   }
 
@@ -114,6 +121,11 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
       options = { ...options, block: block.label };
     }
     if (clip?.frames.length === 1 && options.exclude === "frame") options = { ...options, exclude: "cell" };
+  }
+
+  /** Decode the chosen block before the first hover asks for it. */
+  function warmUp() {
+    if (block) setTimeout(() => block && prepare(block), 30);
   }
 
   function showClip(next) {
@@ -238,10 +250,11 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     const tallest = Math.min(Math.max(globalThis.innerHeight * 0.66, 320), 820);
     layout = arrange({ count: clip.frames.length, aspect: clip.width / clip.height, width, tallest, ratio });
     stageNode.style.height = `${layout.height}px`;
-    for (const canvas of [frames, warm, ink]) {
+    for (const canvas of [frames, glow, ink]) {
       canvas.width = Math.round(layout.width * ratio);
       canvas.height = Math.round(layout.height * ratio);
     }
+    heatKey = null; // setting a canvas's size clears it
     drawBase();
     invalidate();
   }
@@ -278,18 +291,18 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
       const computed = performance.now();
       drawHeat(ready);
       drawInk(place, pinned, pin);
+      describe(place, pin);
       drawn = { ...drawn, count: drawn.count + 1, compute: computed - start, draw: performance.now() - computed };
+    } else {
+      describe(place, pin);
     }
-    describe(place, pin);
   }
 
-  let heatKey = "";
-
   function drawHeat(ready) {
-    const key = ready && options.heat ? `${seenKey} ${options.opacity} ${layout.width}×${layout.height} ${ratio}` : "";
-    if (key === heatKey && key === "") return;
+    const key = ready && options.heat ? `${seenKey} ${options.opacity}` : "";
+    if (key === heatKey) return;
     heatKey = key;
-    const context = cleared(warm);
+    const context = cleared(glow);
     if (key) heat.paint(context, layout, clip, block, seen, options.opacity);
   }
 
@@ -301,8 +314,8 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
       const colour = pinAt(hover)?.color ?? pins.freeColour();
       if (block) {
         if (options.links && seen.links.length) {
-          drawFootprint(context, stage, block.key, seen.links[0].cell, colour, { dashed: true });
-          drawLinks(context, stage, hover, seen.links, colour);
+          drawLinks(context, stage, hover, seen.links, colour, { ringed: false });
+          drawFootprint(context, stage, block.key, seen.links[0].cell, colour);
         }
         drawFootprint(context, stage, block.query, seen.cell, "#fff");
       }
@@ -336,7 +349,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
       const told = exact ? { ...seen, ...exact } : seen;
       setText(readout, `${placeText(place, clip)} · ${linksText(told)}`);
       const ends = heatScale(block, seen.range);
-      scale.show(weightText(ends.low), weightText(ends.high), ends.signed);
+      scale.show(weightText(ends.low), weightText(ends.high), ends.signed, LEFT_OUT[options.exclude]);
       speak(spokenText(place, told, clip));
     } else {
       setText(readout, HINT);

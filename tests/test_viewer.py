@@ -29,7 +29,7 @@ def test_hovering_finds_the_same_links_as_numpy(
         asked = state["place"]
         keys, weights = block.top(asked["t"], asked["x"], asked["y"], 12, exclude)
         total = np.abs(block.row(state["cell"]["index"])).sum()
-        assert key_indices(state, block) == keys
+        assert block.indices(state["links"]) == keys
         assert np.allclose([link["weight"] for link in state["links"]], weights, rtol=1e-4)
         assert state["covered"] == pytest.approx(np.abs(weights).sum() / total, rel=1e-4)
 
@@ -133,5 +133,5 @@ def test_choosing_a_block_shows_its_own_links(show: Callable[..., Viewer]) -> No
     button.click()
     state = view.hover(*PLACE)
     keys, _ = fine.top(PLACE[0], state["place"]["x"], state["place"]["y"], 20, "frame")
-    assert key_indices(state, fine) == keys
+    assert fine.indices(state["links"]) == keys
     assert button.get_attribute("aria-checked") == "true"

@@ -23,7 +23,7 @@ def test_an_image_keeps_its_links_inside_its_one_frame(show: Callable[..., Viewe
     state = view.hover(0, 103.0, 97.0)
     assert state["options"]["exclude"] == "cell"
     keys, _ = block.top(0, state["place"]["x"], state["place"]["y"], 20, "cell")
-    assert key_indices(state, block) == keys
+    assert block.indices(state["links"]) == keys
     assert view.page.get_by_role("switch", name="Skip own frame").is_disabled()
 
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser
 
@@ -18,34 +13,6 @@ from tests.viewer.page import show
 __all__ = ["browser", "show"]
 
 PLACE = (2, 133.0, 71.0)
-
-
-def test_numbers_agree_under_node_too(tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs node")
-    block = blobs.Block("dot_product", seed=5)
-    (tmp_path / "viewer.mjs").write_text(viewer.library(), encoding="utf-8")
-    for name, text in {"mount.mjs": viewer.script(), "store.mjs": viewer.store_script()}.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        subprocess.run([node, "--check", tmp_path / name], check=True)
-    (tmp_path / "block.bin").write_bytes(block.blob())
-    (tmp_path / "run.mjs").write_text(
-        """
-        import { readFileSync } from "node:fs";
-        import { unpack } from "./viewer.mjs";
-        const { parts, query, function: kind } = unpack(readFileSync("block.bin"));
-        const lengths = { theta: parts.theta.length, phi: parts.phi.length };
-        console.log(JSON.stringify({ ...lengths, kind, rows: query.rows }));
-        """
-    )
-    done = subprocess.run([node, "run.mjs"], cwd=tmp_path, check=True, capture_output=True)
-    assert json.loads(done.stdout) == {
-        "theta": block.theta.size,
-        "phi": block.phi.size,
-        "kind": "dot_product",
-        "rows": 9,
-    }
 
 
 def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:

@@ -169,3 +169,9 @@ class Block:
         keys = np.flatnonzero(self.allowed(cell, exclude))
         order = keys[np.argsort(-row[keys], kind="stable")][:k]
         return order.tolist(), row[order].tolist()
+
+    def indices(self, links: list[dict[str, Any]]) -> list[int]:
+        """Key indices of links as the viewer's state lists them."""
+        shape = (self.key["t"], self.key["rows"], self.key["cols"])
+        cells = [(link["step"], link["row"], link["col"]) for link in links]
+        return [int(np.ravel_multi_index(cell, shape)) for cell in cells]

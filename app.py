@@ -1,0 +1,8 @@
+"""The app: ``streamlit run app.py``, or ``python -m nlviz app``."""
+
+import streamlit as st
+
+from nlviz.ui import page
+
+st.set_page_config(page_title="nlviz", page_icon="🔗", layout="wide")
+page.show()

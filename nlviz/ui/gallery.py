@@ -1,0 +1,51 @@
+"""The gallery: bundled clips and images as pictures to click."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from nlviz.media import read
+from nlviz.ui.material import Material, bundled
+from nlviz.ui.session import Session
+from nlviz.ui.timeline import thumbnail
+
+_TALL = 90
+
+
+def show(session: Session) -> None:
+    """Two tiles a row; the chosen one is framed."""
+    st.markdown("##### Gallery")
+    with st.container(key="gallery", horizontal=True, gap="xsmall"):
+        for material in bundled():
+            _tile(material, session)
+
+
+def _tile(material: Material, session: Session) -> None:
+    chosen = material.id == session.material.id
+    with st.container(key=f"tile-{'on' if chosen else 'off'}-{material.id}", gap=None):
+        st.html(f'<img src="{_picture(material)}" alt="">')
+        # The button's area covers the picture (page.css), so that the whole tile is one target.
+        st.button(
+            material.title,
+            key=f"pick-{material.id}",
+            type="tertiary",
+            width="stretch",
+            help=material.about or None,
+            on_click=_pick,
+            args=(session, material),
+        )
+
+
+def _pick(session: Session, material: Material) -> None:
+    session.material = material
+
+
+@st.cache_data(show_spinner=False)
+def _thumbnail(path: str, frame: int) -> str:
+    material = next(each for each in bundled() if each.path == path)
+    clip = read(material.source, frames=1, start=frame)
+    return thumbnail(clip.frames[0], _TALL)
+
+
+def _picture(material: Material) -> str:
+    return _thumbnail(material.path, material.at.frame if material.at else 0)

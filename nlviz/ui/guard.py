@@ -1,0 +1,25 @@
+"""The guard: a fault of ours is logged with its traceback and shown as one calm sentence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+_log = logging.getLogger("nlviz")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Keep an unexpected error from the page; Streamlit's own signals pass through."""
+    try:
+        yield
+    except Exception:
+        _log.exception("the app failed")
+        st.error(
+            "Something went wrong in the app itself; the server's log says what. "
+            "Reload the page or choose another clip.",
+            icon="⚠️",
+        )

@@ -1,0 +1,87 @@
+"""Material: what can be looked at, a bundled file or an upload, and which part of it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from nlviz.geometry import Point
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIPS = ROOT / "assets" / "clips"
+
+UPLOADS = (
+    *("mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ogv"),
+    *("gif", "webp", "apng", "png", "jpg", "jpeg", "avif", "bmp", "tif", "tiff", "jp2"),
+)
+"""File endings that the upload takes; what is inside is checked when it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A file to look at.
+
+    Args:
+        id: tells materials apart; two uploads of the same bytes are one.
+        title: what to call it.
+        path: where it lies, as the command line would name it; the file name of an upload.
+        about: one sentence on what is to be seen, or "".
+        at: a place worth pointing at first, or None.
+        data: the content of an upload; None for a bundled file.
+    """
+
+    id: str
+    title: str
+    path: str
+    about: str = ""
+    at: Point | None = None
+    data: bytes | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def source(self) -> str | bytes:
+        """What ``nlviz.read`` takes."""
+        return str(ROOT / self.path) if self.data is None else self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which frames of a material: see ``nlviz.read``; ``stride`` None spreads them evenly."""
+
+    start: int = 0
+    frames: int = 8
+    stride: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Everything that decides an analysis; ``size`` is the network input's longer side."""
+
+    material: Material
+    part: Part
+    model: str
+    size: int
+
+
+@lru_cache(maxsize=1)
+def bundled() -> tuple[Material, ...]:
+    """The clips and images that come with the project, in the order of their index."""
+    index = json.loads((CLIPS / "index.json").read_text(encoding="utf-8"))
+    return tuple(
+        Material(
+            id=f"bundled-{number}",
+            title=entry["title"],
+            path=(CLIPS / entry["file"]).relative_to(ROOT).as_posix(),
+            about=entry.get("about", ""),
+            at=Point(*entry["at"]) if entry.get("at") else None,
+        )
+        for number, entry in enumerate(index)
+    )
+
+
+def uploaded(name: str, data: bytes) -> Material:
+    """What a visitor gave; it stays in memory."""
+    digest = hashlib.blake2b(data, digest_size=8).hexdigest()
+    return Material(id=f"upload-{digest}-{name}", title=name, path=name, data=data)

@@ -1,0 +1,41 @@
+"""The page: style, sidebar, stage, in the order in which a visitor sees them come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from nlviz.ui.guard import guarded
+from nlviz.ui.material import bundled
+
+_STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+
+
+def show() -> None:
+    """Draw everything."""
+    st.html(f"<style>{_STYLE}</style>")
+    with guarded():
+        place = st.empty()  # what is being done
+        if "nlviz" not in st.session_state:
+            _while_starting(place)
+        # Torch comes with these; the frames' grey shapes are on the page before it is loaded.
+        from nlviz.ui import session, sidebar, stage
+
+        here = session.current(bundled()[0])
+        with st.sidebar:
+            choice = sidebar.choose(here)
+        if choice is None:
+            place.empty()
+        else:
+            stage.update(here, choice, place)
+        stage.show(here)
+
+
+def _while_starting(place: DeltaGenerator) -> None:
+    from nlviz.ui.loading import skeleton
+
+    with place.container():
+        skeleton()
+        st.progress(0.0, "Starting PyTorch …")

@@ -1,0 +1,82 @@
+"""What one visitor has before them: the last good analysis, its pins, the options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from nlviz.media import MediaInfo
+from nlviz.ui.material import Choice, Material, Part
+from nlviz.ui.messages import Options, acted
+from nlviz.ui.pins import Pins
+from nlviz.ui.work import Recent, Shown
+
+_KEY = "nlviz"
+
+
+@dataclass(slots=True)
+class Session:
+    """One visitor's state; it changes, and only here.
+
+    ``problem`` is the sentence on what ``failed``, the last choice, did wrong; the analysis in
+    ``shown`` stays as it is.
+    """
+
+    material: Material
+    options: Options = field(default_factory=Options)
+    shown: Shown | None = None
+    problem: str | None = None
+    failed: Choice | None = None
+    notice: str | None = None
+    recent: Recent = field(default_factory=Recent)
+    parts: dict[str, Part] = field(default_factory=dict)
+    infos: dict[str, MediaInfo] = field(default_factory=dict)
+    timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _pins: dict[str, Pins] = field(default_factory=dict)
+
+    @property
+    def pins(self) -> Pins:
+        """The pins of the material on screen."""
+        return self._pins.get(self.shown.choice.material.id, Pins()) if self.shown else Pins()
+
+    def show(self, shown: Shown) -> None:
+        """Put a good analysis on screen; pins stay where their points still exist."""
+        self.shown, self.problem, self.failed, self.notice = shown, None, None, None
+        self.recent.put(shown)
+        material, view = shown.choice.material, shown.analysis.view
+        if material.id not in self._pins:
+            self._pins[material.id] = Pins().add(material.at) if material.at else Pins()
+        before = self._pins[material.id]
+        kept = self._pins[material.id] = before.kept(view)
+        lost = len(before.shown) - len(kept.shown)
+        if lost:
+            what = "One pin was" if lost == 1 else f"{lost} pins were"
+            self.notice = f"{what} on a frame that is not among these."
+
+    def fail(self, problem: str, choice: Choice | None = None) -> None:
+        """Say what went wrong; nothing else is lost."""
+        self.problem, self.failed = problem, choice
+
+    def act(self, said: object) -> None:
+        """What the visitor did with the pins."""
+        if self.shown and said is not None:
+            self.notice = None
+            material = self.shown.choice.material
+            self._pins[material.id] = acted(self.pins, said, self.shown.analysis.view)
+
+    def choose(self, said: object) -> None:
+        """What the visitor chose in the viewer's toolbar."""
+        before, self.options = self.options, self.options.changed(said)
+        alone = self.shown is not None and len(self.shown.analysis.view.frames) == 1
+        if alone and self.options.exclude == "cell" and before.exclude == "frame":
+            # The viewer fell back for this photo; the next clip leaves the own frame out again.
+            self.options = replace(self.options, exclude="frame")
+
+
+def current(first: Material) -> Session:
+    """This visitor's session; a new one begins with ``first``."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = Session(first)
+    session: Session = st.session_state[_KEY]
+    return session

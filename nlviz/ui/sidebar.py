@@ -1,0 +1,108 @@
+"""The sidebar: which clip or image, which part of it, which network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from nlviz.errors import MediaError
+from nlviz.media import MediaInfo, probe
+from nlviz.ui import gallery, timeline
+from nlviz.ui.material import UPLOADS, Choice, Material, Part, bundled, uploaded
+from nlviz.ui.session import Session
+
+MOST_FRAMES = 32
+SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
+_UPLOAD = "upload"
+
+
+def choose(session: Session) -> Choice | None:
+    """What the visitor has chosen; None where it cannot be read, and the session says why."""
+    st.logo(str(Path(__file__).with_name("logo.svg")), size="large")
+    gallery.show(session)
+    st.file_uploader(
+        "Your own video, photo or GIF",
+        type=list(UPLOADS),
+        key=_UPLOAD,
+        on_change=_take_upload,
+        args=(session,),
+    )
+    try:
+        part = _part(session)
+    except MediaError as error:
+        session.fail(str(error))
+        return None
+    return _network(session.material, part)
+
+
+def _take_upload(session: Session) -> None:
+    file: UploadedFile | None = st.session_state[_UPLOAD]
+    if file is not None:
+        session.material = uploaded(file.name, file.getvalue())
+    elif session.material.data is not None:
+        session.material = bundled()[0]
+
+
+def _part(session: Session) -> Part:
+    material = session.material
+    info = _info(session, material)
+    if info.is_image:
+        return Part(frames=1)
+    with st.container(key="part", gap="xsmall"):
+        st.markdown("##### Part of the clip")
+        place = st.empty()
+        part = session.parts[material.id] = _asked(session, material, info)
+        if material.id not in session.timelines:
+            session.timelines[material.id] = timeline.thumbnails(material)
+        place.html(timeline.markup(info, part, session.timelines[material.id]))
+    return part
+
+
+def _info(session: Session, material: Material) -> MediaInfo:
+    if material.id not in session.infos:
+        name = material.path.rpartition("/")[2]
+        session.infos[material.id] = probe(material.source, name=name)
+    return session.infos[material.id]
+
+
+def _asked(session: Session, material: Material, info: MediaInfo) -> Part:
+    """The three controls; each clip has its own and starts with eight frames, evenly spread."""
+    before = session.parts.get(material.id, Part())
+    start = st.slider("First frame", 0, info.total - 1, before.start, key=f"start-{material.id}")
+    left, right = st.columns(2)
+    most = min(MOST_FRAMES, info.total)
+    frames = left.number_input(
+        "Frames", 1, most, min(before.frames, most), key=f"frames-{material.id}"
+    )
+    stride = right.number_input(
+        "Every n-th",
+        1,
+        info.total,
+        before.stride,
+        placeholder="even",
+        key=f"stride-{material.id}",
+        help="Take every n-th source frame. Empty spreads the frames evenly to the end.",
+    )
+    return Part(start, frames, stride)
+
+
+def _network(material: Material, part: Part) -> Choice:
+    from models import zoo  # brings torch: the gallery above need not wait for it
+
+    with st.container(key="network", gap="xsmall"):
+        st.markdown("##### Network")
+        summaries = {name: zoo.record(name).summary for name in zoo.names()}
+        about = "\n\n".join(f"**{name}**: {summary}." for name, summary in summaries.items())
+        model = st.selectbox("Model", list(summaries), key="model", help=about)
+        size = st.select_slider(
+            "Input size",
+            SIZES,
+            min(SIZES, key=lambda size: abs(size - zoo.record(model).default_size)),
+            key=f"size-{model}",
+            format_func=lambda size: f"{size} px",
+            help="The longer side of what the network is given. Larger sees finer; it takes "
+            "time and memory with the square of it.",
+        )
+    return Choice(material, part, model, size)

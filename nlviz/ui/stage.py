@@ -1,0 +1,101 @@
+"""The stage: what the clip is, the viewer, and what can be taken away from it."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from models.zoo import ZooError
+from nlviz.errors import NlvizError
+from nlviz.ui import details, messages, viewer
+from nlviz.ui.guard import guarded
+from nlviz.ui.loading import working
+from nlviz.ui.material import Choice
+from nlviz.ui.session import Session
+from nlviz.ui.work import Shown, make
+
+_VIEWER = "viewer"
+
+# `html` and a newline at the end: a one-line text might be taken for a path.
+_mount_viewer = st.components.v2.component(
+    "nlviz_viewer", html="<div></div>\n", css=viewer.style(), js=viewer.script()
+)
+_mount_store = st.components.v2.component(
+    "nlviz_store", html="<div hidden></div>\n", js=viewer.store_script()
+)
+
+
+def update(session: Session, choice: Choice, place: DeltaGenerator) -> None:
+    """Bring what was chosen on screen; after an error the last good analysis stays."""
+    if session.shown is not None and session.shown.choice == choice:
+        session.problem = session.failed = None
+        return
+    if choice == session.failed:
+        return
+    try:
+        shown = session.recent.get(choice)
+        if shown is None:
+            with working(place, first=session.shown is None) as report:
+                shown = make(choice, report)
+        session.show(shown)
+    except (NlvizError, ZooError) as error:
+        session.fail(str(error), choice)
+
+
+def show(session: Session) -> None:
+    """Draw the session."""
+    if session.problem is not None:
+        stays = " The last analysis is still here." if session.shown else ""
+        st.error(_plain(session.problem) + stays, icon="⚠️")
+    if session.shown is None:
+        return
+    st.html(_heading(session.shown))
+    for key, blob in zip(session.shown.tags, session.shown.blobs, strict=True):
+        _mount_store(key=f"store-{key}", data=blob, height=1)
+    _scene(session)
+
+
+@st.fragment
+def _scene(session: Session) -> None:
+    """Reruns alone after a click: the blobs are not sent, nor even looked at, again."""
+    with guarded():
+        shown = session.shown
+        if shown is None:
+            return
+        options = session.options.fitting(shown.analysis)
+        links = {pin: messages.answer(shown.analysis, pin, options) for pin in session.pins.shown}
+        _mount_viewer(
+            key=_VIEWER,
+            data=messages.scene(shown.analysis, shown.tags, links, options, session.notice),
+            on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
+            on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
+        )
+        details.show(shown, links, options)
+
+
+def _heading(shown: Shown) -> str:
+    analysis = shown.analysis
+    clip = analysis.clip
+    length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
+    facts = [f"{clip.width} × {clip.height}", length, analysis.network]
+    notes = list(clip.notes)
+    if len(clip.frames) == 1:
+        notes.append("With one frame, links stay in it and leave out only the cell pointed at.")
+    classes = "".join(
+        f"<li><span>{escape(each.label.split(',')[0])}</span><b>{each.score:.0%}</b>"
+        f'<i style="width:{100 * each.score:.0f}%"></i></li>'
+        for each in analysis.prediction[:4]
+    )
+    return (
+        f'<header class="heading"><div><h2>{escape(shown.choice.material.title)}</h2>'
+        f"<p>{escape(' · '.join(facts))}</p></div>"
+        f'<ol class="classes" aria-label="Top classes">{classes}</ol></header>'
+        + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    )
+
+
+def _plain(text: str) -> str:
+    """Text with nothing that Markdown would take for itself."""
+    return "".join("\\" + sign if sign in r"\`*_{}[]()<>#$~|:!" else sign for sign in text)

@@ -1,0 +1,123 @@
+"""From a choice to everything that the page shows of it; one inference at a time."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import streamlit as st
+
+from models import zoo
+from nlviz.analysis import Analysis, analyse
+from nlviz.media import read
+from nlviz.ui import payload
+from nlviz.ui.material import Choice
+
+Report = Callable[[float, str], None]
+
+_KEPT_BYTES = 512 << 20
+_PATIENCE = 0.1  # seconds between two looks at whether the visitor has chosen something else
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """An analysis, the choice it answers, and its blobs: the clip's first, then each block's."""
+
+    choice: Choice
+    analysis: Analysis
+    blobs: tuple[bytes, ...]
+    tags: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes it holds, about."""
+        held = self.analysis.affinities.values()
+        arrays = sum(a.theta.nbytes + a.phi.nbytes for a in held)
+        return self.analysis.clip.frames.nbytes + arrays + sum(map(len, self.blobs))
+
+
+class Recent:
+    """The last few analyses of one visitor, up to half a gigabyte: going back is instant."""
+
+    def __init__(self, budget: int = _KEPT_BYTES) -> None:
+        self._budget = budget
+        self._kept: OrderedDict[Choice, Shown] = OrderedDict()
+
+    def get(self, choice: Choice) -> Shown | None:
+        """The analysis of a choice, if it is still held."""
+        if choice in self._kept:
+            self._kept.move_to_end(choice)
+        return self._kept.get(choice)
+
+    def put(self, shown: Shown) -> None:
+        """Hold one more, and let go of the oldest where the budget asks for it."""
+        self._kept[shown.choice] = shown
+        while len(self._kept) > 1 and sum(s.size for s in self._kept.values()) > self._budget:
+            self._kept.popitem(last=False)
+
+
+def make(choice: Choice, report: Report) -> Shown:
+    """Read, analyse and pack what was chosen.
+
+    ``report`` is called between the steps; what it raises ends the work, so that a new choice can
+    take its place. NlvizError or ZooError for what the visitor can mend.
+    """
+    part, material = choice.part, choice.material
+    report(0.0, "Reading the clip")
+    clip = read(
+        material.source,
+        frames=part.frames,
+        stride=part.stride,
+        start=part.start,
+        name=material.path.rpartition("/")[2],
+    )
+    with _turn(report):
+        report(0.05, f"Loading {choice.model}")
+        loaded = network(choice.model)
+        analysis = analyse(
+            clip,
+            loaded,
+            size=choice.size,
+            progress=lambda fraction, what: report(0.15 + 0.75 * fraction, _sentence(what)),
+        )
+    report(0.92, "Sending it to the page")
+    blobs = [payload.clip_blob(clip)]
+    tags = [payload.tag(blobs[0])]
+    for block in analysis.blocks:
+        blobs.append(payload.block_blob(analysis, block, tags[0]))
+        tags.append(payload.tag(blobs[-1]))
+    return Shown(choice, analysis, tuple(blobs), tuple(tags))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def network(name: str) -> zoo.Network:
+    """A loaded network, shared by all visitors; ZooError where it cannot be had."""
+    loaded = zoo.load(name)
+    # Torch's half a million objects live as long as the server: no collection need walk them.
+    gc.collect()
+    gc.freeze()
+    return loaded
+
+
+@st.cache_resource(show_spinner=False)
+def _door() -> threading.Lock:
+    return threading.Lock()
+
+
+@contextmanager
+def _turn(report: Report) -> Iterator[None]:
+    door = _door()
+    while not door.acquire(timeout=_PATIENCE):
+        report(0.05, "Waiting for another analysis to end")
+    try:
+        yield
+    finally:
+        door.release()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -22,9 +22,16 @@ class Viewer:
     """A page with one viewer in it, and what a person does with it."""
 
     def __init__(
-        self, browser: Browser, *, width: int = 1280, height: int = 800, **context: Any
+        self,
+        browser: Browser,
+        *,
+        width: int = 1280,
+        height: int = 800,
+        before: str = "",
+        **context: Any,
     ) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height}, **context)
+        self.context.add_init_script(before)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -1,0 +1,202 @@
+"""Images and animations, by Pillow: any mode to upright RGB, and no format that runs code."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nlviz.clip import Clip
+from nlviz.errors import MediaError
+from nlviz.media.info import MediaInfo
+from nlviz.media.pixels import TRANSPARENT, Turn, on_white
+from nlviz.media.sampling import Sampling, check_clip, check_frame, out_of_memory
+from nlviz.media.source import Source
+
+Pixels = NDArray[np.uint8]
+
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", "JPEG2000")
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".bmp"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"),
+)
+ANIMATED = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")
+# What Pillow's readers raise on damaged files.
+BROKEN: tuple[type[Exception], ...] = (
+    *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError),
+    *(EOFError, AttributeError, struct.error, zlib.error),
+)
+
+# EXIF orientation → how to set the picture upright.
+TURNS = {
+    2: Turn(mirror_x=True),
+    3: Turn(mirror_x=True, mirror_y=True),
+    4: Turn(mirror_y=True),
+    5: Turn(swap=True),
+    6: Turn(swap=True, mirror_x=True),
+    7: Turn(swap=True, mirror_x=True, mirror_y=True),
+    8: Turn(swap=True, mirror_y=True),
+}
+# Browsers show frames that ask for 10 ms or less for 100 ms; so does everyone who made the file.
+SHORTEST, USUAL = 0.011, 0.1
+
+
+def knows(source: Source) -> bool:
+    """Whether the content starts as an image does, whatever the file is called."""
+    head = source.head(32)
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
+        raise MediaError(
+            f"'{source.name}' is a HEIC photo, which is not read here; save it as JPEG or PNG."
+        )
+    starts = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+    return (
+        head.startswith(starts)
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"))
+        or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace())
+    )
+
+
+def probe(source: Source) -> MediaInfo:
+    """See ``nlviz.media.probe``."""
+    with opened(source) as image:
+        width, height = upright_size(image)
+        if (total := _count(image)) == 1:
+            return MediaInfo(source.name, width, height, 1, 0.0, 0.0)
+        ends = [end for _, _, end in _play(image, total)]
+        return MediaInfo(source.name, width, height, total, ends[-1], len(ends) / ends[-1])
+
+
+def read(source: Source, sampling: Sampling) -> Clip:
+    """See ``nlviz.media.read``."""
+    with opened(source) as image:
+        total = _count(image)
+        wanted = sampling.indices(total, source.name)
+        turn = _turn(image)
+        check_clip(source.name, len(wanted), *image.size)
+        taken: list[tuple[int, float, Pixels]] = []
+        notes: dict[str, None] = {}
+        for index, begin, _ in _play(image, wanted[-1] + 1):
+            if index in wanted:
+                pixels, said = rgb(image)
+                taken.append((index, begin, turn(pixels)))
+                notes.update(dict.fromkeys(said))
+        if len(taken) < len(wanted):
+            notes[
+                f"The file is damaged: of its {total} frames only the first ones can be read."
+            ] = None
+        return Clip(
+            frames=np.stack([pixels for _, _, pixels in taken]),
+            indices=tuple(index for index, _, _ in taken),
+            timestamps=tuple(begin for _, begin, _ in taken),
+            name=source.name,
+            total=total,
+            path=source.path,
+            notes=(*sampling.notes(total), *notes, *_turned(turn)),
+        )
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Image.Image]:
+    """The image with its header read and nothing decoded; trouble becomes one MediaError."""
+    with source.open() as file:
+        try:
+            with _header(file) as image:
+                check_frame(source.name, *image.size)
+                yield image
+        except Image.DecompressionBombError as error:
+            raise MediaError(
+                f"'{source.name}' has too many pixels ({error}); make it smaller first."
+            ) from None
+        except MemoryError:
+            raise out_of_memory(source.name) from None
+        except BROKEN as error:
+            raise MediaError(
+                f"'{source.name}' is damaged or cut off ({error}); save or download it again."
+            ) from None
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) after the turn that its EXIF asks for."""
+    return _turn(image).size(*image.size)
+
+
+def rgb(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
+    """The current frame as (H, W, 3) RGB, and what was done to its colours."""
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+        return _grey(grey), ("Its 16-bit values are shown in 8 bits.",)
+    if image.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        low, high = float(values.min()), float(values.max())
+        grey = np.rint((values - low) * (255 / ((high - low) or 1)))
+        return _grey(grey), (f"Its values, {low:g} to {high:g}, are shown as black to white.",)
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        if rgba[..., 3].min() < 255:
+            return on_white(rgba), (TRANSPARENT,)
+        return rgba[..., :3], ()
+    said = ("Its CMYK colours are shown without a colour profile.",) if image.mode == "CMYK" else ()
+    return np.asarray(image.convert("RGB")), said
+
+
+def _grey(values: NDArray[np.generic]) -> Pixels:
+    return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _header(file: IO[bytes]) -> Image.Image:
+    with warnings.catch_warnings():
+        # Our own limit says it in one sentence.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file, formats=FORMATS)
+
+
+def _count(image: Image.Image) -> int:
+    total = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
+    if image.format == "TIFF" and total > 1:
+        # Pages of one size are a stack; others are thumbnails and layers of the first.
+        first = image.size
+        sizes = set()
+        for page in range(total):
+            image.seek(page)
+            sizes.add(image.size)
+        image.seek(0)
+        return int(total) if sizes == {first} else 1
+    return int(total)
+
+
+def _play(image: Image.Image, count: int) -> Iterator[tuple[int, float, float]]:
+    """(index, begin, end in seconds) of the first ``count`` frames, each loaded when it comes.
+
+    Stops early at a damaged frame; a damaged first frame raises.
+    """
+    end = 0.0
+    for index in range(count):
+        try:
+            image.seek(index)
+            image.load()
+        except BROKEN:
+            if index == 0:
+                raise
+            return
+        shown = float(image.info.get("duration") or 0) / 1000
+        begin, end = end, end + (shown if shown >= SHORTEST else USUAL)
+        yield index, begin, end
+
+
+def _turn(image: Image.Image) -> Turn:
+    try:
+        return TURNS.get(image.getexif().get(0x0112, 1), Turn())
+    except BROKEN:
+        return Turn()
+
+
+def _turned(turn: Turn) -> tuple[str, ...]:
+    return () if turn == Turn() else ("Turned upright as its EXIF orientation says.",)

@@ -1,0 +1,150 @@
+"""Reel: which frames a video has and when each is shown; the one place where FFmpeg opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from nlviz.errors import MediaError
+from nlviz.media.sampling import check_frame
+from nlviz.media.source import KINDS, Source
+
+# Playlists and image sequences open other files and addresses. So only these containers are read,
+# from a file that is open already, and FFmpeg is left no protocol to open another by.
+CONTAINERS = "mov,matroska,avi,flv,asf,mpegts,mpeg,mpegvideo,h264,hevc,ogg,ivf,yuv4mpegpipe"
+OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reel:
+    """The frames of a video in the order they are shown.
+
+    Args:
+        times: presentation time of each frame, rising, in units of ``base``.
+        keys: (presentation time, time to seek to) of each key frame, rising.
+        base: seconds of one unit.
+        missing: frames that the file declares and does not hold, or holds damaged.
+    """
+
+    times: tuple[int, ...]
+    keys: tuple[tuple[int, int], ...]
+    base: Fraction
+    missing: int
+
+    def seconds(self, index: int) -> Fraction:
+        """Seconds of a frame after the first one."""
+        return (self.times[index] - self.times[0]) * self.base
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its video stream; trouble becomes one MediaError."""
+    with source.open() as file:
+        try:
+            with av.open(file, "r", options=OPTIONS, metadata_errors="replace") as container:
+                stream = _stream(container, source.name)
+                width, height = stream.codec_context.width, stream.codec_context.height
+                if width and height:
+                    check_frame(source.name, width, height)
+                stream.thread_type = "AUTO"
+                yield container, stream
+        except av.FFmpegError as error:
+            raise _unreadable(source, error) from None
+
+
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames in the order they are shown, from where the container stands, without damaged ones."""
+    for packet in _packets(container, stream):
+        try:
+            yield from packet.decode()
+        except av.InvalidDataError:
+            continue
+
+
+def scan(source: Source) -> Reel | None:
+    """The reel by its packets, nothing decoded; None where they do not carry usable times."""
+    times: list[int] = []
+    keys: list[tuple[int, int]] = []
+    packets = 0
+    with opened(source) as (container, stream):
+        for packet in _packets(container, stream):
+            if not packet.size:
+                continue
+            packets += 1
+            if packet.is_discard or packet.is_corrupt:
+                continue
+            if packet.pts is None:
+                return None
+            times.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
+        base = stream.time_base or Fraction(1, 1)
+        missing = max(stream.frames - packets, 0)
+    if not keys or len(set(times)) < len(times):
+        return None
+    return Reel(tuple(sorted(times)), tuple(sorted(keys)), base, missing)
+
+
+def count(source: Source) -> Reel:
+    """The reel by decoding all of it: slow, and right where the packets' times are not.
+
+    Raises:
+        MediaError: there is no frame that can be decoded.
+    """
+    with opened(source) as (container, stream):
+        times = [frame.pts for frame in decoded(container, stream)]
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        base = stream.time_base or 1 / rate
+        missing = max(stream.frames - len(times), 0)
+    if not times:
+        raise MediaError(f"'{source.name}' has no frame that can be decoded; choose another file.")
+    known = [time for time in times if time is not None]
+    if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
+        return Reel(tuple(known), (), base, missing)
+    return Reel(tuple(range(len(times))), (), 1 / rate, missing)
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Packets up to the end, or to where the file is cut."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.InvalidDataError, av.EOFError):
+            return
+        yield packet
+
+
+def _stream(container: InputContainer, name: str) -> VideoStream:
+    # A cover picture is no video.
+    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if films:
+        return films[0]
+    if container.streams.audio:
+        raise MediaError(f"'{name}' has sound and no picture; give {KINDS}.")
+    raise MediaError(f"'{name}' has no video in it; give {KINDS}.")
+
+
+def _unreadable(source: Source, error: av.FFmpegError) -> MediaError:
+    if isinstance(error, av.DecoderNotFoundError):
+        return MediaError(
+            f"'{source.name}' is coded in a way that is not read here; save it as H.264 MP4."
+        )
+    if source.head(12)[4:8] in (b"ftyp", b"mdat", b"moov", b"wide", b"free"):
+        return MediaError(
+            f"'{source.name}' is an MP4 or MOV without a whole index (moov), as a recording or "
+            "download that was cut off leaves it; save or download it again."
+        )
+    return MediaError(
+        f"'{source.name}' is no video or image that is read here, whatever its name; give {KINDS}."
+    )

@@ -1,0 +1,123 @@
+"""Videos, by PyAV: frame-exact by presentation time, whatever the order in the file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from nlviz.clip import Clip
+from nlviz.errors import MediaError
+from nlviz.media.info import MediaInfo
+from nlviz.media.reel import Reel, count, decoded, opened, scan
+from nlviz.media.sampling import Sampling, check_clip, check_frame, out_of_memory
+from nlviz.media.screen import Screen
+from nlviz.media.source import Source
+
+
+def probe(source: Source) -> MediaInfo:
+    """See ``nlviz.media.probe``."""
+    reel = scan(source) or count(source)
+    with opened(source) as (container, stream):
+        width, height = _screen(container, stream, source.name).size
+    check_frame(source.name, width, height)
+    total = len(reel.times)
+    if total == 1:
+        return MediaInfo(source.name, width, height, 1, 0.0, 0.0)
+    # The last frame is shown as long as the others are in the mean.
+    rate = (total - 1) / reel.seconds(total - 1)
+    return MediaInfo(source.name, width, height, total, float(total / rate), float(rate))
+
+
+def read(source: Source, sampling: Sampling) -> Clip:
+    """See ``nlviz.media.read``."""
+    try:
+        reel = scan(source)
+        clip = _clip(source, sampling, reel) if reel else None
+        # No usable times, or the decoder gives other frames than the packets promise.
+        clip = clip or _clip(source, sampling, count(source))
+    except MemoryError:
+        raise out_of_memory(source.name) from None
+    if clip is None:
+        raise MediaError(f"'{source.name}' is damaged; save or download it again.")
+    return clip
+
+
+def _clip(source: Source, sampling: Sampling, reel: Reel) -> Clip | None:
+    """The sampled clip; None where a frame of the reel does not come out of the decoder."""
+    total = len(reel.times)
+    indices = sampling.indices(total, source.name)
+    notes: dict[str, None] = {}
+    with opened(source) as (container, stream):
+        screen = _screen(container, stream, source.name)
+        width, height = screen.size
+        check_clip(source.name, len(indices), width, height)
+    pixels: NDArray[np.uint8] = np.empty((len(indices), height, width, 3), np.uint8)
+    with opened(source) as (container, stream):
+        pick = _by_time if reel.keys else _by_count
+        taken = 0
+        for frame in pick(container, stream, reel, indices):
+            pixels[taken] = screen.rgb(frame)
+            notes.update(dict.fromkeys(screen.notes(frame)))
+            taken += 1
+    if taken < len(indices):
+        return None
+    if reel.missing:
+        declared = total + reel.missing
+        notes[f"The file is cut off or damaged: {total} of its {declared} frames are there."] = None
+    return Clip(
+        frames=pixels,
+        indices=indices,
+        timestamps=tuple(float(reel.seconds(i)) for i in indices),
+        name=source.name,
+        total=total,
+        path=source.path,
+        notes=(*sampling.notes(total), *notes),
+    )
+
+
+def _by_time(
+    container: InputContainer, stream: VideoStream, reel: Reel, indices: tuple[int, ...]
+) -> Iterator[VideoFrame]:
+    """The frames with the wanted times, by way of key frames; ends early where one is lost."""
+    starts = [shown for shown, _ in reel.keys]
+    wanted = [reel.times[i] for i in indices]
+    now = reel.times[0]
+    while wanted:
+        key = bisect_right(starts, wanted[0]) - 1
+        if key >= 0 and starts[key] > now:
+            container.seek(reel.keys[key][1], stream=stream)
+        for frame in decoded(container, stream):
+            if frame.pts is None or frame.pts < wanted[0]:
+                continue
+            if frame.pts > wanted[0]:
+                return
+            yield frame
+            now = wanted.pop(0)
+            if not wanted or starts[bisect_right(starts, wanted[0]) - 1] > now:
+                break
+        else:
+            return
+
+
+def _by_count(
+    container: InputContainer, stream: VideoStream, reel: Reel, indices: tuple[int, ...]
+) -> Iterator[VideoFrame]:
+    """The frames at the wanted positions, from the first frame on."""
+    for index, frame in enumerate(decoded(container, stream)):
+        if index in indices:
+            yield frame
+        if index == indices[-1]:
+            return
+
+
+def _screen(container: InputContainer, stream: VideoStream, name: str) -> Screen:
+    frame = next(decoded(container, stream), None)
+    if frame is None:
+        raise MediaError(f"'{name}' has no frame that can be decoded; choose another file.")
+    return Screen.of(frame, stream)

@@ -101,7 +101,7 @@ def _ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]
 
     clip = read(options.input, frames=options.frames, stride=options.stride, start=options.start)
     for note in clip.notes:
-        print(note, file=sys.stderr)
+        print(f"note: {note}", file=sys.stderr)
     picture = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
     for point in options.at:
         picture.cell(point, Grid(1, 1, 1))  # a wrong place is refused before the long work
@@ -225,7 +225,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     add("--at", action="append", required=True, type=_point, metavar="FRAME,X,Y", help=place)
     add("--block", help="which block; the last one by default")
     add("--model", default="nl-lite0", help="see `models` (default: %(default)s)")
-    add("--k", type=int, default=20, help="how many links (default: %(default)s)")
+    add("--k", type=_count, default=20, help="how many links (default: %(default)s)")
     excluded = "keys that get no link: the query's own (default: frame; cell for an image)"
     add("--exclude", choices=EXCLUDES, help=excluded)
     add("--frames", type=int, default=8, help="frames to sample (default: %(default)s)")
@@ -233,6 +233,13 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     add("--start", type=int, default=0, help="the first frame (default: %(default)s)")
     add("--size", type=int, metavar="PX", help="longer side of the network's input")
     add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def _count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _point(text: str) -> Point:

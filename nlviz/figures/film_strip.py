@@ -1,0 +1,143 @@
+"""The film strip: frames side by side and arrows from each query to its links, as in Figure 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from nlviz.errors import FigureError
+from nlviz.figures import legend
+from nlviz.figures.marks import COLOURS, GREY, SMALL, Arc, Scale, arrow, dot, outline, text
+from nlviz.figures.output import Figure
+from nlviz.figures.strip import CAPTION, GAP, Strip, check_width, columns_for
+from nlviz.links import Link
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+IMAGE_DPI = 300
+CM_PER_INCH = 2.54
+
+
+def film_strip(
+    analysis: Analysis,
+    links: Sequence[Sequence[Link]],
+    *,
+    width_cm: float = 17.4,
+    columns: int | None = None,
+) -> Figure:
+    """The clip's frames in a strip, with arrows from each query to the places of its links.
+
+    An arrow's width and opacity grow with its weight, on one scale for the whole figure.
+
+    Args:
+        analysis: the analysis that the links come from.
+        links: one sequence of links for each query, as ``top_links`` gives them; 1 to 8.
+        width_cm: width of the figure, 6 to 100; 17.4 is a page of two columns.
+        columns: frames in a row; all in one row up to eight if None.
+
+    Raises:
+        FigureError: no links, more than eight queries, links of another analysis, or a layout
+            that cannot be drawn.
+    """
+    check_width(width_cm)
+    _check(analysis, links)
+    columns = columns_for(analysis.clip, columns)
+    lines = legend.count(links, width_cm)
+    flat = Strip(analysis.clip, width_cm, columns, 0.0, lines)
+    arcs = [Arc.of(flat, link) for one in links for link in one]
+    head = max(0.0, max(arc.top for arc in arcs) - flat.height) + GAP
+    return Figure(_draw(analysis, links, Strip(analysis.clip, width_cm, columns, head, lines)))
+
+
+def _check(analysis: Analysis, links: Sequence[Sequence[Link]]) -> None:
+    if not links or not all(links):
+        raise FigureError("There are no links to draw; give at least one link for each query.")
+    if len(links) > len(COLOURS):
+        raise FigureError(
+            f"{len(links)} queries have more colours than can be told apart; "
+            f"give at most {len(COLOURS)}."
+        )
+    for link in (link for one in links for link in one):
+        for point in (link.source, link.target):
+            if point.frame not in analysis.clip.indices:
+                raise FigureError(
+                    f"A link touches frame {point.frame}, which this analysis does not have; "
+                    "draw links with the analysis that they come from."
+                )
+
+
+def _draw(analysis: Analysis, links: Sequence[Sequence[Link]], strip: Strip) -> Drawing:
+    drawing = Drawing(figsize=(strip.width / CM_PER_INCH, strip.height / CM_PER_INCH))
+    page = drawing.add_axes((0, 0, 1, 1))
+    page.set_axis_off()
+    for position, frame in enumerate(analysis.clip.frames):
+        _frame(page, strip, position, frame)
+    page.set(xlim=(0, strip.width), ylim=(0, strip.height))
+    scale = Scale.of(links)
+    for one, colour in zip(links, COLOURS, strict=False):
+        _footprint(page, analysis, strip, one[0], colour)
+    # Heavy over light, whatever the query; the queries' own dots over all.
+    drawn = [(link, colour) for one, colour in zip(links, COLOURS, strict=False) for link in one]
+    for link, colour in sorted(drawn, key=lambda pair: abs(pair[0].weight)):
+        arc = Arc.of(strip, link)
+        page.add_patch(arrow(arc, colour, scale, link.weight))
+    for one, colour in zip(links, COLOURS, strict=False):
+        source = one[0].source
+        dot(
+            page, strip.place(analysis.clip.indices.index(source.frame), source.x, source.y), colour
+        )
+    legend.draw(page, analysis, links, strip, scale)
+    return drawing
+
+
+def _frame(page: Axes, strip: Strip, position: int, frame: NDArray[np.uint8]) -> None:
+    """One frame, brought down to what print can show, and its index below."""
+    box = strip.frame(position)
+    width, height = (
+        max(1, min(size, round(extent / CM_PER_INCH * IMAGE_DPI)))
+        for size, extent in ((frame.shape[1], box.width), (frame.shape[0], box.height))
+    )
+    pixels = np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
+    page.imshow(
+        pixels,
+        extent=(box.x, box.x + box.width, box.y, box.y + box.height),
+        aspect="auto",
+        gid=f"frame-{strip.clip.indices[position]}",
+    )
+    # A still has no index worth telling.
+    if not strip.clip.is_image:
+        word = "frame " if position == 0 else ""
+        page.text(
+            *(box.x, box.y - CAPTION / 2, f"{word}{strip.clip.indices[position]}"),
+            **text(SMALL, GREY),
+        )
+
+
+def _footprint(page: Axes, analysis: Analysis, strip: Strip, link: Link, colour: str) -> None:
+    """The outline of the query's cell on each frame that the cell covers."""
+    grid = analysis.affinity(link.block).query_grid
+    cell = analysis.view.footprint(analysis.view.cell(link.source, grid), grid)
+    for frame in cell.frames:
+        position = analysis.clip.indices.index(frame)
+        left, bottom = strip.place(position, cell.x0, cell.y1)
+        right, top = strip.place(position, cell.x1, cell.y0)
+        page.add_patch(
+            Rectangle(
+                (left, bottom),
+                right - left,
+                top - bottom,
+                fill=False,
+                edgecolor=colour,
+                linewidth=0.7,
+                path_effects=outline(colour, 0.7),
+                gid=f"footprint-{frame}",
+            )
+        )

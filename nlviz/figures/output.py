@@ -1,0 +1,116 @@
+"""Figure: a finished drawing, as PNG, SVG or PDF bytes or as a file that is whole or not there."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends import backend_agg, backend_pdf, backend_svg
+from matplotlib.figure import Figure as Drawing
+
+from nlviz.errors import FigureError
+
+ENDINGS = (".png", ".svg", ".pdf")
+SMALLEST_DPI, LARGEST_DPI = 30, 1200
+
+# Text as paths in SVG and as TrueType in PDF, each frame an image of its own, and the same bytes
+# each time: no random ids, no dates.
+STYLE: Any = {  # keys are Literals in Matplotlib's types
+    "svg.fonttype": "path",
+    "svg.hashsalt": "nlviz",
+    "svg.image_inline": True,
+    "pdf.fonttype": 42,
+    "image.composite_image": False,
+}
+CANVASES = {
+    "png": backend_agg.FigureCanvasAgg,
+    "svg": backend_svg.FigureCanvasSVG,
+    "pdf": backend_pdf.FigureCanvasPdf,
+}
+METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": "nlviz"},
+    "svg": {"Date": None, "Creator": "nlviz"},
+    "pdf": {"CreationDate": None, "Creator": "nlviz", "Producer": None},
+}
+# Matplotlib's settings are global, and the app draws in several threads.
+_SETTINGS = threading.Lock()
+
+
+class Figure:
+    """A finished figure; the same drawing gives the same bytes.
+
+    Args:
+        drawing: the Matplotlib figure; images in it are drawn at the resolution they have.
+    """
+
+    def __init__(self, drawing: Drawing) -> None:
+        self.drawing = drawing
+
+    def save(self, path: str | os.PathLike[str], *, dpi: int = 300) -> None:
+        """Write a .png, .svg or .pdf, by the ending; ``dpi`` is for PNG.
+
+        Raises:
+            FigureError: another ending, a missing folder, or a file that cannot be written;
+                what was there before is then still there.
+        """
+        ending = check_ending(path)
+        target = Path(path)
+        if not target.parent.is_dir():
+            raise FigureError(
+                f"There is no folder '{target.parent}'; make it, or write the figure elsewhere."
+            )
+        content = self.png(dpi=dpi) if ending == ".png" else self._render(ending[1:])
+        # A whole file beside the target, then one step: never half a figure.
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(content)
+            os.replace(part, target)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            raise FigureError(
+                f"'{target}' cannot be written ({error.strerror}); free some space, or write the "
+                "figure elsewhere."
+            ) from None
+
+    def png(self, *, dpi: int = 300) -> bytes:
+        """A PNG image of ``dpi`` pixels an inch, 30 to 1200; FigureError outside that."""
+        if not SMALLEST_DPI <= dpi <= LARGEST_DPI:
+            raise FigureError(
+                f"dpi={dpi} is not drawn; choose {SMALLEST_DPI} to {LARGEST_DPI}, "
+                "300 for print, 100 for a screen."
+            )
+        return self._render("png", dpi)
+
+    def svg(self) -> bytes:
+        """An SVG: arrows and text are paths, frames embedded images."""
+        return self._render("svg")
+
+    def pdf(self) -> bytes:
+        """A PDF: arrows are paths, text is text with its font embedded, frames are images."""
+        return self._render("pdf")
+
+    def _render(self, kind: str, dpi: int = 300) -> bytes:
+        content = io.BytesIO()
+        with _SETTINGS, matplotlib.rc_context(STYLE):
+            for image in (image for axes in self.drawing.axes for image in axes.images):
+                # Smooth in pixels; as it is where the reader's program draws it.
+                image.set_interpolation("auto" if kind == "png" else "none")
+            CANVASES[kind](self.drawing)
+            self.drawing.savefig(content, format=kind, dpi=dpi, metadata=METADATA[kind])
+        return content.getvalue()
+
+
+def check_ending(path: str | os.PathLike[str]) -> str:
+    """The ending of a figure's file in lower case; FigureError for one that is not written."""
+    ending = Path(path).suffix.lower()
+    if ending not in ENDINGS:
+        raise FigureError(
+            f"No figure can be written to '{os.fspath(path)}'; end its name in .png, .svg or .pdf."
+        )
+    return ending

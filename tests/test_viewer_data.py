@@ -91,6 +91,30 @@ def test_blobs_may_come_after_the_data_that_names_them(browser: Browser) -> None
     view.close()
 
 
+def test_a_block_of_a_longer_clip_is_refused_calmly(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block(), clip=blobs.clip(3))
+    state = view.hover(2, 50.0, 50.0)
+    assert state["message"] == "A part of this analysis arrived damaged; load the clip again."
+    assert state["links"] == []
+
+
+def test_a_pin_on_a_frame_that_is_gone_is_not_drawn(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block())
+    pin = {"id": "a", "color": "#E69F00", "t": 9, "x": 10.0, "y": 10.0, "exact": None}
+    view.show(pins=[pin])
+    assert view.state()["pins"] == []
+
+
+def test_the_captions_follow_the_theme(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block())
+    view.page.wait_for_function("() => root.nlviz.state().drawn.frames === 8")
+    picture = "() => document.querySelector('.nlviz-frames').toDataURL()"
+    before = view.page.evaluate(picture)
+    view.page.evaluate("() => root.style.setProperty('--st-text-color', 'rgb(200 0 0)')")
+    view.show()
+    assert view.page.evaluate(picture) != before
+
+
 def broken_blobs() -> dict[str, bytes]:
     block = blobs.Block()
     whole = block.blob()

@@ -1,7 +1,7 @@
 // Blobs: a JSON header and its binary parts, one after the other, as every host of the viewer sends them.
 
 const PART_TYPES = { f16: Uint16Array, f32: Float32Array, u8: Uint8Array };
-const DAMAGED = "A part of this analysis arrived damaged; load the clip again.";
+export const DAMAGED = "A part of this analysis arrived damaged; load the clip again.";
 
 /** Header and parts of a blob: {...header, parts: {name: typed array}}. Throws an Error with one sentence. */
 export function unpack(bytes) {

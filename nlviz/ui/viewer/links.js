@@ -1,4 +1,4 @@
-// Links: what a place looks at in one block, computed in the page from θ and φ.
+// Links: what a place looks at in one block, computed in the page from θ and φ, and what pins were told.
 
 import { cellAt, cellOf, centreOf, exclusion, indexOf } from "./grid.js";
 import { affinityRow, rowRange, strongest } from "./rows.js";
@@ -30,4 +30,43 @@ export function exactLinks(pin, block, { k, exclude }) {
   if ((exact.k ?? k) !== k || (exact.exclude ?? exclude) !== exclude) return null;
   const links = exact.links.map((link) => ({ ...link, cell: cellAt(block.key, link) }));
   return { links, covered: exact.covered };
+}
+
+const MOST_KEPT = 64; // answers for pins; eight pins in eight settings
+
+/** Remembers what was seen last, and what each pin was answered, until the block, k or exclusion changes. */
+export function createMemory() {
+  const answers = new Map();
+  let seen = null;
+  let seenKey = "";
+  const keyOf = (parts, block, { k, exclude }) => JSON.stringify([...parts, block.tag, k, exclude]);
+
+  return {
+    /** What look() gives for a place, and a key that is the same for the same cell and settings. */
+    focus(block, clip, place, options) {
+      const key = keyOf([indexOf(block.query, cellAt(block.query, place))], block, options);
+      if (key !== seenKey) seen = look(block, clip, place, options);
+      seenKey = key;
+      return { seen, key };
+    },
+
+    /** A pin's links and the share they cover: the host's exact ones, else ours. */
+    answer(block, clip, pin, options) {
+      const exact = exactLinks(pin, block, options);
+      if (exact) return exact;
+      const key = keyOf([pin.t, pin.x, pin.y], block, options);
+      if (!answers.has(key)) {
+        if (answers.size >= MOST_KEPT) answers.clear();
+        const { links, covered } = look(block, clip, pin, options);
+        answers.set(key, { links, covered });
+        seenKey = ""; // the row that `seen` borrowed is overwritten
+      }
+      return answers.get(key);
+    },
+
+    forget() {
+      seenKey = "";
+      answers.clear();
+    },
+  };
 }

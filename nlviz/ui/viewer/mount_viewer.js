@@ -26,6 +26,16 @@ function createOutbox(send) {
   };
 }
 
+/** Streamlit turns data into a string where it finds something in it that it does not know. */
+function asObject(data) {
+  try {
+    return typeof data === "string" ? JSON.parse(data) : data;
+  } catch (error) {
+    console.warn("nlviz:", error);
+    return { notice: "What the page sent could not be read; reload the page." };
+  }
+}
+
 export default function (component) {
   const { data, parentElement } = component;
   let mount = mounts.get(parentElement);
@@ -39,7 +49,7 @@ export default function (component) {
     mounts.set(parentElement, mount);
   }
   mount.component = component;
-  mount.viewer.update(typeof data === "string" ? JSON.parse(data) : data);
+  mount.viewer.update(asObject(data));
   mount.outbox.answered();
   return () => {
     mount.outbox.close();

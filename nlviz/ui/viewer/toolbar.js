@@ -1,7 +1,6 @@
 // Toolbar: one row of controls over the options; the viewer owns the options and is told of each change.
 
 import { element, setText } from "./dom.js";
-import { heatGradient } from "./colour.js";
 import { shapeOf, strideOf } from "./words.js";
 
 /** Controls; change(patch) reports an option, and undo and clear are called by their buttons. */
@@ -103,55 +102,4 @@ function toggle(label, title, change) {
     root.title = disabled || title;
   };
   return { root, show };
-}
-
-/** The colour bar: how the heat map's colours stand for weights. */
-export function createScale() {
-  const strip = element("div", { className: "nlviz-strip" });
-  const low = element("span", {});
-  const high = element("span", {});
-  const unit = element("div", { className: "nlviz-unit" });
-  const root = element(
-    "div", { className: "nlviz-scale", role: "img" },
-    strip, element("div", { className: "nlviz-ends" }, low, high), unit,
-  );
-  let drawn = null;
-  return {
-    root,
-    /** Ends of the scale as text; `rest` says what the scale leaves out. */
-    show(from, to, signed, rest) {
-      if (drawn !== signed) strip.style.backgroundImage = heatGradient(signed);
-      drawn = signed;
-      setText(low, from);
-      setText(high, to);
-      setText(unit, `affinity f/C, scaled to this row${rest}`);
-      root.setAttribute("aria-label", `Heat map: affinity f/C from ${from} to ${to}, scaled to this row`);
-    },
-  };
-}
-
-/** Pins as a row of named chips: choose one to see its heat, or remove it. */
-export function createChips({ choose, remove }) {
-  const root = element("div", { className: "nlviz-chips", role: "group", "aria-label": "Pins" });
-  let shown = "";
-  return {
-    root,
-    show(pins, clip, selected) {
-      const key = JSON.stringify([pins.map(({ id, color, t, x, y }) => [id, color, t, x, y]), selected?.id]);
-      if (key === shown) return;
-      shown = key;
-      root.replaceChildren(...pins.map((pin, i) => chip(pin, i, clip, pin === selected, { choose, remove })));
-    },
-  };
-}
-
-function chip(pin, i, clip, selected, { choose, remove }) {
-  const where = `frame ${clip.frames[pin.t]} · ${Math.floor(pin.x)}, ${Math.floor(pin.y)}`;
-  const dot = element("i", {});
-  dot.style.background = pin.color;
-  return element(
-    "span", { className: "nlviz-chip" },
-    element("button", { type: "button", "aria-pressed": selected, title: "Show this pin's heat map", onclick: () => choose(pin) }, dot, where),
-    element("button", { type: "button", className: "nlviz-cross", "aria-label": `Remove pin ${i + 1}, ${where}`, onclick: () => remove(pin) }, "×"),
-  );
 }

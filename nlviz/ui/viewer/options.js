@@ -1,0 +1,44 @@
+// Options: the viewer owns them, tells the host a moment after the last change, and takes its wishes.
+
+const DEFAULTS = { block: null, k: 20, opacity: 0.7, links: true, heat: true, exclude: "frame" };
+const PAUSE = 250; // ms without a change before the host hears
+const ECHO = 2000; // ms in which what the host gives may be an answer to older options, not a wish
+
+/** {value, receive(wish), change(patch), mend(patch), close()}; tell(options) is the host's ear. */
+export function createOptions(tell) {
+  let value = { ...DEFAULTS };
+  let received = "";
+  let timer = 0;
+  let settled = 0; // when the host's answers have caught up
+
+  return {
+    get value() {
+      return value;
+    },
+
+    /** Options from the host; the same ones again are not a wish. */
+    receive(wish) {
+      const text = JSON.stringify(wish ?? null);
+      if (wish && text !== received && Date.now() > settled) value = { ...DEFAULTS, ...wish };
+      received = text;
+    },
+
+    /** What a person chose. */
+    change(patch) {
+      value = { ...value, ...patch };
+      settled = Infinity;
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        settled = Date.now() + ECHO;
+        tell({ ...value });
+      }, PAUSE);
+    },
+
+    /** What the data leaves no choice about; the host knows it as well. */
+    mend(patch) {
+      value = { ...value, ...patch };
+    },
+
+    close: () => clearTimeout(timer),
+  };
+}

@@ -1,0 +1,140 @@
+// Stage: three canvases on each other, for the frames, the heat map and the ink, sized to the screen.
+
+import { element } from "./dom.js";
+import { createHeat } from "./heat.js";
+import { drawFrames } from "./ink.js";
+import { arrange, placeAt, pointAt } from "./layout.js";
+
+const LABEL =
+  "Frames of the clip. Arrow keys move cell by cell, Page Up and Page Down change the frame, " +
+  "Enter pins, Escape removes the last pin.";
+
+/** changed() asks for a new drawing; failed(t) says that frame t is no picture. */
+export function createStage({ changed, failed }) {
+  const canvases = ["frames", "heat", "ink"].map((name) => element("canvas", { className: `nlviz-${name}` }));
+  const [frames, glow, ink] = canvases;
+  const message = element("p", { className: "nlviz-message" });
+  const node = element(
+    "div", { className: "nlviz-stage", tabIndex: 0, role: "application", "aria-label": LABEL },
+    ...canvases, message,
+  );
+  const heat = createHeat();
+  let clip = null;
+  let pictures = [];
+  let layout = null;
+  let ratio = 1;
+  let heatKey = ""; // what the heat canvas shows
+  let theme = null;
+
+  function show(next) {
+    pictures.forEach((picture) => picture?.close());
+    pictures = [];
+    clip = next;
+    layout = null;
+    fit();
+    clip?.frames.forEach((_, t) => decode(clip, t));
+  }
+
+  async function decode(owner, t) {
+    try {
+      const picture = await createImageBitmap(new Blob([owner.parts[`frame${t}`]]));
+      if (owner !== clip) return picture.close();
+      pictures[t] = picture;
+      drawBase();
+    } catch (error) {
+      console.warn("nlviz:", error);
+      if (owner === clip) failed(t);
+    }
+  }
+
+  function fit() {
+    const width = node.clientWidth;
+    if (!clip || !width) return;
+    ratio = globalThis.devicePixelRatio || 1;
+    const tallest = Math.min(Math.max(globalThis.innerHeight * 0.66, 320), 820);
+    layout = arrange({ count: clip.frames.length, aspect: clip.width / clip.height, width, tallest, ratio });
+    node.style.height = `${layout.height}px`;
+    for (const canvas of canvases) {
+      canvas.width = Math.round(layout.width * ratio);
+      canvas.height = Math.round(layout.height * ratio);
+    }
+    heatKey = ""; // setting a canvas's size clears it
+    drawBase();
+    changed();
+  }
+
+  function drawBase() {
+    if (!layout) return;
+    theme = currentTheme();
+    drawFrames(cleared(frames), { layout, clip, pictures }, theme);
+  }
+
+  function currentTheme() {
+    const { fontFamily, color } = getComputedStyle(message);
+    return { font: `11.5px ${fontFamily}`, text: color, empty: getComputedStyle(message).backgroundColor };
+  }
+
+  function cleared(canvas) {
+    const context = canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    return context;
+  }
+
+  const resized = new ResizeObserver(() => {
+    const same = layout?.width === node.clientWidth && ratio === globalThis.devicePixelRatio;
+    if (!same) fit();
+  });
+  resized.observe(node);
+
+  return {
+    node,
+    message,
+    show,
+    get layout() {
+      return layout;
+    },
+    get decoded() {
+      return pictures.filter(Boolean).length;
+    },
+
+    /** Draw the frames again where the host's theme has changed. */
+    refresh() {
+      if (JSON.stringify(theme) !== JSON.stringify(currentTheme())) drawBase();
+    },
+
+    /** Draw a row as heat, or with an empty key nothing; the same key is not drawn twice. */
+    drawHeat(key, block, seen, opacity) {
+      if (key === heatKey) return;
+      heatKey = key;
+      const context = cleared(glow);
+      if (key) heat.paint(context, layout, clip, block, seen, opacity);
+    },
+
+    /** The ink's context, cleared, and where to draw on it. */
+    ink: () => [cleared(ink), { layout, clip }],
+
+    /** The place of the clip under a pointer event, or null. */
+    placeOf(event) {
+      if (!layout) return null;
+      const box = node.getBoundingClientRect();
+      return placeAt(layout, clip, event.clientX - box.left, event.clientY - box.top);
+    },
+
+    /** A place in CSS pixels of the stage. */
+    pointOf: (place) => pointAt(layout, clip, place),
+
+    /** A place in CSS pixels of the window. */
+    toClient(place) {
+      const box = node.getBoundingClientRect();
+      const at = pointAt(layout, clip, place);
+      return { x: box.left + at.x, y: box.top + at.y };
+    },
+
+    destroy() {
+      resized.disconnect();
+      show(null);
+    },
+  };
+}

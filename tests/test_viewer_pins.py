@@ -49,6 +49,19 @@ def test_a_click_on_a_pin_removes_it_and_undo_brings_it_back(show: Callable[...,
     assert [act["type"] for act in view.acts()] == ["add", "remove", "undo", "clear", "undo"]
 
 
+def test_every_change_shows_before_the_host_has_answered(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block())
+    view.click(*PLACE)
+    view.settle()
+    view.page.evaluate("() => { host.answers = false }")
+    view.page.get_by_role("button", name="Clear").click()
+    assert view.state()["pins"] == []
+    view.page.get_by_role("button", name="Undo").click()
+    assert len(view.state()["pins"]) == 1
+    view.click(*PLACE)
+    assert view.state()["pins"] == []
+
+
 def test_a_pin_removed_before_the_host_has_named_it_goes_for_good(
     show: Callable[..., Viewer],
 ) -> None:

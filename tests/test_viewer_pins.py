@@ -74,6 +74,14 @@ def test_a_pin_removed_before_the_host_has_named_it_goes_for_good(
     assert view.page.evaluate("() => host.data.pins") == []
 
 
+def test_a_tap_pins_on_a_phone(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block(), width=390, height=844, has_touch=True, is_mobile=True)
+    view.page.touchscreen.tap(*view.at(*PLACE))
+    state = view.settle()
+    assert len(state["pins"]) == 1
+    assert not state["place"]["hovered"]
+
+
 def test_a_ninth_pin_is_refused_in_one_sentence(show: Callable[..., Viewer]) -> None:
     view = show(blobs.Block())
     for t in range(8):
@@ -112,6 +120,8 @@ def test_a_chip_chooses_whose_heat_is_shown(show: Callable[..., Viewer]) -> None
     assert state["place"]["t"] == 6
     view.page.get_by_role("button", name=re.compile("^frame 5 ")).click()
     assert view.state()["place"]["t"] == 1
+    focused = "document.activeElement.textContent"
+    assert view.page.evaluate(focused).startswith("frame 5 "), "the chip keeps the focus"
     view.page.get_by_role("button", name="Remove pin 1").click()
     assert len(view.settle()["pins"]) == 1
 

@@ -12,7 +12,10 @@ export function createChips({ choose, remove }) {
       const key = JSON.stringify([pins.map(({ id, color, t, x, y }) => [id, color, t, x, y]), selected?.id]);
       if (key === shown) return;
       shown = key;
+      const focused = [...root.querySelectorAll("button")].indexOf(root.getRootNode().activeElement);
       root.replaceChildren(...pins.map((pin, i) => chip(pin, i, clip, pin === selected, { choose, remove })));
+      const buttons = root.querySelectorAll("button");
+      if (focused >= 0) buttons[Math.min(focused, buttons.length - 1)]?.focus();
     },
   };
 }

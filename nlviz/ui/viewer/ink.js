@@ -6,8 +6,8 @@ import { pointAt } from "./layout.js";
 const CASING = "rgb(0 0 0 / 0.5)";
 const SOFT_CASING = "rgb(0 0 0 / 0.28)"; // under lines, which may be thinner than their casing
 
-/** Links from a place, the weakest first so that the strongest lies on top; `ringed` marks its end. */
-export function drawLinks(context, stage, source, links, colour, { ringed = true } = {}) {
+/** Links from a place, the weakest first so that the strongest lies on top; `ringed` marks its end, `faint` steps back. */
+export function drawLinks(context, stage, source, links, colour, { ringed = true, faint = false } = {}) {
   const { layout, clip } = stage;
   const from = pointAt(layout, clip, source);
   const strongest = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-30);
@@ -17,7 +17,7 @@ export function drawLinks(context, stage, source, links, colour, { ringed = true
     drawArrow(context, from, pointAt(layout, clip, link), {
       colour,
       width: 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0),
-      alpha: i === 0 ? 1 : 0.4 + 0.5 * strength,
+      alpha: (faint ? 0.5 : 1) * (i === 0 ? 1 : 0.4 + 0.5 * strength),
       dashed: link.weight < 0,
     });
   }

@@ -9,7 +9,7 @@ import { drawFootprint, drawLinks, drawPlace } from "./ink.js";
  */
 export function drawScene(context, stage, { block, pins, pin, hover, links }) {
   for (const [each, answer] of pins) {
-    if (links && answer) drawLinks(context, stage, each, answer.links, each.color);
+    if (links && answer) drawLinks(context, stage, each, answer.links, each.color, { faint: each !== pin });
   }
   if (hover) drawHover(context, stage, block, hover, links);
   else if (pin && block) drawFootprint(context, stage, block.query, cellAt(block.query, pin), pin.color);

@@ -265,7 +265,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     step: whenReady(step),
     page: whenReady(page),
     pin: whenReady(() => togglePin(cursor())),
-    removeLast: () => removePin(shownPins().at(-1)),
+    removeLast: () => (shownPins().length ? removePin(shownPins().at(-1)) : leave()),
   });
 
   // Life, and the face for tests.

@@ -1,0 +1,66 @@
+"""The viewer and the library say the same: links hovered in the page against ``top_links``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nlviz import Affinity, Analysis, Grid, Point, Query, View, top_links
+from nlviz.affinity import FUNCTIONS
+from nlviz.ui import payload
+from tests import make
+from tests.browser import browser
+from tests.viewer.page import Viewer, show
+
+__all__ = ["browser", "show"]
+
+PLACES = ((0, 3.0, 4.0), (1, 33.0, 20.0), (3, 62.0, 46.0))
+
+
+def centred(function: str) -> Analysis:
+    """Cells centred on pixels 0, 8, 16 … of an input of 65×49, their keys pooled by two."""
+    whole = make.analysis(function)
+    queries = Grid(4, 7, 9, stride=(1, 8, 8), first=(0.5, 0.5, 0.5))
+    keys = queries.pooled((4, 3, 4))
+    rng = np.random.default_rng(2)
+    theta, phi = rng.normal(size=(5, queries.size)), rng.normal(size=(5, keys.size))
+    view = View(whole.view.source, (65, 49), whole.view.frames)
+    return replace(
+        whole,
+        view=view,
+        affinities={"nl": Affinity(function, theta, phi, queries, keys)},
+        fidelity={"nl": 0.0},
+    )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("made", [make.analysis, centred])
+def test_hovered_links_are_those_of_the_library(
+    show: Callable[..., Viewer], made: Callable[[str], Analysis], function: str
+) -> None:
+    analysis = made(function)
+    clip = payload.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    tags = [
+        view.put(payload.block_blob(analysis, block, payload.tag(clip)))
+        for block in analysis.blocks
+    ]
+    for block in analysis.blocks:
+        for exclude in ("none", "cell", "frame"):
+            options = {"block": block, "k": 6, "exclude": exclude}
+            view.show(blocks=tags, options=options)
+            for place in PLACES:
+                state = view.hover(*place)
+                at = state["place"]
+                point = Point(analysis.view.frames[at["t"]], at["x"], at["y"])
+                links = top_links(analysis, Query(point, **options))
+                frames = analysis.view.frames
+                seen = [(frames[n["t"]], n["x"], n["y"]) for n in state["links"]]
+                want = [(n.target.frame, n.target.x, n.target.y) for n in links]
+                assert np.allclose(seen, want, atol=0.01)
+                weights = [n["weight"] for n in state["links"]]
+                assert np.allclose(weights, [n.weight for n in links], rtol=0.01)
+                assert state["covered"] == pytest.approx(sum(n.share for n in links), rel=0.01)

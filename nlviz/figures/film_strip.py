@@ -94,7 +94,7 @@ def _draw(analysis: Analysis, links: Sequence[Sequence[Link]], strip: Strip) -> 
         dot(
             page, strip.place(analysis.clip.indices.index(source.frame), source.x, source.y), colour
         )
-    legend.draw(page, analysis, links, strip, scale)
+    legend.draw(page, analysis, links, strip)
     return drawing
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
-from nlviz.figures.marks import COLOURS, GREY, INK, Scale, dot, text
+from nlviz.figures.marks import COLOURS, GREY, Scale, dot, text
 from nlviz.figures.strip import Strip
 from nlviz.links import Link
 
@@ -22,7 +22,11 @@ ENTRY = 7.6
 WIDE = 12.0
 """Narrower figures have the scale on a line of its own, in centimetres."""
 
-WEDGE, STEPS = 1.4, 14
+WEDGE, STEPS = 1.4, 24
+LETTER, SPACE = 0.115, 0.12
+DARKNESS = 0.87
+"""Of the ink, where opacity is 1."""
+
 POINTS_PER_CM = 72 / 2.54
 
 
@@ -37,7 +41,6 @@ def draw(
     analysis: Analysis,
     links: Sequence[Sequence[Link]],
     strip: Strip,
-    scale: Scale,
 ) -> None:
     """Write the legend onto the page."""
     line = 0
@@ -45,13 +48,13 @@ def draw(
         affinity = analysis.affinity(block)
         page.text(0, strip.line(line), block, weight="bold", **text())
         grids = f"queries {affinity.query_grid}, keys {affinity.key_grid}"
-        page.text(_indent(block), strip.line(line), grids, **text(colour=GREY))
+        page.text(1.25 * _length(block), strip.line(line), grids, **text(colour=GREY))
         line += 1
     if strip.width < WIDE:
-        _wedge(page, 0, strip.line(line), scale, links)
+        _wedge(page, strip, line, links)
         line += 1
     else:
-        _wedge(page, strip.width - WIDE / 2 + 0.2, strip.line(0), scale, links)
+        _wedge(page, strip, 0, links)
     across = _in_a_line(strip.width)
     for number, (one, colour) in enumerate(zip(links, COLOURS, strict=False)):
         row, column = divmod(number, across)
@@ -60,28 +63,26 @@ def draw(
         page.text(left + 0.28, middle, _entry(one, len(_blocks(links)) > 1), **text())
 
 
-def _wedge(
-    page: Axes, left: float, middle: float, scale: Scale, links: Sequence[Sequence[Link]]
-) -> None:
+def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]]) -> None:
     """Width and opacity from the least to the greatest weight drawn, between their numbers."""
+    scale = Scale.of(links)
     signed = any(link.weight < 0 for one in links for link in one)
-    kind = "affinity |weight|" if signed else "affinity weight"
-    page.text(left, middle, f"{kind}  {scale.least:.2g}", **text())
-    start = left + 0.12 * len(f"{kind}  {scale.least:.2g}") + 0.1
+    before = f"affinity {'|weight|' if signed else 'weight'} {scale.least:.2g}"
+    after = f"{scale.most:.2g}{', dashed: negative' if signed else ''}"
+    long = _length(before) + WEDGE + _length(after)
+    left = 0.0 if strip.width < WIDE else strip.width - long
+    middle = strip.line(line)
+    page.text(left, middle, before, **text())
+    page.text(left + long - _length(after) + SPACE, middle, after, **text())
+    start = left + _length(before)
+    # Each step is painted to the end, over the one before: no seams.
     for step in range(STEPS):
-        ends = [scale.least + (scale.most - scale.least) * (step + i) / STEPS for i in (0, 1)]
-        x0, x1 = (start + WEDGE * (step + i) / STEPS for i in (0, 1))
-        y0, y1 = (scale.width(weight) / POINTS_PER_CM / 2 for weight in ends)
-        page.add_patch(
-            Polygon(
-                [(x0, middle - y0), (x1, middle - y1), (x1, middle + y1), (x0, middle + y0)],
-                facecolor=INK,
-                alpha=scale.opacity(ends[1]),
-                linewidth=0,
-            )
-        )
-    dashed = ", dashed below 0" if signed else ""
-    page.text(start + WEDGE + 0.12, middle, f"{scale.most:.2g}{dashed}", **text())
+        begin, end = (scale.least + (scale.most - scale.least) * i / STEPS for i in (step, STEPS))
+        x, y0 = start + WEDGE * step / STEPS, scale.width(begin) / POINTS_PER_CM / 2
+        y1 = scale.width(end) / POINTS_PER_CM / 2
+        corners = [(x, -y0), (start + WEDGE, -y1), (start + WEDGE, y1), (x, y0)]
+        grey = str(round(1 - scale.opacity(begin) * DARKNESS, 3))
+        page.add_patch(Polygon([(x, middle + y) for x, y in corners], facecolor=grey, linewidth=0))
 
 
 def _entry(links: Sequence[Link], several: bool) -> str:
@@ -90,7 +91,7 @@ def _entry(links: Sequence[Link], several: bool) -> str:
     where = f"frame {source.frame}, ({source.x:.0f}, {source.y:.0f})"
     which = f" in {links[0].block}" if several else ""
     what = "link covers" if len(links) == 1 else "links cover"
-    return f"{where}{which}: {len(links)} {what} {100 * covered:.3g} % of the row"
+    return f"{where}{which}: {len(links)} {what} {100 * covered:.3g} % of the row's weight"
 
 
 def _blocks(links: Sequence[Sequence[Link]]) -> tuple[str, ...]:
@@ -101,5 +102,6 @@ def _in_a_line(width: float) -> int:
     return max(1, int(width // ENTRY))
 
 
-def _indent(word: str) -> float:
-    return 0.16 * len(word) + 0.2
+def _length(words: str) -> float:
+    """About how wide words are set, in centimetres."""
+    return LETTER * len(words) + SPACE

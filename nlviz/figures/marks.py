@@ -79,8 +79,8 @@ class Scale:
         return cls(min(sizes), max(sizes))
 
     def width(self, weight: float) -> float:
-        """Line width in points, 0.35 to 1.5."""
-        return 0.35 + 1.15 * self._part(weight)
+        """Line width in points, 0.3 to 1.3."""
+        return 0.3 + 1.0 * self._part(weight)
 
     def opacity(self, weight: float) -> float:
         """0.35 to 1."""
@@ -114,17 +114,17 @@ def arrow(arc: Arc, colour: str, scale: Scale, weight: float) -> FancyArrowPatch
 
 def dot(page: Axes, place: tuple[float, float], colour: str) -> None:
     """A query: a disc of its colour in a white and a dark ring."""
-    for size, fill in ((5.2, INK), (4.4, "#FFFFFF"), (3.2, INK if colour == "#FFFFFF" else colour)):
+    for size, fill in ((4.2, INK), (3.6, "#FFFFFF"), (2.5, INK if colour == "#FFFFFF" else colour)):
         page.plot(*place, "o", markersize=size, color=fill, markeredgewidth=0, zorder=5)
     if colour == "#FFFFFF":
-        page.plot(*place, "o", markersize=2.2, color=colour, markeredgewidth=0, zorder=5)
+        page.plot(*place, "o", markersize=1.6, color=colour, markeredgewidth=0, zorder=5)
 
 
 def outline(colour: str, width: float, opacity: float = 1.0) -> list[Any]:
     """A thin rim, dark around light colours and light around dark ones, to stand out anywhere."""
     rim = "#000000" if colour in LIGHT else "#FFFFFF"
     return [
-        patheffects.Stroke(linewidth=width + 0.5, foreground=rim, alpha=0.55 * opacity),
+        patheffects.Stroke(linewidth=width + 0.4, foreground=rim, alpha=0.5 * opacity),
         patheffects.Normal(),
     ]
 

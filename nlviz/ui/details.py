@@ -66,6 +66,9 @@ def _figure(shown: Shown, links: Links, options: Options) -> None:
 
 
 def _weights(shown: Shown, links: Links, options: Options) -> None:
+    if len(shown.analysis.view.frames) == 1:
+        st.caption("With one frame there is nothing to compare.")
+        return
     from nlviz.ui import chart  # brings plotly
 
     block = options.block or shown.analysis.blocks[-1]

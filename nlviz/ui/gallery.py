@@ -31,13 +31,9 @@ def _tile(material: Material, session: Session) -> None:
             type="tertiary",
             width="stretch",
             help=material.about or None,
-            on_click=_pick,
-            args=(session, material),
+            on_click=session.choose_material,
+            args=(material,),
         )
-
-
-def _pick(session: Session, material: Material) -> None:
-    session.material = material
 
 
 @st.cache_data(show_spinner=False)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-_log = logging.getLogger("nlviz")
+logger = logging.getLogger("nlviz")
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except Exception:
-        _log.exception("the app failed")
+        logger.exception("the app failed")
         st.error(
             "Something went wrong in the app itself; the server's log says what. "
             "Reload the page or choose another clip.",

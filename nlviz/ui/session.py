@@ -54,6 +54,10 @@ class Session:
             what = "One pin was" if lost == 1 else f"{lost} pins were"
             self.notice = f"{what} on a frame that is not among these."
 
+    def choose_material(self, material: Material) -> None:
+        """What is to be looked at next; an old problem is forgotten."""
+        self.material, self.problem, self.failed = material, None, None
+
     def fail(self, problem: str, choice: Choice | None = None) -> None:
         """Say what went wrong; nothing else is lost."""
         self.problem, self.failed = problem, choice

@@ -38,11 +38,19 @@ def choose(session: Session) -> Choice | None:
 
 
 def _take_upload(session: Session) -> None:
+    """A file that cannot be read changes nothing but the sentence above the stage."""
     file: UploadedFile | None = st.session_state[_UPLOAD]
-    if file is not None:
-        session.material = uploaded(file.name, file.getvalue())
-    elif session.material.data is not None:
-        session.material = bundled()[0]
+    if file is None:
+        back = bundled()[0] if session.material.data is not None else session.material
+        session.choose_material(back)
+        return
+    material = uploaded(file.name, file.getvalue())
+    try:
+        _info(session, material)
+    except MediaError as error:
+        session.fail(str(error))
+    else:
+        session.choose_material(material)
 
 
 def _part(session: Session) -> Part:

@@ -30,7 +30,8 @@ _mount_store = st.components.v2.component(
 def update(session: Session, choice: Choice, place: DeltaGenerator) -> None:
     """Bring what was chosen on screen; after an error the last good analysis stays."""
     if session.shown is not None and session.shown.choice == choice:
-        session.problem = session.failed = None
+        if session.failed is not None:  # back at what is on screen
+            session.problem = session.failed = None
         return
     if choice == session.failed:
         return

@@ -6,6 +6,8 @@ import base64
 from html import escape
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from nlviz.media import MediaInfo, read
 from nlviz.media.sampling import Sampling
@@ -22,11 +24,11 @@ def thumbnails(material: Material) -> tuple[str, ...]:
     return tuple(thumbnail(frame) for frame in clip.frames)
 
 
-def thumbnail(frame: cv2.typing.MatLike, tall: int = _TALL) -> str:
+def thumbnail(frame: NDArray[np.uint8], tall: int = _TALL) -> str:
     """A frame, ``tall`` CSS pixels high on a sharp screen, as a data address."""
     height, width = frame.shape[:2]
     size = max(1, min(round(width * 2 * tall / height), 8 * tall)), 2 * tall
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     return "data:image/jpeg;base64," + base64.b64encode(encoded(small, 80)).decode()
 
 

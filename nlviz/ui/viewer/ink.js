@@ -17,7 +17,7 @@ export function drawLinks(context, stage, source, links, colour, { ringed = true
     drawArrow(context, from, pointAt(layout, clip, link), {
       colour,
       width: 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0),
-      alpha: (faint ? 0.5 : 1) * (i === 0 ? 1 : 0.4 + 0.5 * strength),
+      alpha: (faint ? 0.65 : 1) * (i === 0 ? 1 : 0.4 + 0.5 * strength),
       dashed: link.weight < 0,
     });
   }

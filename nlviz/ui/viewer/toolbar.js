@@ -21,8 +21,8 @@ export function createToolbar({ change, undo, clear }) {
   const root = element(
     "div", { className: "nlviz-bar" },
     blocks,
-    element("div", { className: "nlviz-pair" }, links.root, k.root),
-    element("div", { className: "nlviz-pair" }, heat.root, opacity.root),
+    element("div", { className: "nlviz-pair" }, links.root, ...k.nodes),
+    element("div", { className: "nlviz-pair" }, heat.root, ...opacity.nodes),
     skip.root,
     element("div", { className: "nlviz-actions" }, undoButton, clearButton),
   );
@@ -72,7 +72,7 @@ function blockButton(block, choose) {
     "button",
     { type: "button", role: "radio", title: block.name ?? block.label, onclick: choose },
     element("b", {}, block.label),
-    element("small", {}, element("span", {}, `${strideOf(block)} · `), element("span", {}, shapeOf(block.query))),
+    element("small", {}, element("span", {}, strideOf(block)), element("span", {}, shapeOf(block.query))),
   );
 }
 
@@ -89,7 +89,7 @@ function slider(label, range, change, words) {
     input.style.setProperty("--filled", `${(100 * (number - min)) / (max - min)}%`);
     setText(value, words(number));
   };
-  return { root: element("span", { className: "nlviz-slider" }, input, value), show };
+  return { nodes: [value, input], show };
 }
 
 function toggle(label, title, change) {

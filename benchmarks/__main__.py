@@ -1,0 +1,8 @@
+"""Every benchmark, one after the other: ``python -m benchmarks``."""
+
+import subprocess
+import sys
+
+for name in ("capture", "plain_way", "hover", "click", "start"):
+    print(f"\n## benchmarks.{name}", flush=True)
+    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

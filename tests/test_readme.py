@@ -1,0 +1,59 @@
+"""What the README says, run as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from nlviz.cli import main
+from tests.plain_block import PlainNetwork
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def in_a_folder_with_a_clip(tmp_path, monkeypatch):
+    """clip.mp4, 640×360, as the README's lines expect one."""
+    monkeypatch.chdir(tmp_path)
+    with av.open("clip.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for i in range(10):
+            picture = np.full((360, 640, 3), 90, np.uint8)
+            picture[180:260, 40 * i : 40 * i + 80] = (250, 180, 30)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return tmp_path
+
+
+def test_the_python_lines_work(in_a_folder_with_a_clip):
+    torch.manual_seed(0)
+    library, capturing = BLOCKS
+    names: dict[str, object] = {}
+    exec(library, names)  # the README's own lines
+    assert names["analysis"].blocks == ("nl3", "nl4", "nl5")
+    assert len(names["links"]) == 20
+    assert Path("figure.svg").read_text(encoding="utf-8").startswith("<?xml")
+    exec(capturing, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
+
+
+@pytest.mark.parametrize("command", ["links", "figure", "models", "app"])
+def test_every_option_of_the_command_line_is_in_the_readme(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    offered = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help", "--output"}
+    told = README.split("## From the command line")[1].split("```")[1]
+    assert f"python -m nlviz {command}" in told
+    assert offered <= set(re.findall(r"--[a-z]+", told))
+
+
+def test_every_file_and_picture_the_readme_points_to_is_there():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target

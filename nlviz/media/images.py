@@ -22,7 +22,7 @@ from nlviz.media.source import Source
 
 Pixels = NDArray[np.uint8]
 
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", "JPEG2000")
 SUFFIXES = (
     *(".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".bmp"),
     *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"),

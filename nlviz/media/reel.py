@@ -75,12 +75,12 @@ def scan(source: Source) -> Reel | None:
     """The reel by its packets, nothing decoded; None where they do not carry usable times."""
     times: list[int] = []
     keys: list[tuple[int, int]] = []
-    packets = 0
+    hidden = 0
     with opened(source) as (container, stream):
         for packet in _packets(container, stream):
             if not packet.size:
                 continue
-            packets += 1
+            hidden += packet.is_discard
             if packet.is_discard or packet.is_corrupt:
                 continue
             if packet.pts is None:
@@ -89,7 +89,7 @@ def scan(source: Source) -> Reel | None:
             if packet.is_keyframe:
                 keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
         base = stream.time_base or Fraction(1, 1)
-        missing = max(stream.frames - packets, 0)
+        missing = max(stream.frames - hidden - len(times), 0)
     if not keys or len(set(times)) < len(times):
         return None
     return Reel(tuple(sorted(times)), tuple(sorted(keys)), base, missing)

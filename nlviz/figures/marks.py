@@ -39,7 +39,6 @@ class Arc:
     begin: tuple[float, float]
     end: tuple[float, float]
     rise: float
-    name: str
 
     @classmethod
     def of(cls, strip: Strip, link: Link) -> Arc:
@@ -50,7 +49,7 @@ class Arc:
             for point in (link.source, link.target)
         )
         rise = min(BEND * math.dist(begin, end), HIGHEST * strip.frame(0).height)
-        return cls(begin, end, rise, f"link-{link.source.frame}-{link.rank}")
+        return cls(begin, end, rise)
 
     @property
     def top(self) -> float:
@@ -108,7 +107,6 @@ def arrow(arc: Arc, colour: str, scale: Scale, weight: float) -> FancyArrowPatch
         joinstyle="miter",
         capstyle="butt",
         path_effects=outline(colour, width, opacity),
-        gid=arc.name,
     )
 
 
@@ -129,7 +127,7 @@ def outline(colour: str, width: float, opacity: float = 1.0) -> list[Any]:
     ]
 
 
-def text(size: float = LARGE, colour: str = INK) -> dict[str, Any]:
+def text(size: float = LARGE, colour: str = INK, across: str = "left") -> dict[str, Any]:
     """How words are set."""
     words = {"family": FONT, "fontsize": size, "color": colour}
-    return {**words, "va": "center_baseline", "ha": "left", "parse_math": False}
+    return {**words, "va": "center_baseline", "ha": across, "parse_math": False}

@@ -13,7 +13,7 @@ GAP = 0.06
 CAPTION = 0.32
 LINE = 0.36
 TALLEST = 20.0
-NARROWEST, WIDEST = 6.0, 100.0
+NARROWEST, WIDEST = 8.0, 100.0
 
 
 @dataclass(frozen=True, slots=True)

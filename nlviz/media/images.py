@@ -51,7 +51,9 @@ SHORTEST, USUAL = 0.011, 0.1
 def knows(source: Source) -> bool:
     """Whether the content starts as an image does, whatever the file is called."""
     head = source.head(32)
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
+    brands = head[8:] if head[4:8] == b"ftyp" else b""
+    avif = b"avif" in brands or b"avis" in brands
+    if not avif and brands[:4] in (b"heic", b"heix", b"mif1", b"msf1"):
         raise MediaError(
             f"'{source.name}' is a HEIC photo, which is not read here; save it as JPEG or PNG."
         )
@@ -59,7 +61,7 @@ def knows(source: Source) -> bool:
     return (
         head.startswith(starts)
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-        or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"))
+        or avif
         or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace())
     )
 

@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -53,9 +54,12 @@ def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
         try:
             with av.open(file, "r", options=OPTIONS, metadata_errors="replace") as container:
                 stream = _stream(container, source.name)
-                width, height = stream.codec_context.width, stream.codec_context.height
-                if width and height:
-                    check_frame(source.name, width, height)
+                # PyAV has no context for a codec that it does not know.
+                context: VideoCodecContext | None = stream.codec_context
+                if context is None:
+                    raise _unknown_codec(source.name)
+                if context.width and context.height:
+                    check_frame(source.name, context.width, context.height)
                 stream.thread_type = "AUTO"
                 yield container, stream
         except av.FFmpegError as error:
@@ -137,9 +141,7 @@ def _stream(container: InputContainer, name: str) -> VideoStream:
 
 def _unreadable(source: Source, error: av.FFmpegError) -> MediaError:
     if isinstance(error, av.DecoderNotFoundError):
-        return MediaError(
-            f"'{source.name}' is coded in a way that is not read here; save it as H.264 MP4."
-        )
+        return _unknown_codec(source.name)
     if source.head(12)[4:8] in (b"ftyp", b"mdat", b"moov", b"wide", b"free"):
         return MediaError(
             f"'{source.name}' is an MP4 or MOV without a whole index (moov), as a recording or "
@@ -148,3 +150,7 @@ def _unreadable(source: Source, error: av.FFmpegError) -> MediaError:
     return MediaError(
         f"'{source.name}' is no video or image that is read here, whatever its name; give {KINDS}."
     )
+
+
+def _unknown_codec(name: str) -> MediaError:
+    return MediaError(f"'{name}' is coded in a way that is not read here; save it as H.264 MP4.")

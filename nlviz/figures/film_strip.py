@@ -113,7 +113,6 @@ def _frame(page: Axes, strip: Strip, position: int, frame: NDArray[np.uint8]) ->
         aspect="auto",
         gid=f"frame-{strip.clip.indices[position]}",
     )
-    # A still has no index worth telling.
     if not strip.clip.is_image:
         word = "frame " if position == 0 else ""
         page.text(

@@ -82,8 +82,8 @@ class Scale:
         return 0.3 + 1.0 * self._part(weight)
 
     def opacity(self, weight: float) -> float:
-        """0.35 to 1."""
-        return 0.35 + 0.65 * self._part(weight)
+        """0.4 to 1."""
+        return 0.4 + 0.6 * self._part(weight)
 
     def _part(self, weight: float) -> float:
         return abs(weight) / self.most if self.most else 0.0
@@ -122,7 +122,7 @@ def outline(colour: str, width: float, opacity: float = 1.0) -> list[Any]:
     """A thin rim, dark around light colours and light around dark ones, to stand out anywhere."""
     rim = "#000000" if colour in LIGHT else "#FFFFFF"
     return [
-        patheffects.Stroke(linewidth=width + 0.4, foreground=rim, alpha=0.5 * opacity),
+        patheffects.Stroke(linewidth=width + 0.4, foreground=rim, alpha=0.35 * opacity),
         patheffects.Normal(),
     ]
 

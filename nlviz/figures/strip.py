@@ -48,8 +48,13 @@ class Strip:
     def height(self) -> float:
         """Of the page."""
         rows = math.ceil(len(self.clip.frames) / self.columns)
-        frames = rows * (self._frame[1] + CAPTION) + (rows - 1) * GAP
+        frames = rows * (self._frame[1] + self.caption) + (rows - 1) * GAP
         return self.head + frames + self.lines * LINE + GAP
+
+    @property
+    def caption(self) -> float:
+        """Room below a frame; a still has no number to tell."""
+        return 2 * GAP if self.clip.is_image else CAPTION
 
     def frame(self, position: int) -> Box:
         """The box of a frame by its position in the clip."""
@@ -57,7 +62,7 @@ class Strip:
         width, height = self._frame
         strip = self.columns * width + (self.columns - 1) * GAP
         left = (self.width - strip) / 2 + column * (width + GAP)
-        top = self.height - self.head - row * (height + CAPTION + GAP)
+        top = self.height - self.head - row * (height + self.caption + GAP)
         return Box(left, top - height, width, height)
 
     def place(self, position: int, x: float, y: float) -> tuple[float, float]:

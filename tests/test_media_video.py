@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nlviz.errors import MediaError
-from nlviz.media import probe, read
+from nlviz.media import probe, read, reel
 from nlviz.media.reel import OPTIONS
 from tests import media_files as make
 
@@ -42,52 +42,27 @@ def test_a_clip_shorter_than_asked_gives_all_it_has_and_says_so(tmp_path):
     assert clip.notes == ("The clip has 5 frames; all 5 are used.",)
 
 
+X264 = {"codec": "libx264", "pixels": "yuv444p"}
+# Three frames between two that they lean on, whatever the pictures look like; x264 makes none
+# without loss, so with the least.
+BOTH_WAYS = {"x264-params": "bframes=3:b-adapt=0:keyint=12:min-keyint=12:scenecut=0", "qp": "1"}
 CODECS = {
-    "b-frames": {"bf": "3", "g": "12", "x264opts": "b-adapt=0"},
-    "open-gop": {"bf": "2", "g": "6", "x264opts": "open-gop=1:keyint=6:b-adapt=0"},
+    "b-frames": BOTH_WAYS,
+    "open-gop": BOTH_WAYS | {"x264-params": BOTH_WAYS["x264-params"] + ":open-gop=1"},
     "one-key": {"g": "1000"},
     "all-keys": {"g": "1"},
-    "matroska": {"container": "matroska", "bf": "3", "g": "10"},
-    "mpegts": {
-        "container": "mpegts",
-        "codec": "libx264",
-        "pixels": "yuv444p",
-        "bf": "3",
-        "g": "10",
-    },
-    "flv": {"container": "flv", "codec": "libx264", "pixels": "yuv420p", "bf": "2", "g": "10"},
-    "avi": {
-        "container": "avi",
-        "codec": "mpeg4",
-        "pixels": "yuv420p",
-        "bf": "2",
-        "g": "10",
-        "qmin": "1",
-        "qmax": "2",
-    },
-    "raw-h264": {
-        "container": "h264",
-        "codec": "libx264",
-        "pixels": "yuv444p",
-        "bf": "2",
-        "g": "10",
-    },
+    "matroska": {"container": "matroska", **BOTH_WAYS},
+    "mpegts": {"container": "mpegts", **X264, **BOTH_WAYS},
+    "flv": {"container": "flv", "codec": "libx264", "pixels": "yuv420p", **BOTH_WAYS},
+    "raw-h264": {"container": "h264", **X264, **BOTH_WAYS},
+    "avi": {"container": "avi", "codec": "mpeg4", "bf": "2", "g": "10", "qmin": "1", "qmax": "2"},
+    "mpeg2": {"container": "mpeg", "codec": "mpeg2video", "bf": "2", "g": "9", "qmax": "2"},
     "vp9": {"container": "webm", "codec": "libvpx-vp9", "pixels": "yuv444p", "lossless": "1"},
-    "vp8": dict(
-        container="webm",
-        codec="libvpx",
-        pixels="yuv420p",
-        **{"auto-alt-ref": "1", "lag-in-frames": "10", "b": "2M"},
-    ),
-    "mpeg2": {
-        "container": "mpeg",
-        "codec": "mpeg2video",
-        "pixels": "yuv420p",
-        "bf": "2",
-        "g": "9",
-        "qmax": "2",
-    },
+    "vp8": {"container": "webm", "codec": "libvpx", "auto-alt-ref": "1", "lag-in-frames": "10"},
 }
+for codec in ("avi", "mpeg2", "vp8"):
+    CODECS[codec]["pixels"] = "yuv420p"
+CODECS["vp8"]["b"] = "2M"
 
 
 @pytest.mark.parametrize("kind", CODECS)
@@ -105,10 +80,35 @@ def test_frames_are_exact_whatever_the_order_in_the_file(tmp_path, kind):
     assert probe(path).total == 40
 
 
+@pytest.mark.parametrize("kind", ["b-frames", "open-gop", "matroska", "mpegts", "flv"])
+def test_frames_in_coded_order_are_found_without_counting_all_of_them(tmp_path, monkeypatch, kind):
+    path = make.video(tmp_path / f"clip.{kind}", 40, **CODECS[kind])
+    with av.open(str(path), "r") as container:
+        shown = [packet.pts for packet in container.demux(video=0) if packet.pts is not None]
+    assert shown != sorted(shown), "the file has B-frames"
+    monkeypatch.setattr("nlviz.media.video.count", None)
+    clip = read(path, frames=9, start=2)
+    assert make.numbers(clip.frames) == list(clip.indices)
+
+
+def test_a_late_frame_is_reached_by_its_key_frame(tmp_path, monkeypatch):
+    path = make.video(tmp_path / "a.mp4", 60, g="5", preset="veryfast")
+    seen = []
+
+    def decoded(container, stream):
+        for frame in reel.decoded(container, stream):
+            seen.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr("nlviz.media.video.decoded", decoded)
+    assert read(path, frames=3, stride=17, start=21).indices == (21, 38, 55)
+    assert len(seen) <= 1 + 3 * 5
+
+
 def test_a_variable_frame_rate_keeps_its_own_times(tmp_path):
     steps = [0, 10, 200, 15, 40, 333, 20, 20, 500, 33, 10, 90]
     times = list(accumulate(steps))
-    path = make.video(tmp_path / "a.mkv", 12, container="matroska", times=times, bf="2", g="5")
+    path = make.video(tmp_path / "a.mkv", 12, container="matroska", times=times, **BOTH_WAYS)
     clip = read(path, frames=5)
     assert make.numbers(clip.frames) == list(clip.indices) == [0, 3, 6, 8, 11]
     assert clip.timestamps == pytest.approx([times[i] / 1000 for i in clip.indices])

@@ -10,7 +10,7 @@ from nlviz.media import MediaInfo
 from nlviz.ui.material import Choice, Material, Part
 from nlviz.ui.messages import Options, acted
 from nlviz.ui.pins import Pins
-from nlviz.ui.work import Recent, Shown
+from nlviz.ui.work import Recent, Shown, of_bundled
 
 _KEY = "nlviz"
 
@@ -43,7 +43,7 @@ class Session:
     def show(self, shown: Shown) -> None:
         """Put a good analysis on screen; pins stay where their points still exist."""
         self.shown, self.problem, self.failed, self.notice = shown, None, None, None
-        self.recent.put(shown)
+        self.kept(shown.choice.material).put(shown)
         material, view = shown.choice.material, shown.analysis.view
         if material.id not in self._pins:
             self._pins[material.id] = Pins().add(material.at) if material.at else Pins()
@@ -53,6 +53,10 @@ class Session:
         if lost:
             what = "One pin was" if lost == 1 else f"{lost} pins were"
             self.notice = f"{what} on a frame that is not among these."
+
+    def kept(self, material: Material) -> Recent:
+        """Where analyses of a material are kept: an upload's are this visitor's alone."""
+        return self.recent if material.data is not None else of_bundled()
 
     def choose_material(self, material: Material) -> None:
         """What is to be looked at next; an old problem is forgotten."""

@@ -36,7 +36,7 @@ def update(session: Session, choice: Choice, place: DeltaGenerator) -> None:
     if choice == session.failed:
         return
     try:
-        shown = session.recent.get(choice)
+        shown = session.kept(choice.material).get(choice)
         if shown is None:
             with working(place, first=session.shown is None) as report:
                 shown = make(choice, report)

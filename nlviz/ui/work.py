@@ -41,23 +41,26 @@ class Shown:
 
 
 class Recent:
-    """The last few analyses of one visitor, up to half a gigabyte: going back is instant."""
+    """The last few analyses, up to half a gigabyte: going back is instant."""
 
     def __init__(self, budget: int = _KEPT_BYTES) -> None:
         self._budget = budget
+        self._lock = threading.Lock()
         self._kept: OrderedDict[Choice, Shown] = OrderedDict()
 
     def get(self, choice: Choice) -> Shown | None:
         """The analysis of a choice, if it is still held."""
-        if choice in self._kept:
-            self._kept.move_to_end(choice)
-        return self._kept.get(choice)
+        with self._lock:
+            if choice in self._kept:
+                self._kept.move_to_end(choice)
+            return self._kept.get(choice)
 
     def put(self, shown: Shown) -> None:
         """Hold one more, and let go of the oldest where the budget asks for it."""
-        self._kept[shown.choice] = shown
-        while len(self._kept) > 1 and sum(s.size for s in self._kept.values()) > self._budget:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[shown.choice] = shown
+            while len(self._kept) > 1 and sum(s.size for s in self._kept.values()) > self._budget:
+                self._kept.popitem(last=False)
 
 
 def make(choice: Choice, report: Report) -> Shown:
@@ -101,6 +104,12 @@ def network(name: str) -> zoo.Network:
     gc.collect()
     gc.freeze()
     return loaded
+
+
+@st.cache_resource(show_spinner=False)
+def of_bundled() -> Recent:
+    """What was made of bundled clips, shared by all visitors: a reload is instant."""
+    return Recent()
 
 
 @st.cache_resource(show_spinner=False)

@@ -42,7 +42,7 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def peak_rise(action: Callable[[], Any]) -> float:
-    """MiB by which the peak resident memory rises above the present while an action runs (Linux)."""
+    """MiB by which peak resident memory rises above the present while an action runs; Linux."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak is now the present
     before = _peak()
     kept = action()

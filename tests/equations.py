@@ -1,4 +1,4 @@
-"""Equations (1) to (6) written as slow loops over a state dict with the seed project's key names."""
+"""Equations (1) to (6) as slow loops over a state dict with the seed project's key names."""
 
 from __future__ import annotations
 

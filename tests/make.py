@@ -63,7 +63,7 @@ def network() -> TinyNetwork:
 
 
 def analysis(function: str = "embedded_gaussian", frames: int = 4) -> Analysis:
-    """An analysis with random θ and φ: queries at stride 8 px, block ``fine``; pooled, ``coarse``."""
+    """Random θ and φ; cells of 8 pixels, keys of 8 in block ``fine`` and of 16 in ``coarse``."""
     source = clip(frames)
     queries, keys = Grid(frames, 6, 8), Grid(frames, 3, 4)
     rng = np.random.default_rng(1)

@@ -86,7 +86,7 @@ def test_only_media_and_figures_read_or_write_files():
 
 
 def test_importing_the_library_loads_no_torch_and_no_streamlit():
-    heavy = "torch, streamlit, cv2, av, matplotlib".split(", ")
+    heavy = ["torch", "streamlit", "cv2", "av", "matplotlib"]
     script = f"import sys, nlviz; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT

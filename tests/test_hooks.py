@@ -221,5 +221,5 @@ def test_a_block_that_never_ran_is_named():
         def forward(self, x):
             return x
 
-    with pytest.raises(nlviz.CaptureError, match="No non-local block ran.*nl"):
+    with pytest.raises(nlviz.CaptureError, match=r"No non-local block ran.*nl"):
         nlviz.capture(Lazy(), torch.randn(1, 2))

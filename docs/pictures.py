@@ -1,0 +1,45 @@
+"""The README's pictures, made from the bundled clip: ``python -m docs.pictures``."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import nlviz
+from models import zoo
+from nlviz.ui.material import bundled
+from tests.app_page import AppPage, serve
+from tests.browser import launch, sync_playwright
+
+HERE = Path(__file__).resolve().parent
+
+
+def app() -> None:
+    """The first screen as a visitor finds it, two device pixels to a CSS pixel."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder) / "server.log") as address,
+        sync_playwright() as playwright,
+    ):
+        browser = launch(playwright)
+        viewport = {"width": 1440, "height": 900}
+        page = AppPage(browser, address, viewport=viewport, device_scale_factor=1.5)
+        page.ready()
+        page.page.wait_for_timeout(1000)  # fonts and fades
+        page.page.screenshot(path=HERE / "app.png")
+        page.close()
+        browser.close()
+
+
+def figure() -> None:
+    """The film strip of the same first query."""
+    material = bundled()[0]
+    clip = nlviz.read(material.path, frames=8)
+    analysis = nlviz.analyse(clip, zoo.load("nl-lite0", device="cpu"))
+    links = nlviz.top_links(analysis, nlviz.Query(material.at, analysis.blocks[-1]))
+    nlviz.film_strip(analysis, [links]).save(HERE / "figure.png")
+
+
+if __name__ == "__main__":
+    figure()
+    app()

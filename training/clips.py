@@ -62,7 +62,9 @@ class Scene:
     seconds: float
     backdrop: Callable[[float], np.ndarray]
     actors: tuple[Actor, ...]
-    first_query: tuple[int, int]  # frame and label: the query is put on that object
+    # Frame and label: the query is put on that object. The frame is one that reading eight
+    # frames of the clip takes.
+    first_query: tuple[int, int]
 
 
 class Props:
@@ -252,7 +254,7 @@ def thrown_ball(props: Props) -> Scene:
         seconds,
         lambda t: back,
         (house, pine_far, pine, ball, tree, dog, *flowers),
-        (12, 1),
+        (8, 1),
     )
 
 
@@ -309,7 +311,7 @@ def crossing_fish(props: Props) -> Scene:
         2.75,
         sea,
         actors,
-        (10, 1),
+        (9, 1),
     )
 
 
@@ -365,7 +367,7 @@ def safari(props: Props) -> Scene:
         seconds,
         backdrop,
         actors,
-        (36, 1),
+        (30, 1),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from models.efficientnet_lite import normalise
 from models.nonlocal_block import NonLocalBlock
@@ -31,28 +30,31 @@ from training.objective import (
 from training.photographs import Photographs
 from training.render import render
 
-_TAUGHT = ("stage3", "stage4", "stage5")  # stages of the backbone that are fine-tuned
+_EVERY = 50  # steps from one checkpoint to the next
+_SELF_LOGIT = 6.0  # θᵀφ of a feature with itself at the start, on average
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a run depends on, written into its log."""
+    """Everything a run depends on, written into its log.
+
+    The backbone stays as it is. In the first ``find_steps`` θ and φ of every block learn to find;
+    then, up to ``steps``, g and W of the last block learn to mend, which moves no affinity.
+    """
 
     seed: int = 0
-    steps: int = 900
-    warm_steps: int = 100  # of the blocks alone, the backbone frozen
-    clips: int = 2
+    steps: int = 400
+    find_steps: int = 300
+    clips: int = 1
     length: int = 4
     width: int = 320
     height: int = 240
     inner: tuple[int, int, int] = (32, 64, 64)
-    queries: int = 160
-    near: float = 0.6  # of a key cell, the width of the aim around the true place
+    queries: int = 200
+    near: float = 1.5  # of a key cell, the width of the aim around the true place
     same_object: float = 0.4
-    block_rate: float = 2e-3
-    backbone_rate: float = 1e-4
-    restoration: float = 1.0
-    block_weights: tuple[float, float, float] = (0.5, 0.7, 1.0)
+    find_rate: float = 1e-4
+    mend_rate: float = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,14 +107,25 @@ def _prepared(frames: np.ndarray) -> Tensor:
     return normalise(torch.tensor(frames)).permute(3, 0, 1, 2)
 
 
-def train(plan: Plan, photographs: Photographs, folder: Path) -> NonLocalLite:
-    """Run the plan, or what is left of it, in ``folder``; returns the trained network."""
+def train(
+    plan: Plan,
+    photographs: Photographs,
+    folder: Path,
+    *,
+    workers: int = 1,
+    progress: Callable[[Iterable[list[Sample]], int, int], Iterable[list[Sample]]] | None = None,
+) -> NonLocalLite:
+    """Run the plan, or what is left of it, in ``folder``; returns the trained network.
+
+    ``workers`` processes render ahead; ``progress`` may wrap the batches, given the number of all
+    steps and of those done before.
+    """
     torch.manual_seed(plan.seed)
-    module, teacher = _networks(plan)
+    module = _network(plan)
     checkpoint = folder / "checkpoint.pt"
     folder.mkdir(parents=True, exist_ok=True)
     clips = Clips(photographs, plan)
-    optimiser = _optimiser(module, plan)
+    optimiser = _optimiser(module)
     start = 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
@@ -120,142 +133,137 @@ def train(plan: Plan, photographs: Photographs, folder: Path) -> NonLocalLite:
         optimiser.load_state_dict(saved["optimiser"])
         start = saved["step"]
     else:
-        settle(module, clips, plan)
+        settle(module, clips)
         _note(folder, {"plan": asdict(plan)})
-    bar = tqdm(_batches(clips, plan, start), total=plan.steps, initial=start, mininterval=5)
+    batches: Iterable[list[Sample]] = _batches(clips, plan, start, workers)
+    if progress is not None:
+        batches = progress(batches, plan.steps, start)
     began = time.monotonic()
-    for step, batch in enumerate(bar, start=start):
+    for step, batch in enumerate(batches, start=start):
         for group, rate in zip(optimiser.param_groups, _rates(plan, step), strict=True):
-            group["lr"] = float(rate)
+            group["lr"] = rate
         rng = np.random.default_rng((plan.seed, step, 1))
-        losses = _losses(module, teacher, batch, plan, rng)
+        find = step < plan.find_steps
+        losses = _finding(module, batch, plan, rng) if find else _mending(module, batch)
         optimiser.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
-        nn.utils.clip_grad_norm_(module.parameters(), 5.0)
+        torch.stack(list(losses.values())).sum().backward()
         optimiser.step()
         if step % 10 == 0:
             values = {key: round(float(value.detach()), 4) for key, value in losses.items()}
             _note(folder, {"step": step, "s": round(time.monotonic() - began), **values})
-            bar.set_postfix(values)
-        if (step + 1) % 50 == 0 or step + 1 == plan.steps:
+        if (step + 1) % _EVERY == 0 or step + 1 == plan.steps:
             state = {"module": module.state_dict(), "optimiser": optimiser.state_dict()}
             torch.save({**state, "step": step + 1}, checkpoint.with_suffix(".new"))
             checkpoint.with_suffix(".new").replace(checkpoint)
     return module.eval()
 
 
-def _networks(plan: Plan) -> tuple[NonLocalLite, NonLocalLite]:
+def _network(plan: Plan) -> NonLocalLite:
     module = NonLocalLite("embedded_gaussian", plan.inner)
     module.load_state_dict(backbone_weights(), strict=False)
-    teacher = NonLocalLite("embedded_gaussian", plan.inner)
-    teacher.load_state_dict(module.state_dict())
     module.eval().requires_grad_(False)
-    for name, child in module.named_children():
-        child.requires_grad_(name in _TAUGHT or isinstance(child, NonLocalBlock))
-        # The norms inside the backbone keep ImageNet's statistics; the blocks' learn their own.
-        child.train(isinstance(child, NonLocalBlock))
-    return module, teacher.eval().requires_grad_(False)
+    for name, *_ in BLOCKS:
+        getattr(module, name).theta.requires_grad_(True)
+        getattr(module, name).phi.requires_grad_(True)
+    module.nl5.g.requires_grad_(True)
+    module.nl5.W.requires_grad_(True)
+    return module
 
 
-def _optimiser(module: NonLocalLite, plan: Plan) -> torch.optim.Optimizer:
-    blocks = [p for name, *_ in BLOCKS for p in getattr(module, name).parameters()]
-    taught = [p for name in _TAUGHT for p in getattr(module, name).parameters()]
-    return torch.optim.AdamW(
-        [{"params": blocks, "lr": 0.0}, {"params": taught, "lr": 0.0}], weight_decay=1e-4
-    )
+def _optimiser(module: NonLocalLite) -> torch.optim.Optimizer:
+    blocks = [getattr(module, name) for name, *_ in BLOCKS]
+    find = [p for b in blocks for part in (b.theta, b.phi) for p in part.parameters()]
+    mend = [*module.nl5.g.parameters(), *module.nl5.W.parameters()]
+    return torch.optim.Adam([{"params": find, "lr": 0.0}, {"params": mend, "lr": 0.0}])
 
 
 def _rates(plan: Plan, step: int) -> tuple[float, float]:
-    """A short rise, then half a cosine down to nothing."""
-    rise = min(1.0, (step + 1) / 20)
-    fall = 0.5 * (1 + math.cos(math.pi * step / plan.steps))
-    awake = min(max((step - plan.warm_steps) / 50, 0.0), 1.0)
-    return plan.block_rate * rise * fall, plan.backbone_rate * awake * fall
+    """Of finding and of mending: each falls over its own steps by half a cosine."""
+    if step < plan.find_steps:
+        return plan.find_rate * _fall(step / plan.find_steps), 0.0
+    part = (step - plan.find_steps) / (plan.steps - plan.find_steps)
+    return 0.0, plan.mend_rate * _fall(part)
 
 
-def _batches(clips: Clips, plan: Plan, start: int) -> Iterator[list[Sample]]:
+def _fall(part: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * part))
+
+
+def _batches(clips: Clips, plan: Plan, start: int, workers: int) -> Iterator[list[Sample]]:
     indices = range(start * plan.clips, len(clips))
     loader = DataLoader(
         torch.utils.data.Subset(clips, indices),
         batch_size=plan.clips,
-        num_workers=1,
-        prefetch_factor=4,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
         collate_fn=list,
     )
     return iter(loader)
 
 
-@torch.no_grad()
-def settle(module: NonLocalLite, clips: Clips, plan: Plan, *, count: int = 12) -> None:
+def settle(module: NonLocalLite, clips: Clips, *, count: int = 12) -> None:
     """Start θ = φ as the half-whitened principal directions of each block's own features.
 
     That is close to the cosine of centred features, which finds objects before any training.
     """
-    batch = torch.stack([clips[i].frames for i in range(count)])
-    x = batch
-    for child in module.children():
-        if isinstance(child, NonLocalBlock):
-            flat = x.transpose(0, 1).flatten(1)
-            mean = flat.mean(1)
-            values, vectors = torch.linalg.eigh(torch.cov(flat))
-            inner = _conv(child.theta).weight.shape[0]
-            values, vectors = values[-inner:].clamp(min=1e-4), vectors[:, -inner:]
-            project = (vectors * values**-0.25).T
-            energy = (project @ (flat - mean[:, None])).pow(2).sum(0).mean()
-            project *= (6.0 / energy) ** 0.5
-            for part in (child.theta, child.phi):
-                _conv(part).weight.copy_(project[:, :, None, None, None])
-                _conv(part).bias.copy_(-(project @ mean))
-            child.train(False)
-            x = child(x)
-            child.train(True)
-        elif x.dim() == 5:
-            frames = child(x.transpose(1, 2).flatten(0, 1))
-            x = frames.reshape(len(batch), -1, *frames.shape[1:]).transpose(1, 2)
-        if child is module.nl5:
-            return
+    inputs = _block_inputs(module, torch.stack([clips[i].frames for i in range(count)]))
+    for name, x in inputs.items():
+        block = getattr(module, name)
+        flat = x.transpose(0, 1).flatten(1)
+        mean = flat.mean(1)
+        values, vectors = torch.linalg.eigh(torch.cov(flat))
+        inner = _conv(block.theta).weight.shape[0]
+        values, vectors = values[-inner:].clamp(min=1e-4), vectors[:, -inner:]
+        project = (vectors * values**-0.25).T
+        energy = (project @ (flat - mean[:, None])).pow(2).sum(0).mean()
+        project *= (_SELF_LOGIT / energy) ** 0.5
+        with torch.no_grad():
+            for part in (_conv(block.theta), _conv(block.phi)):
+                part.weight.copy_(project[:, :, None, None, None])
+                part.bias.copy_(-(project @ mean))
 
 
 def _conv(part: nn.Module) -> nn.Module:
     return part[0] if isinstance(part, nn.Sequential) else part
 
 
-def _losses(
-    module: NonLocalLite,
-    teacher: NonLocalLite,
-    batch: list[Sample],
-    plan: Plan,
-    rng: np.random.Generator,
+def _finding(
+    module: NonLocalLite, batch: list[Sample], plan: Plan, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    x = torch.stack([sample.frames for sample in batch])
-    tuning = any(p.requires_grad for p in module.stage3.parameters())
-    losses: dict[str, Tensor] = {}
-    spec = {
-        name: (stride, pooled, weight)
-        for (name, _, _, stride, pooled), weight in zip(BLOCKS, plan.block_weights, strict=True)
+    """The affinity loss of each block."""
+    inputs = _block_inputs(module, torch.stack([sample.frames for sample in batch]))
+    return {
+        name: _block_loss(
+            getattr(module, name), inputs[name], batch, plan, rng, stride=stride, pooled=pooled
+        )
+        for name, _, _, stride, pooled in BLOCKS
     }
+
+
+def _mending(module: NonLocalLite, batch: list[Sample]) -> dict[str, Tensor]:
+    """How far the last block's output of corrupted clips is from the clean clips' features."""
+    x = _block_inputs(module, torch.stack([sample.frames for sample in batch]))["nl5"]
+    clean = _block_inputs(module, torch.stack([sample.clean for sample in batch]))["nl5"]
+    with torch.no_grad():
+        before = restoration_loss(x, clean)
+    module.nl5.W.train()
+    loss = restoration_loss(module.nl5(x), clean) / before
+    module.nl5.W.eval()
+    return {"mend": loss}
+
+
+@torch.no_grad()
+def _block_inputs(module: NonLocalLite, x: Tensor) -> dict[str, Tensor]:
+    """What each block reads; blocks that are still the identity are passed by."""
+    inputs: dict[str, Tensor] = {}
     for name, child in module.named_children():
         if isinstance(child, NonLocalBlock):
-            stride, pooled, weight = spec[name]
-            loss = _block_loss(child, x, batch, plan, rng, stride=stride, pooled=pooled)
-            losses[name] = weight * loss
-            x = child(x)
-        else:
-            with torch.set_grad_enabled(tuning and name in _TAUGHT):
-                x = _per_frame(child, x)
-        if name == "nl5":
-            break
-    two = torch.tensor(rng.choice(plan.length, 2, replace=False))
-    with torch.no_grad():
-        clean = torch.stack([sample.clean[:, two] for sample in batch])
-        for name, child in teacher.named_children():
-            if isinstance(child, NonLocalBlock):
-                continue
-            clean = _per_frame(child, clean)
-            if name == "stage5":
+            inputs[name] = x
+            if name == BLOCKS[-1][0]:
                 break
-    losses["mend"] = plan.restoration * restoration_loss(x[:, :, two], clean)
-    return losses
+        else:
+            x = _per_frame(child, x)
+    return inputs
 
 
 def _per_frame(child: nn.Module, x: Tensor) -> Tensor:

@@ -69,7 +69,8 @@ def _each_frame(children: Sequence[nn.Module], x: Tensor) -> Tensor:
     """Children in order on each frame of (B, C, T, …): (B, C', T, …)."""
     clips, _, frames = x.shape[:3]
     parts = []
-    for part in x.transpose(1, 2).flatten(0, 1).split(FRAMES_AT_ONCE.get(x.device.type, 8)):
+    at_once = FRAMES_AT_ONCE.get(x.device.type, 8)
+    for part in torch.split(x.transpose(1, 2).flatten(0, 1), at_once):
         for child in children:
             part = child(part)
         parts.append(part)

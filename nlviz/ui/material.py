@@ -74,7 +74,7 @@ def bundled() -> tuple[Material, ...]:
             id=f"bundled-{number}",
             title=entry["title"],
             path=(CLIPS / entry["file"]).relative_to(ROOT).as_posix(),
-            about=entry.get("about", ""),
+            about=entry.get("description", ""),
             at=Point(*entry["at"]) if entry.get("at") else None,
         )
         for number, entry in enumerate(index)

@@ -225,3 +225,16 @@ def test_the_first_query_lies_deepest_inside_its_object() -> None:
     mask[4:15, 10:21] = True
     assert _middle(mask) == (15, 9)
     assert Pose(1, 2, 3).stretch == 1.0
+
+
+def test_the_committed_blocks_find_the_car_of_the_sample_clip() -> None:
+    path = CLIPS / "safari.mp4"
+    labels = np.load(path.with_suffix(".masks.npz"))["labels"]
+    with av.open(str(path)) as video:
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    chosen = [20, 30, 41, 51]
+    sequence = Sequence("safari", np.stack([frames[i] for i in chosen]), labels[chosen] == 4)
+    network = zoo.load("nl-lite0", device="cpu")
+    means = summary(score(network.module, sequence, input_size=(640, 352)))
+    assert means["nl5", "block"][0] > 0.9
+    assert means["nl4", "block"][0] > 0.9

@@ -1,4 +1,4 @@
-"""``python -m training.clips``: the sample clips of assets/clips, painted, with exact masks.
+"""``python -m training.clips``: the samples of assets/clips, painted, with exact masks.
 
 Rendered objects (Fluent Emoji, MIT) in painted scenes whose ground is a CC0 photograph of grass or
 gravel. Each output frame is the mean of a few moments while the shutter is open, so that fast
@@ -371,13 +371,71 @@ def safari(props: Props) -> Scene:
     )
 
 
+def orchard(props: Props) -> Scene:
+    """A still: apples and pears on a lawn, some of them in the shade of a tree."""
+    fruits = (
+        ("1f34e", 190, 288, 62), ("1f350", 268, 306, 70), ("1f34e", 352, 280, 54),
+        ("1f34e", 470, 316, 74), ("1f350", 556, 290, 60), ("1f34e", 84, 318, 76),
+    )  # fmt: skip
+    return _still(
+        props,
+        "orchard.jpg",
+        "Apples and pears",
+        "Point at an apple: do its links end on apples or on pears?",
+        (("1f333", 142, 140, 236), ("1f333", 470, 150, 216), ("1f9fa", 604, 318, 84)),
+        fruits,
+    )
+
+
+def pasture(props: Props) -> Scene:
+    """A still: cows, sheep and a rooster."""
+    animals = (
+        ("1f404", 170, 232, 150), ("1f404", 452, 226, 120), ("1f411", 312, 292, 104),
+        ("1f411", 566, 286, 92), ("1f413", 70, 312, 72),
+    )  # fmt: skip
+    return _still(
+        props,
+        "pasture.jpg",
+        "Cows and sheep",
+        "Two cows and two sheep: point at one and see whether the other is found.",
+        (("1f333", 300, 148, 150), ("1f3e1", 580, 164, 120), ("1f33e", 420, 324, 70)),
+        animals,
+    )
+
+
+def _still(
+    props: Props,
+    file: str,
+    title: str,
+    description: str,
+    scenery: tuple[tuple[str, int, int, int], ...],
+    things: tuple[tuple[str, int, int, int], ...],
+) -> Scene:
+    """Things stand on a meadow, each (emoji, x, y, size); the first of them is asked about."""
+    back = meadow(props, width=WIDTH, seed=len(file))
+
+    def actor(thing: tuple[str, int, int, int], label: int) -> Actor:
+        code, x, y, size = thing
+        return Actor(props.emoji(code), lambda t: Pose(x, y, size, ground=y + 0.45 * size), label)
+
+    labelled = [(thing, 0) for thing in scenery]
+    labelled += [(thing, label) for label, thing in enumerate(things, start=1)]
+    labelled.sort(key=lambda pair: pair[0][2] + pair[0][3] / 2)  # what stands nearer comes later
+    actors = tuple(actor(thing, label) for thing, label in labelled)
+    return Scene(file, title, description, 1 / RATE, lambda t: back, actors, (0, 1))
+
+
 def write(scene: Scene, folder: Path) -> dict[str, object]:
-    """Paint a scene into FILE.mp4 and FILE.masks.npz; returns its line of the index."""
+    """Paint a scene into its file and FILE.masks.npz; returns its line of the index."""
     count = round(scene.seconds * RATE)
     painted = [paint(scene, frame) for frame in range(count)]
-    _encode(folder / scene.file, [picture for picture, _ in painted])
+    path = folder / scene.file
+    if path.suffix == ".mp4":
+        _encode(path, [picture for picture, _ in painted])
+    else:
+        cv2.imwrite(str(path), painted[0][0][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     labels = np.stack([label for _, label in painted])
-    np.savez_compressed(folder / scene.file.replace(".mp4", ".masks.npz"), labels=labels)
+    np.savez_compressed(path.with_suffix(".masks.npz"), labels=labels)
     frame, label = scene.first_query
     return {
         "file": scene.file,
@@ -404,13 +462,6 @@ def _encode(path: Path, frames: list[np.ndarray]) -> None:
         out.mux(stream.encode())
 
 
-_STILLS = (
-    ("chelsea.png", "cat.jpg", "A cat", "Point at one eye: which places look like it?", (150, 137)),
-    ("coffee.png", "coffee.jpg", "A cup of coffee", "A cup, a saucer and a spoon.", (300, 190)),
-    ("rocket.jpg", "rocket.jpg", "A rocket at dusk", "Four masts around a rocket.", (320, 200)),
-)
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Paint the sample clips of assets/clips.")
     parser.add_argument("--cache", type=Path, default=_HERE / "cache")
@@ -418,11 +469,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     props = Props(options.cache)
-    index = [write(make(props), options.output) for make in (thrown_ball, crossing_fish, safari)]
-    for source, file, title, description, at in _STILLS:
-        picture = props.photograph(source)[..., ::-1]
-        cv2.imwrite(str(options.output / file), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-        index.append({"file": file, "title": title, "description": description, "at": [0, *at]})
+    scenes = (thrown_ball, crossing_fish, safari, orchard, pasture)
+    index = [write(make(props), options.output) for make in scenes]
     text = json.dumps(index, indent=1, ensure_ascii=False)
     (options.output / "index.json").write_text(text + "\n", encoding="utf-8")
 

@@ -50,8 +50,7 @@ equation (3) as it stands: θ, φ and g linear with bias, no normalising, no tem
 
 {sources}
 
-None of them is in this repository, but for three of scikit-image's public-domain pictures among
-the samples of assets/clips.
+None of them is in this repository; assets/CREDITS.md says what the rendered samples are made of.
 
 ## Same-object precision, {size} input, eight frames
 

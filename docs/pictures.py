@@ -37,7 +37,7 @@ def figure() -> None:
     clip = nlviz.read(material.path, frames=8)
     analysis = nlviz.analyse(clip, zoo.load("nl-lite0", device="cpu"))
     links = nlviz.top_links(analysis, nlviz.Query(material.at, analysis.blocks[-1]))
-    nlviz.film_strip(analysis, [links]).save(HERE / "figure.png")
+    nlviz.film_strip(analysis, [links], columns=4).save(HERE / "figure.png", dpi=200)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ equation (3) as it stands: θ, φ and g linear with bias, no normalising, no tem
 - **Time**: {minutes:.0f} minutes on two CPU cores that were shared with other work.
 - **Again**: `python -m training`, then `python -m training.card training/runs/{name} FOLDER`.
 - Nothing of DAVIS was trained on. The learning rate, the width of the aim and its share for the
-  whole object were chosen among about twenty trials by the measure below on the same six
+  whole object were chosen among about thirty trials by the measure below on the same six
   sequences, so a little of the lead over raw features is owed to that choice.
 
 ## Photographs it was trained on

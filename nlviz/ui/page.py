@@ -26,10 +26,9 @@ def show() -> None:
         here = session.current(bundled()[0])
         with st.sidebar:
             choice = sidebar.choose(here)
-        if choice is None:
-            place.empty()
-        else:
+        if choice is not None:
             stage.update(here, choice, place)
+        place.empty()
         stage.show(here)
 
 

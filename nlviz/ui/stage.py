@@ -18,9 +18,39 @@ from nlviz.ui.work import Shown, make
 
 _VIEWER = "viewer"
 
-# `html` and a newline at the end: a one-line text might be taken for a path.
+# Streamlit sends a component's script with each of its messages, 90 kB with every click. So one
+# mount brings the viewer into the page, and the viewer's own script only waits for it.
+# Texts have several lines: one line might be taken for a path.
+_mount_code = st.components.v2.component(
+    "nlviz_code",
+    html="<div hidden></div>\n",
+    js=viewer.script().replace("export default function", "globalThis.nlvizMount = function")
+    + "\nexport default () => {};\n",
+)
 _mount_viewer = st.components.v2.component(
-    "nlviz_viewer", html="<div></div>\n", css=viewer.style(), js=viewer.script()
+    "nlviz_viewer",
+    html="<div></div>\n",
+    css=viewer.style(),
+    js="""
+const latest = new WeakMap();
+export default function (component) {
+  const { parentElement } = component;
+  if (globalThis.nlvizMount && !latest.has(parentElement)) return globalThis.nlvizMount(component);
+  const waits = latest.get(parentElement) ?? {};
+  latest.set(parentElement, Object.assign(waits, { component }));
+  waits.timer ??= setInterval(() => {
+    if (!globalThis.nlvizMount) return;
+    clearInterval(waits.timer);
+    latest.delete(parentElement);
+    waits.cleanup = globalThis.nlvizMount(waits.component);
+  }, 5);
+  return () => {
+    clearInterval(waits.timer);
+    latest.delete(parentElement);
+    waits.cleanup?.();
+  };
+}
+""",
 )
 _mount_store = st.components.v2.component(
     "nlviz_store", html="<div hidden></div>\n", js=viewer.store_script()
@@ -53,6 +83,7 @@ def show(session: Session) -> None:
     if session.shown is None:
         return
     st.html(_heading(session.shown))
+    _mount_code(key="store-code", height=1)
     for key, blob in zip(session.shown.tags, session.shown.blobs, strict=True):
         _mount_store(key=f"store-{key}", data=blob, height=1)
     _scene(session)

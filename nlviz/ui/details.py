@@ -32,8 +32,8 @@ def show(shown: Shown, links: Links, options: Options) -> None:
 
 def _reproduce(shown: Shown, links: Links, options: Options) -> None:
     points = [pin.point for pin in links]
-    st.code(reproduce.command("links", shown.choice, points, options), language="bash")
-    st.code(reproduce.python(shown.choice, points, options), language="python")
+    st.code(reproduce.command("links", shown.choice, points, options), language=None)
+    st.code(reproduce.python(shown.choice, points, options), language=None)
     if shown.choice.material.data is not None:
         st.caption("Run it in the folder that holds your file.")
 
@@ -62,7 +62,7 @@ def _figure(shown: Shown, links: Links, options: Options) -> None:
     st.caption("Or from the command line:")
     points = [pin.point for pin in links]
     line = reproduce.command("figure", shown.choice, points, options, "-o figure.svg")
-    st.code(line, language="bash")
+    st.code(line, language=None)
 
 
 def _weights(shown: Shown, links: Links, options: Options) -> None:

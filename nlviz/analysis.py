@@ -99,7 +99,7 @@ def analyse(
     try:
         frames = network.prepare(_resize(clip.frames, width, height))
         with _reporting(network, report):
-            seen = capture(network.module, frames)
+            seen = capture(network.module, frames, sample=None)
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -143,9 +143,9 @@ def _placed(affinity: Affinity, tap: Tap | None) -> Affinity:
 
 
 def _top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
-    if not classes or not isinstance(output, torch.Tensor):
+    if not isinstance(output, torch.Tensor) or output.shape[-1:] != (len(classes),):
         return ()
-    scores = output.detach().float().cpu().flatten(0, -2).mean(0).softmax(0)
+    scores = output.detach().float().cpu().reshape(-1, len(classes)).mean(0).softmax(0)
     best = scores.topk(min(_TOP_CLASSES, len(classes)))
     return tuple(
         Prediction(classes[int(i)], float(score))
@@ -180,7 +180,8 @@ def _reporting(network: Network, report: Progress) -> Iterator[None]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Torch's CPU allocator says so only in the words of a RuntimeError."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(
-        error
+    """Torch's CPU allocator says so only in the words of a RuntimeError, one for each system."""
+    words = ("not enough memory", "can't allocate memory")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        word in str(error) for word in words
     )

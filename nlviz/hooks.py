@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
+from nlviz.conventions import LOOKED_FOR, Parts, Pass, settle
 from nlviz.errors import CaptureError
-from nlviz.geometry import Grid
-
-# The names that θ, φ, g and W_z go by in the projects we know of.
-_THETA = ("theta", "conv_theta")
-_PHI = ("phi", "conv_phi")
-_G = ("g", "conv_g")
-_OUT = ("W", "out", "conv_out")
-_CONCAT = ("concat_project",)
 
 _CHECKED_QUERIES = 32
-_UNDERSTOOD = 0.05  # half precision stays below 0.01; a wrong convention is far above
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +27,9 @@ class Capture:
         output: what the module's forward returned.
         affinities: block name → Affinity, in order of use; the name is the module's path, and a
             block that ran again in the same pass is numbered: ``nl``, ``nl#2``.
-        fidelity: block name → ‖row · g − y‖ / ‖y‖ over some queries, y being what the block put
-            into its output projection: about 1e-6 in float32 where the capture is right.
+        fidelity: block name → ‖row · g − y‖ over some queries, y being what the block put into
+            its output projection, beside the size of y without what all queries have in common:
+            about 1e-6 in float32 where the capture is right.
         refused: block name → why it was found but not understood; such a block is never drawn.
     """
 
@@ -48,7 +39,7 @@ class Capture:
     refused: Mapping[str, str]
 
 
-def capture(module: nn.Module, inputs: Any, *, sample: int = 0) -> Capture:
+def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Capture:
     """Run a module once and keep the affinity of every non-local block in it.
 
     A block is any sub-module whose children are named as in the paper: g and an output projection,
@@ -62,7 +53,7 @@ def capture(module: nn.Module, inputs: Any, *, sample: int = 0) -> Capture:
     Args:
         module: any module with non-local blocks in it, or a block itself.
         inputs: what to call it with: a tensor, a tuple of arguments or a mapping of keywords.
-        sample: which element of the batch to keep.
+        sample: which element of the batch to keep; None insists on a batch of one.
 
     Raises:
         CaptureError: no block was found, none ran, or none was understood.
@@ -70,52 +61,17 @@ def capture(module: nn.Module, inputs: Any, *, sample: int = 0) -> Capture:
     blocks = {
         name or type(block).__name__: parts
         for name, block in module.named_modules()
-        if (parts := _parts(block)) is not None
+        if (parts := Parts.of(block)) is not None
     }
     if not blocks:
         raise CaptureError(
             f"No non-local block was found in {type(module).__name__}: none of its sub-modules has "
-            f"children named {' or '.join(_G)} and {' or '.join(_OUT)}."
+            f"children named {LOOKED_FOR}."
         )
-    with _alone(module), _evaluating(module), torch.no_grad():
+    with _one_at_a_time, _evaluating(module), torch.no_grad():
         with _listening(blocks, sample) as passes:
             output = _call(module, inputs)
         return _understood(output, passes, tuple(blocks))
-
-
-class _Parts(NamedTuple):
-    """A block and the children that matter, None where it has no such child."""
-
-    block: nn.Module
-    theta: nn.Module | None
-    phi: nn.Module | None
-    g: nn.Module
-    out: nn.Module
-    concat: nn.Module | None
-
-
-@dataclass(slots=True)
-class _Pass:
-    """What one call of one block showed: tensors of one sample, (channels, positions)."""
-
-    name: str
-    parts: _Parts
-    seen: dict[str, Tensor] = field(default_factory=dict)
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    checked: Tensor | None = None  # which queries' y is kept
-    inside_g: bool = False
-
-
-def _parts(block: nn.Module) -> _Parts | None:
-    children = dict(block.named_children())
-
-    def child(names: tuple[str, ...]) -> nn.Module | None:
-        return next((children[name] for name in names if name in children), None)
-
-    theta, phi, g, out = child(_THETA), child(_PHI), child(_G), child(_OUT)
-    if g is None or out is None or (theta is not None and phi is None):
-        return None
-    return _Parts(block, theta, phi, g, out, child(_CONCAT))
 
 
 def _call(module: nn.Module, inputs: Any) -> Any:
@@ -124,17 +80,8 @@ def _call(module: nn.Module, inputs: Any) -> Any:
     return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
 
 
-# One lock a module: two passes at once would see each other's training mode.
-_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
-_locks_guard = threading.Lock()
-
-
-@contextmanager
-def _alone(module: nn.Module) -> Iterator[None]:
-    with _locks_guard:
-        lock = _locks.setdefault(module, threading.RLock())
-    with lock:
-        yield
+# Two captures at once would see each other's training mode, if only of a shared sub-module.
+_one_at_a_time = threading.RLock()
 
 
 @contextmanager
@@ -149,84 +96,117 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(blocks: dict[str, _Parts], sample: int) -> Iterator[list[_Pass]]:
+def _listening(blocks: dict[str, Parts], sample: int | None) -> Iterator[list[Pass]]:
     """Hooks on every block for as long as the context lasts; the passes come in order of use."""
-    thread = threading.get_ident()
-    passes: list[_Pass] = []
+    passes: list[Pass] = []
     with ExitStack() as hooks:
         for name, parts in blocks.items():
-            _listen(name, parts, sample, thread, passes, hooks)
+            _Listener(name, parts, sample, passes).attach(hooks)
         yield passes
 
 
-def _listen(
-    name: str, parts: _Parts, sample: int, thread: int, passes: list[_Pass], hooks: ExitStack
-) -> None:
-    mine: list[_Pass] = []  # this block's passes; the last one is open
+class _Listener:
+    """The hooks of one block; they keep what it shows between its entry and its return."""
 
-    def begin(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if threading.get_ident() != thread:
+    def __init__(self, name: str, parts: Parts, sample: int | None, passes: list[Pass]) -> None:
+        self.name, self.parts, self.sample, self.passes = name, parts, sample, passes
+        self.thread = threading.get_ident()
+        self.count = 0
+        self.open: Pass | None = None
+        self.inside_g = False
+
+    def attach(self, hooks: ExitStack) -> None:
+        """Register every hook, and its removal with ``hooks``."""
+        parts = self.parts
+        handles = [
+            parts.block.register_forward_pre_hook(self._enter, with_kwargs=True),
+            parts.block.register_forward_hook(self._leave, always_call=True),
+            parts.g.register_forward_pre_hook(self._enter_g),
+            parts.g.register_forward_hook(self._keeper("g")),
+            parts.out.register_forward_pre_hook(self._before_out, with_kwargs=True),
+        ]
+        if parts.theta is not None:
+            handles.append(parts.theta.register_forward_hook(self._keeper("theta")))
+        if parts.phi is not None:
+            handles.append(parts.phi.register_forward_hook(self._keeper("phi")))
+        for handle in handles:
+            hooks.callback(handle.remove)
+
+    # Torch may still call a hook that was removed while a pass of another thread was under way,
+    # and then without the keywords: hence the defaults.
+    def _enter(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
+        if threading.get_ident() != self.thread:
             return
-        number = f"#{len(mine) + 1}" if mine else ""
-        mine.append(_Pass(name + number, parts))
-        passes.append(mine[-1])
-        if parts.theta is None:  # the Gaussian kind: θ is the block's own input
-            x = next((v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)), None)
-            if x is not None:
-                _keep(mine[-1], "theta", x, sample)
+        self.count += 1
+        number = f"#{self.count}" if self.count > 1 else ""
+        self.open = Pass(self.name + number, self.parts)
+        self.passes.append(self.open)
+        if self.parts.theta is None:  # the Gaussian kind: θ is the block's own input
+            self._keep("theta", _first_tensor(args, kwargs))
 
-    def keep(role: str) -> Any:
-        def hook(_: nn.Module, __: tuple[Any, ...], out: Any) -> None:
-            if threading.get_ident() != thread or not mine or not isinstance(out, Tensor):
+    def _leave(self, *_: Any) -> None:
+        if threading.get_ident() == self.thread:
+            self.open = None
+
+    def _enter_g(self, *_: Any) -> None:
+        self.inside_g = threading.get_ident() == self.thread or self.inside_g
+
+    def _keeper(self, role: str) -> Any:
+        def keep(_: nn.Module, __: Any, out: Any) -> None:
+            if threading.get_ident() != self.thread:
                 return
             if role == "g":
-                mine[-1].inside_g = False
-            elif mine[-1].inside_g:  # a Gaussian block's φ is the very pool that also ends its g
+                self.inside_g = False
+            elif self.inside_g:  # a Gaussian block's φ is the very pool that also ends its g
                 return
-            _keep(mine[-1], role, out, sample)
+            self._keep(role, out)
 
-        return hook
+        return keep
 
-    def before_g(_: nn.Module, __: tuple[Any, ...]) -> None:
-        if threading.get_ident() == thread and mine:
-            mine[-1].inside_g = True
+    def _before_out(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
+        if threading.get_ident() == self.thread:
+            self._keep("y", _first_tensor(args, kwargs))
 
-    def before_out(_: nn.Module, args: tuple[Any, ...]) -> None:
-        if threading.get_ident() == thread and mine and args and isinstance(args[0], Tensor):
-            _keep(mine[-1], "y", args[0], sample)
+    def _keep(self, role: str, tensor: Any) -> None:
+        """A copy of one sample: the module may go on to change its tensors."""
+        if self.open is None or not isinstance(tensor, Tensor):
+            return
+        if not 3 <= tensor.ndim <= 5:
+            self.open.refused = (
+                f"Block {self.name!r} has a {role} of {tensor.ndim} axes; a non-local block has "
+                "batch, channels and one to three more."
+            )
+            return
+        flat = tensor.detach()[self._sample(len(tensor))].flatten(1)
+        self.open.shapes[role] = tuple(tensor.shape[2:])
+        if role == "y":
+            n = flat.shape[1]
+            steps = min(n, _CHECKED_QUERIES)
+            self.open.checked = torch.linspace(0, n - 1, steps, device=flat.device).round().long()
+            flat = flat[:, self.open.checked]
+        self.open.seen[role] = flat.clone()
 
-    handles = [
-        parts.block.register_forward_pre_hook(begin, with_kwargs=True),
-        parts.g.register_forward_pre_hook(before_g),
-        parts.g.register_forward_hook(keep("g")),
-        parts.out.register_forward_pre_hook(before_out),
-    ]
-    if parts.theta is not None:
-        handles.append(parts.theta.register_forward_hook(keep("theta")))
-    if parts.phi is not None:
-        handles.append(parts.phi.register_forward_hook(keep("phi")))
-    for handle in handles:
-        hooks.callback(handle.remove)
+    def _sample(self, batch: int) -> int:
+        if self.sample is None and batch != 1:
+            raise CaptureError(
+                f"Block {self.name!r} ran on a batch of {batch}, as blocks do that see each frame "
+                "alone; a clip is analysed where a block sees all of it as one sample."
+            )
+        sample = self.sample or 0
+        if not 0 <= sample < batch:
+            raise CaptureError(
+                f"Sample {sample} is not in block {self.name!r}'s batch of {batch}; "
+                "choose one that is."
+            )
+        return sample
 
 
-def _keep(a_pass: _Pass, role: str, tensor: Tensor, sample: int) -> None:
-    """A copy of one sample, (channels, positions): the module may go on to change its tensors."""
-    if not 0 <= sample < len(tensor):
-        raise CaptureError(
-            f"Sample {sample} is not in block {a_pass.name!r}'s batch of {len(tensor)}; "
-            "choose one that is."
-        )
-    flat = tensor.detach()[sample].flatten(1)
-    a_pass.shapes[role] = tuple(tensor.shape[2:])
-    if role == "y":
-        n = flat.shape[1]
-        steps = min(n, _CHECKED_QUERIES)
-        a_pass.checked = torch.linspace(0, n - 1, steps, device=flat.device).round().long()
-        flat = flat[:, a_pass.checked]
-    a_pass.seen[role] = flat.clone()
+def _first_tensor(args: Any, kwargs: Any) -> Tensor | None:
+    values = (*args, *(kwargs or {}).values())
+    return next((value for value in values if isinstance(value, Tensor)), None)
 
 
-def _understood(output: Any, passes: list[_Pass], found: tuple[str, ...]) -> Capture:
+def _understood(output: Any, passes: list[Pass], found: tuple[str, ...]) -> Capture:
     if not passes:
         raise CaptureError(
             f"No non-local block ran in this forward pass; found were {', '.join(found)}."
@@ -236,7 +216,7 @@ def _understood(output: Any, passes: list[_Pass], found: tuple[str, ...]) -> Cap
     refused: dict[str, str] = {}
     for a_pass in passes:
         try:
-            affinity, error = _settle(a_pass)
+            affinity, error = settle(a_pass)
         except CaptureError as why:
             refused[a_pass.name] = str(why)
             continue
@@ -246,76 +226,3 @@ def _understood(output: Any, passes: list[_Pass], found: tuple[str, ...]) -> Cap
     return Capture(
         output, MappingProxyType(affinities), MappingProxyType(fidelity), MappingProxyType(refused)
     )
-
-
-def _settle(a_pass: _Pass) -> tuple[Affinity, float]:
-    """The convention that reproduces the block's own y, and its relative error."""
-    seen = {role: tensor.float().cpu().numpy() for role, tensor in a_pass.seen.items()}
-    seen.setdefault("phi", seen.get("theta", np.empty(0)))  # Gaussian without sub-sampling
-    missing = {"theta", "g", "y"} - seen.keys()
-    if missing or a_pass.checked is None:
-        raise CaptureError(
-            f"Block {a_pass.name!r} did not call its {', '.join(sorted(missing))} on a tensor."
-        )
-    queries = _grid(a_pass.shapes["theta"])
-    keys = _grid(a_pass.shapes.get("phi", a_pass.shapes["theta"]))
-    cells = [queries.cell(int(i)) for i in a_pass.checked]
-    norm = float(np.linalg.norm(seen["y"])) or 1.0
-    tried: dict[str, float] = {}
-    best: tuple[float, Affinity] | None = None
-    for function, scale in _conventions(a_pass.parts, width=len(seen["theta"])):
-        theta, phi = seen["theta"], seen["phi"]
-        if function == "concatenation":
-            theta, phi = _factored(a_pass.parts, theta, phi)
-        affinity = Affinity(function, theta, phi, queries, keys, scale)
-        rows = affinity.rows(cells).reshape(len(cells), -1)
-        if rows.shape[1] != seen["g"].shape[1]:
-            raise CaptureError(
-                f"Block {a_pass.name!r} has {rows.shape[1]} keys but {seen['g'].shape[1]} values g."
-            )
-        error = float(np.linalg.norm(rows @ seen["g"].T - seen["y"].T)) / norm
-        tried[f"{function} × {scale:.3g}"] = error
-        if best is None or error < best[0]:
-            best = (error, affinity)
-    if best is None or not best[0] < _UNDERSTOOD:
-        errors = ", ".join(f"{what}: {error:.2g}" for what, error in tried.items())
-        raise CaptureError(
-            f"Block {a_pass.name!r} computes none of the known conventions (relative error of y — "
-            f"{errors})."
-        )
-    return best[1], best[0]
-
-
-def _conventions(parts: _Parts, width: int) -> tuple[tuple[str, float], ...]:
-    """(function, scale) pairs worth trying; the paper's own come first and win a tie."""
-    if parts.concat is not None:
-        return (("concatenation", 1.0),)
-    root = float(width) ** 0.5
-    if parts.theta is None:
-        return (("gaussian", 1.0), ("gaussian", 1 / root))
-    embedded = "embedded_gaussian"
-    return ((embedded, 1.0), ("dot_product", 1.0), (embedded, 1 / root), (embedded, root))
-
-
-def _factored(
-    parts: _Parts, theta: np.ndarray[Any, Any], phi: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """w_fᵀ[θ_i, φ_j] = a_i + b_j as a product of two-channel vectors: (a_i, 1) · (1, b_j)."""
-    weights = list(parts.concat.parameters()) if parts.concat is not None else []
-    width = len(theta)
-    if len(weights) != 1 or weights[0].numel() != 2 * width:
-        raise CaptureError(
-            f"The concatenation weight must have {2 * width} numbers and no bias; "
-            f"got {[tuple(w.shape) for w in weights]}."
-        )
-    w = weights[0].detach().float().cpu().numpy().ravel()
-    a, b = w[:width] @ theta, w[width:] @ phi
-    return np.stack([a, np.ones_like(a)]), np.stack([np.ones_like(b), b])
-
-
-def _grid(shape: tuple[int, ...]) -> Grid:
-    """(L,) is time, (H, W) one frame, (T, H, W) spacetime."""
-    if len(shape) == 1:
-        return Grid(shape[0], 1, 1)
-    t, rows, cols = shape if len(shape) == 3 else (1, *shape)
-    return Grid(t, rows, cols)

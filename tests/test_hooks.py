@@ -72,6 +72,80 @@ def test_a_convention_that_nobody_uses_is_refused_with_the_errors_measured():
         nlviz.capture(block, torch.randn(1, 6, 4, 5))
 
 
+@pytest.mark.parametrize(("temperature", "offset"), [(-1, 80), (3, 5), (0.1, 20)])
+def test_an_offset_of_g_does_not_hide_a_wrong_temperature(temperature, offset):
+    block = PlainBlock(scale=temperature)
+    nn.init.constant_(block.g.bias, offset)
+    with pytest.raises(nlviz.CaptureError, match="none of the known conventions"):
+        nlviz.capture(block, 3 * torch.randn(1, 6, 6, 6))
+
+
+def test_a_block_that_puts_out_nothing_cannot_be_checked():
+    block = PlainBlock()
+    nn.init.zeros_(block.g.weight)
+    nn.init.zeros_(block.g.bias)
+    with pytest.raises(nlviz.CaptureError, match="puts out 0 for this input"):
+        nlviz.capture(block, torch.randn(1, 6, 4, 4))
+
+
+def test_blocks_that_share_their_children_are_not_mixed_up():
+    first, second = PlainBlock(), PlainBlock()
+    for name in first.names:
+        setattr(second, name, getattr(first, name))
+    seen = nlviz.capture(nn.Sequential(first, nn.Tanh(), second), torch.randn(1, 6, 4, 4))
+    for name, block in (("0", first), ("2", second)):
+        weights = block.weights[0].detach().numpy()
+        np.testing.assert_allclose(seen.affinities[name].matrix(), weights, atol=1e-6)
+
+
+def test_a_child_that_is_called_again_after_its_block_does_not_spoil_the_capture():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.nl = PlainBlock()
+
+        def forward(self, x):
+            return self.nl(x), self.nl.theta(x[..., :2])
+
+    assert nlviz.capture(Twice(), torch.randn(1, 6, 4, 4)).fidelity["nl"] < 1e-5
+
+
+def test_a_bystander_with_a_blocks_names_is_refused_and_the_block_is_seen():
+    class Gate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.g, self.out = nn.Linear(6, 6), nn.Linear(6, 6)
+
+        def forward(self, x):
+            return x * self.out(self.g(x.mean((2, 3))))[..., None, None]
+
+    seen = nlviz.capture(nn.Sequential(Gate(), PlainBlock()), torch.randn(1, 6, 4, 4))
+    assert tuple(seen.affinities) == ("1",)
+    assert "2 axes" in seen.refused["0"]
+
+
+def test_a_hook_that_torch_calls_after_its_removal_does_no_harm():
+    block = PlainBlock()
+    taken = []
+    block.register_forward_pre_hook(lambda m, args: taken.extend(m._forward_pre_hooks.values()))
+    nlviz.capture(block, torch.randn(1, 6, 4, 4))
+    for hook in taken[1:]:
+        hook(block, (torch.randn(1, 6, 4, 4),))
+
+
+def test_two_modules_that_share_a_block_keep_its_training_mode():
+    block = PlainBlock().train()
+    modules = [nn.Sequential(block, nn.ReLU()) for _ in range(4)]
+    x = torch.randn(1, 6, 8, 8)
+    threads = [threading.Thread(target=nlviz.capture, args=(m, x)) for m in modules for _ in "123"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert block.training
+    assert counted_hooks(block) == 0
+
+
 def test_a_block_that_is_not_understood_is_refused_beside_those_that_are():
     network = PlainNetwork()
     network.nl_1.scale = 0.123

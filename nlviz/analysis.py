@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +25,7 @@ Progress = Callable[[float, str], None]
 
 _TOP_CLASSES = 5
 _SMALLEST, _LARGEST = 32, 4096
+_MOST_PIXELS = 180_000_000  # of all frames together at the input's size: 2 GiB as float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Analysis:
         fidelity: block name → relative error of the y recomputed from the captured affinity
             against the y that the block really put out; about 1e-6 where the capture is right.
         prediction: the network's top classes, best first; empty for a network without classes.
+        refused: block name → why it was found but not understood, and so is not among the others.
     """
 
     clip: Clip
@@ -55,6 +57,7 @@ class Analysis:
     affinities: Mapping[str, Affinity]
     fidelity: Mapping[str, float]
     prediction: tuple[Prediction, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -96,6 +99,12 @@ def analyse(
     report(0.0, "preparing the frames")
     width, height = network.input_size(clip.width, clip.height, size)
     view = View((clip.width, clip.height), (width, height), clip.indices)
+    most = _MOST_PIXELS // (width * height)
+    if len(clip.frames) > most:
+        raise BudgetError(
+            f"{len(clip.frames)} frames at {width}×{height} are more than fit; take at most {most} "
+            "frames, or a smaller input size."
+        )
     try:
         frames = network.prepare(_resize(clip.frames, width, height))
         with _reporting(network, report):
@@ -114,12 +123,13 @@ def analyse(
         network=network.name,
         affinities=MappingProxyType(
             {
-                name: _placed(affinity, network.taps.get(name))
+                name: _placed(affinity, view, network.taps.get(name.partition("#")[0]))
                 for name, affinity in seen.affinities.items()
             }
         ),
         fidelity=MappingProxyType(dict(seen.fidelity)),
         prediction=_top_classes(seen.output, network.classes),
+        refused=seen.refused,
     )
 
 
@@ -134,11 +144,17 @@ def _resize(frames: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     return np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in frames])
 
 
-def _placed(affinity: Affinity, tap: Tap | None) -> Affinity:
-    """The affinity with its grids put where the network's tap says they lie."""
+def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
+    """The affinity with its grids put where the network's tap says; else they tile the input."""
+    queries = affinity.query_grid
     if tap is None:
-        return affinity
-    queries = replace(affinity.query_grid, stride=tap.stride, first=tap.first)
+        dt, dy, dx = (
+            len(view.frames) / queries.t,
+            *(size / n for size, n in zip(reversed(view.input), queries.shape[1:], strict=True)),
+        )
+        queries = replace(queries, stride=(dt, dy, dx), first=(dt / 2, dy / 2, dx / 2))
+    else:
+        queries = replace(queries, stride=tap.stride, first=tap.first)
     return replace(affinity, query_grid=queries, key_grid=queries.pooled(affinity.key_grid.shape))
 
 

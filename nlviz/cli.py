@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nlviz.errors import NetworkError, NlvizError
+from nlviz.errors import FigureError, NetworkError, NlvizError, QueryError
 from nlviz.geometry import Grid, Point, View
 from nlviz.links import EXCLUDES, Exclude, Link, Query, top_links
 
@@ -23,6 +24,9 @@ _APP = Path(__file__).resolve().parent.parent / "app.py"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 if it went well, 2 after one sentence for what the user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ×
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], None] = options.command
     try:
@@ -35,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return _refuse("Stopped.", code=130)
+    except OSError as error:
+        return _refuse(f"Nothing more can be written ({error.strerror}); free some space.")
     except Exception as error:
         if os.environ.get("NLVIZ_DEBUG"):
             raise
@@ -71,7 +77,10 @@ def _links(options: argparse.Namespace) -> None:
 def _figure(options: argparse.Namespace) -> None:
     from nlviz.figures import check_ending, film_strip
 
-    check_ending(options.output)  # before minutes of work, not after
+    # Before minutes of work, not after.
+    check_ending(options.output)
+    if not Path(options.output).resolve().parent.is_dir():
+        raise FigureError(f"There is no folder to write '{options.output}' into; make it first.")
     analysis, answers = _ask(options)
     film_strip(analysis, answers).save(options.output)
     print(f"Wrote {options.output}.", file=sys.stderr)
@@ -91,7 +100,9 @@ def _models(options: argparse.Namespace) -> None:
 def _app(options: argparse.Namespace) -> None:
     if not _APP.is_file():
         raise NlvizError(f"{_APP.name} is not beside the library; run this from a clone of nlviz.")
-    subprocess.run([sys.executable, "-m", "streamlit", "run", str(_APP)], check=False)
+    ended = subprocess.run([sys.executable, "-m", "streamlit", "run", str(_APP)], check=False)
+    if ended.returncode > 0:
+        raise NlvizError("The app could not be served; Streamlit says why above.")
 
 
 def _ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
@@ -105,9 +116,15 @@ def _ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]
     picture = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
     for point in options.at:
         picture.cell(point, Grid(1, 1, 1))  # a wrong place is refused before the long work
-    analysis = analyse(
-        clip, _network(options.model, options.device), size=options.size, progress=_progress
-    )
+    network = _network(options.model, options.device)
+    if options.block not in (None, *network.taps):
+        raise QueryError(
+            f"Block {options.block!r} is not in {network.name}; choose one of "
+            f"{', '.join(network.taps)}."
+        )
+    analysis = analyse(clip, network, size=options.size, progress=_progress)
+    for why in analysis.refused.values():
+        print(f"note: {why}", file=sys.stderr)
     # A picture has no other frame to link to.
     exclude: Exclude = options.exclude or ("cell" if len(clip.frames) == 1 else "frame")
     block = options.block or analysis.blocks[-1]
@@ -237,7 +254,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 

@@ -71,13 +71,14 @@ class Grid:
         return Cell(t, *divmod(rest, self.cols))
 
     def pooled(self, keys: tuple[int, int, int]) -> Grid:
-        """The grid of ``keys`` cells that max-pooling this one gives (floor of n / window).
+        """The grid of ``keys`` cells that max-pooling this one gives.
 
-        A pooled cell sits at the middle of its window; cells that the floor drops stay uncovered.
+        A pooled cell sits at the middle of its window; cells that no whole window covers are
+        dropped by the pooling and stay uncovered.
         """
         if self.stride is None or self.first is None:
             return Grid(*keys)
-        windows = [max(1, n // m) for n, m in zip(self.shape, keys, strict=True)]
+        windows = [_window(n, m) for n, m in zip(self.shape, keys, strict=True)]
         stride = [s * w for s, w in zip(self.stride, windows, strict=True)]
         first = [
             f + s * (w - 1) / 2 for f, s, w in zip(self.first, self.stride, windows, strict=True)
@@ -88,6 +89,14 @@ class Grid:
 
     def __str__(self) -> str:
         return f"{self.t}×{self.rows}×{self.cols}"
+
+
+def _window(cells: int, keys: int) -> float:
+    """The smallest pooling window that makes ``keys`` of ``cells``, rounding down or else up."""
+    windows = range(1, cells + 1)
+    down = (w for w in windows if cells // w == keys)
+    up = (w for w in windows if -(-cells // w) == keys)
+    return next(down, None) or next(up, None) or cells / keys
 
 
 @dataclass(frozen=True, slots=True)

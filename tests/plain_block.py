@@ -26,6 +26,18 @@ class PlainBlock(nn.Module):
         return x + out(y.transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:]))
 
 
+class PlainBlock3D(PlainBlock):
+    """One that nobody knows: its softmax has a temperature of its own."""
+
+    def __init__(self):
+        super().__init__(scale=-7.0)
+        for name in self.names[:3]:
+            self.add_module(name, nn.Conv3d(6, 3, 1))
+        self.add_module(self.names[3], nn.Conv3d(3, 6, 1))
+        nn.init.normal_(self.theta.weight)
+        nn.init.normal_(self.phi.weight)
+
+
 class PlainNetwork(nn.Module):
     """Two blocks between convolutions, called nl_1 and nl_2 as in the seed's MNIST network."""
 

@@ -10,7 +10,7 @@ import torch
 
 import nlviz
 from tests import make
-from tests.plain_block import counted_hooks
+from tests.plain_block import PlainBlock3D, counted_hooks
 
 
 def test_an_analysis_has_every_block_its_fidelity_and_the_classes():
@@ -42,7 +42,30 @@ def test_taps_put_the_grids_where_the_network_says():
     assert first.query_grid.first == (0.5, 0.5, 0.5)
     assert first.key_grid.first == (0.5, 2.5, 2.5)
     assert first.key_grid.stride == (1, 8, 8)
-    assert analysis.affinity("second").query_grid.stride is None
+    assert analysis.affinity("second").query_grid.stride == (1, 4, 4)
+
+
+def test_without_a_tap_an_odd_grid_and_its_pooled_keys_agree_on_where_they_lie():
+    analysis = nlviz.analyse(make.clip(2, width=60, height=28), make.network(), size=60)
+    first = analysis.affinity("first")
+    assert (first.query_grid.shape, first.key_grid.shape) == ((2, 7, 15), (2, 3, 7))
+    assert first.key_grid.stride == (1, 8, 8)
+    last = analysis.view.footprint(nlviz.Cell(0, 2, 6), first.key_grid)
+    assert (last.x1, last.y1) == (56, 24)  # the odd last cells are dropped by the pooling
+
+
+def test_more_frames_than_fit_are_refused_before_they_are_resized(monkeypatch):
+    monkeypatch.setattr("nlviz.analysis._MOST_PIXELS", 3 * 32 * 24)
+    with pytest.raises(nlviz.BudgetError, match=r"4 frames at 32×24 .* at most 3 frames"):
+        nlviz.analyse(make.clip(), make.network())
+
+
+def test_a_block_that_is_not_understood_is_told():
+    network = make.network()
+    network.module.first = PlainBlock3D()
+    analysis = nlviz.analyse(make.clip(), network)
+    assert analysis.blocks == ("second",)
+    assert "none of the known conventions" in analysis.refused["first"]
 
 
 def test_progress_names_each_stage_and_rises_to_one():

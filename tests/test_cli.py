@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,29 @@ def test_a_fault_of_ours_is_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr("nlviz.cli._models", lambda options: 1 / 0)
     assert main(["models"]) == 1
     assert "fault in nlviz" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nlviz", "models"], stdout=full, stderr=subprocess.PIPE, cwd=ROOT
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        "Nothing more can be written (No space left on device); free some space.\n"
+    )
+
+
+def test_a_terminal_that_knows_ascii_only_gets_its_answer(clip):
+    done = subprocess.run(
+        [sys.executable, "-m", "nlviz", "links", str(clip), "--at", "0,25,45", *SMALL],
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0
+    assert b"queries 4?" in done.stdout
 
 
 def test_it_runs_as_a_module():

@@ -71,6 +71,15 @@ def test_a_pooled_cell_sits_in_the_middle_of_its_window():
     assert Grid(3, 4, 4).pooled((3, 2, 2)) == Grid(3, 2, 2)
 
 
+@pytest.mark.parametrize(
+    ("cells", "keys", "stride", "first"),
+    [(22, 11, 32, 16), (23, 11, 32, 16), (3, 1, 32, 16), (5, 3, 32, 16), (7, 2, 48, 24)],
+)
+def test_pooling_windows_are_those_that_the_counts_tell(cells, keys, stride, first):
+    grid = Grid(1, cells, 1, stride=(1, 16, 16), first=(0.5, 8, 8)).pooled((1, keys, 1))
+    assert (grid.stride[1], grid.first[1]) == (stride, first)
+
+
 def test_index_and_cell_are_inverse():
     grid = Grid(2, 3, 4)
     assert [grid.index(grid.cell(i)) for i in range(grid.size)] == list(range(24))

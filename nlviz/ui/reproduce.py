@@ -16,7 +16,7 @@ def command(
     """``python -m nlviz links`` or ``figure`` for these points, one option a line."""
     places = [f"--at {_place(point)}" for point in points]
     lines = [
-        f"python -m nlviz {verb} {shlex.quote(choice.material.path)}",
+        f"python -m nlviz {verb} {shlex.quote(_path(choice))}",
         *places,
         f"--block {options.block} --k {options.k} --exclude {options.exclude}",
         " ".join(f"--{name} {value}" for name, value in _sampling(choice)),
@@ -33,7 +33,7 @@ def python(choice: Choice, points: Sequence[Point], options: Options) -> str:
     return f"""import nlviz
 from models import zoo
 
-clip = nlviz.read({choice.material.path!r}, {sampling})
+clip = nlviz.read({_path(choice)!r}, {sampling})
 analysis = nlviz.analyse(clip, zoo.load({choice.model!r}), size={choice.size})
 points = [
 {places}]
@@ -61,3 +61,9 @@ def _place(point: Point) -> str:
 
 def _constructor(point: Point) -> str:
     return f"nlviz.Point(frame={point.frame}, x={point.x:.10g}, y={point.y:.10g})"
+
+
+def _path(choice: Choice) -> str:
+    """A name that starts with a dash would be taken for an option."""
+    path = choice.material.path
+    return f"./{path}" if path.startswith("-") else path

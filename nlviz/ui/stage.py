@@ -112,7 +112,7 @@ def _heading(shown: Shown) -> str:
     clip = analysis.clip
     length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
     facts = [f"{clip.width} × {clip.height}", length, analysis.network]
-    notes = list(clip.notes)
+    notes = [*clip.notes, *analysis.refused.values()]
     if len(clip.frames) == 1:
         notes.append("With one frame, links stay in it and leave out only the cell pointed at.")
     classes = "".join(

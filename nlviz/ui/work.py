@@ -37,7 +37,8 @@ class Shown:
         """Bytes it holds, about."""
         held = self.analysis.affinities.values()
         arrays = sum(a.theta.nbytes + a.phi.nbytes for a in held)
-        return self.analysis.clip.frames.nbytes + arrays + sum(map(len, self.blobs))
+        upload = len(self.choice.material.data or b"")
+        return self.analysis.clip.frames.nbytes + arrays + sum(map(len, self.blobs)) + upload
 
 
 class Recent:

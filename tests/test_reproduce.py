@@ -1,0 +1,42 @@
+"""What the app shows under Reproduce is what the command line and Python take."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+import nlviz
+from nlviz.cli import _parser
+from nlviz.ui import reproduce
+from nlviz.ui.material import ROOT, Choice, Material, Part, bundled
+from nlviz.ui.messages import Options
+
+
+def choice(path: str, part: Part) -> Choice:
+    return Choice(Material("id", "A title", path), part, "nl-lite0", 640)
+
+
+@pytest.mark.parametrize("path", ["clip.mp4", "my clip.mp4", "it's.mp4", "-x.mp4"])
+@pytest.mark.parametrize("part", [Part(), Part(start=3, frames=5, stride=2)])
+def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
+    points = [nlviz.Point(3, 1.5, 2.0), nlviz.Point(5, 10.0, 20.25)]
+    shown = reproduce.command("links", choice(path, part), points, Options("nl4", k=7))
+    asked = _parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
+    assert asked.input.removeprefix("./") == path
+    assert asked.at == points
+    assert (asked.block, asked.k, asked.exclude) == ("nl4", 7, "frame")
+    assert (asked.start, asked.frames, asked.stride) == (part.start, part.frames, part.stride)
+    assert (asked.model, asked.size) == ("nl-lite0", 640)
+
+
+def test_the_python_lines_shown_run(monkeypatch, tmp_path):
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    monkeypatch.chdir(tmp_path)
+    material = bundled()[0]
+    small = Choice(material, Part(frames=3), "nl-lite0", 96)
+    points = [nlviz.Point(0, 100.0, 100.0)]
+    names: dict[str, object] = {}
+    exec(reproduce.python(small, points, Options("nl5", k=4)), names)
+    assert [len(links) for links in names["links"]] == [4]
+    assert (tmp_path / "figure.svg").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from html import escape
 
 import streamlit as st
@@ -17,6 +18,7 @@ from nlviz.ui.session import Session
 from nlviz.ui.work import Shown, make
 
 _VIEWER = "viewer"
+_HEAD_START = 0.03  # seconds
 
 # Streamlit sends a component's script with each of its messages, 90 kB with every click. So one
 # mount brings the viewer into the page, and the viewer's own script only waits for it.
@@ -104,6 +106,8 @@ def _scene(session: Session) -> None:
             on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
             on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
         )
+        # Let the viewer's answer reach the page before the tabs are worked out: they share a core.
+        time.sleep(_HEAD_START)
         details.show(shown, links, options)
 
 

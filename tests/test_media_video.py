@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import struct
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -432,3 +433,17 @@ def test_no_file_stays_open(tmp_path):
         with pytest.raises(MediaError):
             read(bad)
     assert len(list(fds.iterdir())) == before
+
+
+def test_an_mp4_that_declares_millions_of_samples_is_refused_before_room_is_made_for_them(tmp_path):
+    def box(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(body), kind) + body
+
+    table = box(b"stsz", struct.pack(">III", 0, 1, 50_000_000))
+    for kind in (b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        table = box(kind, table)
+    path = tmp_path / "bomb.mp4"
+    path.write_bytes(box(b"ftyp", b"isom\0\0\0\0isom") + table)
+    for ask in (read, probe):
+        with pytest.raises(MediaError, match="declares 50000000 frames or pieces of sound"):
+            ask(path)

@@ -17,7 +17,7 @@ from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media.info import MediaInfo
 from nlviz.media.pixels import TRANSPARENT, Turn, on_white
-from nlviz.media.sampling import Sampling, check_clip, check_frame, out_of_memory
+from nlviz.media.sampling import MAX_PIXELS, Sampling, check_clip, check_frame, out_of_memory
 from nlviz.media.source import Source
 
 Pixels = NDArray[np.uint8]
@@ -31,7 +31,7 @@ ANIMATED = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")
 # What Pillow's readers raise on damaged files.
 BROKEN: tuple[type[Exception], ...] = (
     *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError),
-    *(EOFError, AttributeError, struct.error, zlib.error),
+    *(EOFError, AttributeError, RuntimeError, struct.error, zlib.error),
 )
 
 # EXIF orientation → how to set the picture upright.
@@ -113,15 +113,16 @@ def opened(source: Source) -> Iterator[Image.Image]:
             with _header(file) as image:
                 check_frame(source.name, *image.size)
                 yield image
-        except Image.DecompressionBombError as error:
+        except Image.DecompressionBombError:
             raise MediaError(
-                f"'{source.name}' has too many pixels ({error}); make it smaller first."
+                f"'{source.name}' has more than {MAX_PIXELS / 1e6:.0f} million pixels; "
+                "make it smaller first."
             ) from None
         except MemoryError:
             raise out_of_memory(source.name) from None
-        except BROKEN as error:
+        except BROKEN:
             raise MediaError(
-                f"'{source.name}' is damaged or cut off ({error}); save or download it again."
+                f"'{source.name}' is damaged or cut off; save or download it again."
             ) from None
 
 
@@ -177,13 +178,18 @@ def _count(image: Image.Image) -> int:
 def _play(image: Image.Image, count: int) -> Iterator[tuple[int, float, float]]:
     """(index, begin, end in seconds) of the first ``count`` frames, each loaded when it comes.
 
-    Stops early at a damaged frame; a damaged first frame raises.
+    Stops early at a damaged frame, and at one of another size, which Pillow would enlarge the
+    picture for past any limit; a damaged first frame raises.
     """
-    end = 0.0
+    end, size = 0.0, image.size
     for index in range(count):
         try:
-            image.seek(index)
-            image.load()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is wrong is said in one sentence
+                image.seek(index)
+                if image.size != size:
+                    return
+                image.load()
         except BROKEN:
             if index == 0:
                 raise

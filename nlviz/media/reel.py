@@ -17,12 +17,15 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from nlviz.errors import MediaError
-from nlviz.media.sampling import check_frame
+from nlviz.media import boxes
+from nlviz.media.sampling import MAX_PIXELS, check_frame
 from nlviz.media.source import KINDS, Source
 
 # Playlists and image sequences open other files and addresses. So only these containers are read,
 # from a file that is open already, and FFmpeg is left no protocol to open another by.
 CONTAINERS = "mov,matroska,avi,flv,asf,mpegts,mpeg,mpegvideo,h264,hevc,ogg,ivf,yuv4mpegpipe"
+# FFmpeg sets about 70 bytes aside for each sample that an MP4 declares, whether it is there or not.
+MAX_SAMPLES = 4_000_000
 OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
 
 
@@ -51,6 +54,13 @@ class Reel:
 def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its video stream; trouble becomes one MediaError."""
     with source.open() as file:
+        declared = boxes.samples(file)
+        if declared > MAX_SAMPLES:
+            raise MediaError(
+                f"'{source.name}' declares {declared} frames or pieces of sound; at most "
+                f"{MAX_SAMPLES} are read, so cut it into shorter parts."
+            )
+        file.seek(0)
         try:
             with av.open(file, "r", options=OPTIONS, metadata_errors="replace") as container:
                 stream = _stream(container, source.name)
@@ -60,6 +70,7 @@ def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
                     raise _unknown_codec(source.name)
                 if context.width and context.height:
                     check_frame(source.name, context.width, context.height)
+                context.options = {"max_pixels": str(MAX_PIXELS)}  # of later frames too
                 stream.thread_type = "AUTO"
                 yield container, stream
         except av.FFmpegError as error:

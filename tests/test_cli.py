@@ -124,7 +124,7 @@ def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(clip, arguments, s
 
 def test_a_fault_of_ours_is_no_traceback(monkeypatch, capsys):
     monkeypatch.delenv("NLVIZ_DEBUG", raising=False)
-    monkeypatch.setattr("nlviz.cli._models", lambda options: 1 / 0)
+    monkeypatch.setattr("nlviz.cli.models._models", lambda options: 1 / 0)
     assert main(["models"]) == 1
     assert "fault in nlviz" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 import nlviz
-from nlviz.cli import _parser
+from nlviz.cli import parser
 from nlviz.ui import reproduce
 from nlviz.ui.material import ROOT, Choice, Material, Part, bundled
 from nlviz.ui.messages import Options
@@ -22,7 +22,7 @@ def choice(path: str, part: Part) -> Choice:
 def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
     points = [nlviz.Point(3, 1.5, 2.0), nlviz.Point(5, 10.0, 20.25)]
     shown = reproduce.command("links", choice(path, part), points, Options("nl4", k=7))
-    asked = _parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
+    asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
     assert asked.input.removeprefix("./") == path
     assert asked.at == points
     assert (asked.block, asked.k, asked.exclude) == ("nl4", 7, "frame")

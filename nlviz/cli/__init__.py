@@ -1,0 +1,58 @@
+"""The command line, ``python -m nlviz COMMAND``: one module for each command."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from nlviz.cli import app, figure, links, models
+from nlviz.cli.terminal import Parser, refuse
+from nlviz.errors import NlvizError
+
+_COMMANDS = (links, figure, models, app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command: 0 if it went well, 2 after one sentence for what the user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ×
+    options = parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], None] = options.command
+    try:
+        command(options)
+        sys.stdout.flush()
+    except NlvizError as error:
+        return refuse(str(error))
+    except BrokenPipeError:
+        # The reader has seen enough; keep Python from complaining as it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return refuse("Stopped.", code=130)
+    except OSError as error:
+        return refuse(f"Nothing more can be written ({error.strerror}); free some space.")
+    except Exception as error:
+        if os.environ.get("NLVIZ_DEBUG"):
+            raise
+        return refuse(
+            f"This is a fault in nlviz, not in what you gave it ({type(error).__name__}: {error}); "
+            "set NLVIZ_DEBUG=1 to see where.",
+            code=1,
+        )
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    whole = Parser(
+        prog="python -m nlviz",
+        description="Point at a pixel and see which places in space and time a network weighs most "
+        "for it.",
+    )
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add(commands)
+    return whole

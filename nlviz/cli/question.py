@@ -1,0 +1,92 @@
+"""What most commands begin with: which links of which clip, read, checked and answered."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nlviz.errors import NetworkError, QueryError
+from nlviz.geometry import Grid, Point, View
+from nlviz.links import EXCLUDES, Exclude, Link, Query, top_links
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Everything that says which links of which clip."""
+    add = parser.add_argument
+    add("input", metavar="INPUT", help="a video, an image, a GIF or a folder of images")
+    place = "a place: source frame index and source pixels; repeatable"
+    add("--at", action="append", required=True, type=point, metavar="FRAME,X,Y", help=place)
+    add("--block", help="which block; the last one by default")
+    add("--model", default="nl-lite0", help="see `models` (default: %(default)s)")
+    add("--k", type=count, default=20, help="how many links (default: %(default)s)")
+    excluded = "keys that get no link: the query's own (default: frame; cell for an image)"
+    add("--exclude", choices=EXCLUDES, help=excluded)
+    add("--frames", type=int, default=8, help="frames to sample (default: %(default)s)")
+    add("--stride", type=int, help="take every so-manieth frame; evenly spread without")
+    add("--start", type=int, default=0, help="the first frame (default: %(default)s)")
+    add("--size", type=int, metavar="PX", help="longer side of the network's input")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
+    """The analysis of the input and the links of each ``--at``."""
+    from nlviz.analysis import analyse
+    from nlviz.media import read
+
+    clip = read(options.input, frames=options.frames, stride=options.stride, start=options.start)
+    for note in clip.notes:
+        print(f"note: {note}", file=sys.stderr)
+    picture = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
+    for point in options.at:
+        picture.cell(point, Grid(1, 1, 1))  # a wrong place is refused before the long work
+    loaded = network(options.model, options.device)
+    if options.block not in (None, *loaded.taps):
+        raise QueryError(
+            f"Block {options.block!r} is not in {loaded.name}; choose one of "
+            f"{', '.join(loaded.taps)}."
+        )
+    analysis = analyse(clip, loaded, size=options.size, progress=progress)
+    for why in analysis.refused.values():
+        print(f"note: {why}", file=sys.stderr)
+    # A picture has no other frame to link to.
+    exclude: Exclude = options.exclude or ("cell" if len(clip.frames) == 1 else "frame")
+    block = options.block or analysis.blocks[-1]
+    queries = [Query(point, block, options.k, exclude) for point in options.at]
+    return analysis, [top_links(analysis, query) for query in queries]
+
+
+def network(name: str, device: str) -> Any:
+    """A network of the zoo; NetworkError where it cannot be had."""
+    from models import zoo
+
+    try:
+        return zoo.load(name, device=device)
+    except zoo.ZooError as error:
+        raise NetworkError(str(error)) from error
+
+
+def progress(fraction: float, what: str) -> None:
+    """One line on standard error for each step."""
+    print(f"{fraction:4.0%} {what}", file=sys.stderr)
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def point(text: str) -> Point:
+    """FRAME,X,Y as a point."""
+    try:
+        frame, x, y = text.split(",")
+        return Point(int(frame), float(x), float(y))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not FRAME,X,Y, as in 0,338,162: a whole number and two numbers"
+        ) from None

@@ -1,0 +1,21 @@
+"""The terminal: one sentence for what went wrong, and a parser that says no more than that."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+
+def refuse(sentence: str, code: int = 2) -> int:
+    """Say what was wrong on standard error; gives the exit status."""
+    print(sentence, file=sys.stderr)
+    return code
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, saying what is wrong in one sentence and without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the sentence."""
+        sys.exit(refuse(f"{self.prog}: {message}; see {self.prog} --help."))

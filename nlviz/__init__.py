@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
     from nlviz.media import MediaInfo, probe, read
+    from nlviz.reach import Groups
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ _HOMES = {
     "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),
     "media": ("MediaInfo", "probe", "read"),
+    "reach": ("Groups",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -62,6 +64,7 @@ __all__ = [
     "FigureError",
     "Footprint",
     "Grid",
+    "Groups",
     "Link",
     "MediaError",
     "MediaInfo",

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
+from nlviz.reach import Groups, Reached, reached_from, reaching
 
 Array = NDArray[np.float32]
 
 SOFTMAX_FUNCTIONS = ("gaussian", "embedded_gaussian")
 FUNCTIONS = (*SOFTMAX_FUNCTIONS, "dot_product", "concatenation")
 
+_NEVER = np.float32(-1e30)  # the logit of a link that cannot exist; finite, so that none is NaN
 _CHUNK_BYTES = 64 << 20  # what a pass over all rows may hold at once
 
 
@@ -31,11 +34,18 @@ class Affinity:
 
     Args:
         function: one of ``FUNCTIONS``.
-        theta: (C', N) queries, column i at cell i of ``query_grid``; made read-only float32.
-        phi: (C', M) keys, column j at cell j of ``key_grid``; made read-only float32.
-        query_grid: the grid of N cells.
-        key_grid: the grid of M cells; coarser where the block pools its keys.
+        theta: (heads · C', N) queries, column i at cell i of ``query_grid``, then the tokens; the
+            channels of one head lie together; made read-only float32.
+        phi: (heads · C', M) keys, column j at cell j of ``key_grid``, then the tokens; likewise.
+        query_grid: the grid of the queries.
+        key_grid: the grid of the keys; coarser where the block pools its keys.
         scale: factor on the logits; 1 in the paper.
+        heads: how many functions work side by side; a weight is the mean over the heads of each
+            head's own f/C.
+        reach: which links can exist, see ``Groups``; everywhere if empty. The others weigh 0,
+            and the sums, C and M go over the keys that a query can reach.
+        tokens: names of what takes part without a place on the grids, as a class token; a row on
+            the grid then sums to 1 minus what the tokens weigh.
 
     Raises:
         QueryError: an unknown function, or shapes that do not agree.
@@ -47,19 +57,24 @@ class Affinity:
     query_grid: Grid
     key_grid: Grid
     scale: float = 1.0
+    heads: int = 1
+    reach: tuple[Groups, ...] = ()
+    tokens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.function not in FUNCTIONS:
             raise QueryError(f"Function {self.function!r} is unknown; choose one of {FUNCTIONS}.")
         width = self.theta.shape[0]
-        if self.theta.shape != (width, self.query_grid.size) or self.phi.shape != (
-            width,
-            self.key_grid.size,
-        ):
+        n, m = (grid.size + len(self.tokens) for grid in (self.query_grid, self.key_grid))
+        if self.theta.shape != (width, n) or self.phi.shape != (width, m):
             raise QueryError(
                 f"θ {self.theta.shape} and φ {self.phi.shape} do not fit the grids: they must be "
-                f"(C', {self.query_grid.size}) and (C', {self.key_grid.size})."
+                f"(C', {n}) and (C', {m})."
             )
+        if self.heads < 1 or width % self.heads:
+            raise QueryError(f"{width} channels do not split into {self.heads} heads.")
+        if any(len(groups.query) != n or len(groups.key) != m for groups in self.reach):
+            raise QueryError(f"Groups must name the group of each of {n} queries and {m} keys.")
         for name in ("theta", "phi"):
             array = np.ascontiguousarray(getattr(self, name), dtype=np.float32).view()
             array.flags.writeable = False
@@ -67,12 +82,12 @@ class Affinity:
 
     @property
     def width(self) -> int:
-        """C', the length of a query or key vector as it is held."""
+        """Heads · C', the length of a query or key vector as it is held."""
         return int(self.theta.shape[0])
 
     @property
     def rows_sum_to_one(self) -> bool:
-        """True for the softmax kinds; dot-product and concatenation rows need not."""
+        """True for the softmax kinds, tokens included; the others' rows need not."""
         return self.function in SOFTMAX_FUNCTIONS
 
     @property
@@ -85,50 +100,75 @@ class Affinity:
         """Whether the keys lie on a coarser grid than the queries."""
         return self.key_grid.size < self.query_grid.size
 
-    def row(self, cell: Cell) -> Array:
-        """Row i of f/C, Eq. (1), on the key grid (T', H', W').
+    def head(self, number: int) -> Affinity:
+        """One head alone, from 0; QueryError for a head there is not."""
+        if not 0 <= number < self.heads:
+            raise QueryError(
+                f"Head {number} is not there; choose 0 to {self.heads - 1}, or none for their mean."
+            )
+        return self._heads_alone[number]
 
-        Softmax rows sum to 1; dot-product and concatenation rows need not. QueryError for a cell
-        outside the query grid.
+    def row(self, query: Cell | str) -> Array:
+        """Row i of f/C, Eq. (1), on the key grid (T', H', W'); ``query`` is a cell or a token.
+
+        Softmax rows sum to 1, less what the tokens weigh; dot-product and concatenation rows need
+        not. QueryError for a cell outside the query grid or an unknown token.
         """
-        row: Array = self.rows([cell])[0]
+        row: Array = self.rows([query])[0]
         return row
 
-    def rows(self, cells: Sequence[Cell]) -> Array:
-        """The rows of n query cells: (n, T', H', W')."""
-        index = [self.query_grid.index(cell) for cell in cells]
-        return self._rows(np.asarray(index, dtype=np.intp)).reshape(-1, *self.key_grid.shape)
+    def rows(self, queries: Sequence[Cell | str]) -> Array:
+        """The rows of n queries: (n, T', H', W')."""
+        return self._all(queries)[:, : self.key_grid.size].reshape(-1, *self.key_grid.shape)
 
-    def column(self, cell: Cell) -> Array:
+    def token_weights(self, query: Cell | str) -> Array:
+        """What the row of a query gives to each of ``tokens``: (tokens,)."""
+        weights: Array = self._all([query])[0, self.key_grid.size :]
+        return weights
+
+    def reached(self, query: Cell | str) -> NDArray[np.bool_]:
+        """(T', H', W'), True where a key can be reached from a query: ``reach`` for one row."""
+        i = self._index(query, self.query_grid)
+        reached = reached_from(self.reach, np.array([i], dtype=np.intp))
+        if reached is None:
+            return np.ones(self.key_grid.shape, dtype=np.bool_)
+        return reached[0, : self.key_grid.size].reshape(self.key_grid.shape)
+
+    def column(self, key: Cell | str) -> Array:
         """Column j of f/C on the query grid (T, H, W): how much each query weighs this key.
 
         Each entry is normalised by its own row's constant C(x), so a softmax column need not sum
-        to 1. QueryError for a cell outside the key grid.
+        to 1. QueryError for a cell outside the key grid or an unknown token.
         """
-        j = self.key_grid.index(cell)
-        logits = self.scale * (self.phi[:, j] @ self.theta)
-        if self.rows_sum_to_one:
-            weights = np.exp(logits - self._log_constants)
-        else:
-            weights = self._activate(logits)
-        column: Array = weights.astype(np.float32).reshape(self.query_grid.shape)
-        return column
+        j = self._index(key, self.key_grid)
+        total = np.zeros(self.theta.shape[1], dtype=np.float32)
+        for (theta, phi), constants in zip(self._split, self._constants, strict=True):
+            with np.errstate(over="ignore"):  # a key out of reach may outweigh all within it
+                total += self._weights(self.scale * (phi[:, j] @ theta), constants)
+        total /= np.float32(self.heads)
+        able = reaching(self.reach, j)
+        if able is not None:
+            total[~able] = 0
+        return total[: self.query_grid.size].reshape(self.query_grid.shape)
 
     def top(
-        self, cell: Cell, k: int, allowed: NDArray[np.bool_] | None = None
+        self, query: Cell | str, k: int, allowed: NDArray[np.bool_] | None = None
     ) -> tuple[tuple[Cell, ...], Array]:
         """The k keys of greatest weight in row i, heaviest first, and their weights.
 
         Args:
-            cell: the query.
-            k: how many, at least 1; fewer come back where fewer are allowed.
+            query: a cell or a token.
+            k: how many, at least 1; fewer come back where fewer are allowed or can be reached.
             allowed: (T', H', W'), True where a key may be chosen; all of them by default.
 
         Equal weights come in row-major order. QueryError for k below 1.
         """
         if k < 1:
             raise QueryError(f"k must be at least 1; got {k}.")
-        row = self.row(cell).ravel()
+        row = self.row(query).ravel()
+        if self.reach:
+            reached = self.reached(query)
+            allowed = reached if allowed is None else allowed & reached
         keys = np.arange(row.size) if allowed is None else np.flatnonzero(allowed)
         weights = row[keys]
         if k < weights.size:
@@ -139,11 +179,11 @@ class Affinity:
         return tuple(self.key_grid.cell(int(j)) for j in keys[order]), weights[order]
 
     def matrix(self, *, budget: int = 256 << 20) -> Array:
-        """The whole of f/C: (N, M) float32, rows are queries.
+        """The whole of f/C: (N, M) float32, rows are queries; tokens come last in both.
 
         BudgetError if it would take more than ``budget`` bytes (256 MiB by default).
         """
-        n, m = self.query_grid.size, self.key_grid.size
+        n, m = self.theta.shape[1], self.phi.shape[1]
         if n * m * 4 > budget:
             raise BudgetError(
                 f"The whole matrix of {n} × {m} weights would take {n * m * 4 / 2**20:,.0f} MiB, "
@@ -152,32 +192,91 @@ class Affinity:
             )
         return self._rows(np.arange(n))
 
-    def _rows(self, index: NDArray[np.intp]) -> Array:
-        logits = self.theta[:, index].T @ self.phi
-        logits *= np.float32(self.scale)
-        return self._activate(logits)
+    def _all(self, queries: Sequence[Cell | str]) -> Array:
+        """(n, M): rows with the tokens' weights at the end."""
+        index = [self._index(query, self.query_grid) for query in queries]
+        return self._rows(np.asarray(index, dtype=np.intp))
 
-    def _activate(self, logits: Array) -> Array:
-        """f/C from logits whose last axis is the keys (softmax) or any axis (the others)."""
+    def _index(self, place: Cell | str, grid: Grid) -> int:
+        if not isinstance(place, str):
+            return grid.index(place)
+        if place not in self.tokens:
+            there = f"choose one of {', '.join(self.tokens)}" if self.tokens else "it has none"
+            raise QueryError(f"Token {place!r} is not in this block; {there}.")
+        return grid.size + self.tokens.index(place)
+
+    @cached_property
+    def _split(self) -> tuple[tuple[Array, Array], ...]:
+        """θ and φ of each head."""
+        pairs = zip(np.split(self.theta, self.heads), np.split(self.phi, self.heads), strict=True)
+        return tuple(pairs)
+
+    @cached_property
+    def _heads_alone(self) -> tuple[Affinity, ...]:
+        return tuple(replace(self, theta=theta, phi=phi, heads=1) for theta, phi in self._split)
+
+    def _rows(self, index: NDArray[np.intp]) -> Array:
+        reached = reached_from(self.reach, index)
+        rows = self._head_rows(self._split[0], index, reached)
+        for pair in self._split[1:]:
+            rows += self._head_rows(pair, index, reached)
+        if self.heads > 1:
+            rows /= np.float32(self.heads)
+        return rows
+
+    def _head_rows(
+        self, pair: tuple[Array, Array], index: NDArray[np.intp], reached: Reached | None
+    ) -> Array:
+        """f/C of one head for some queries: (n, M)."""
+        theta, phi = pair
+        logits: Array = theta[:, index].T @ phi
+        logits *= np.float32(self.scale)
         if self.rows_sum_to_one:
+            if reached is not None:
+                logits[~reached] = _NEVER
             logits -= logits.max(axis=-1, keepdims=True)
             np.exp(logits, out=logits)
             logits /= logits.sum(axis=-1, keepdims=True)
+        else:
+            self._weights(logits, logits.shape[1] if reached is None else _counted(reached))
+        if reached is not None:
+            logits[~reached] = 0
+        return logits
+
+    def _weights(self, logits: Array, constants: Any) -> Array:
+        """f/C from logits, in place; the constants of the rows are log C for a softmax, else M."""
+        if self.rows_sum_to_one:
+            logits -= constants
+            np.exp(logits, out=logits)
             return logits
         if self.function == "concatenation":
             np.maximum(logits, 0, out=logits)
-        logits /= self.key_grid.size
+        logits /= constants
         return logits
 
     @cached_property
-    def _log_constants(self) -> Array:
-        """log C(x) of every query, (N,), computed a chunk of rows at a time."""
-        n = self.query_grid.size
-        step = max(1, _CHUNK_BYTES // (4 * self.key_grid.size))
-        constants = np.empty(n, dtype=np.float32)
-        for start in range(0, n, step):
-            logits = self.scale * (self.theta[:, start : start + step].T @ self.phi)
-            top = logits.max(axis=1)
-            logits -= top[:, None]
-            constants[start : start + step] = top + np.log(np.exp(logits).sum(axis=1))
+    def _constants(self) -> Array:
+        """The constants of all rows of each head, (heads, N), a chunk of rows at a time."""
+        n, m = self.theta.shape[1], self.phi.shape[1]
+        constants = np.full((self.heads, n), m, dtype=np.float32)
+        step = max(1, _CHUNK_BYTES // (4 * m))
+        for start in range(0, n if self.reach or self.rows_sum_to_one else 0, step):
+            rows = slice(start, start + step)
+            reached = reached_from(self.reach, rows)
+            if reached is not None and not self.rows_sum_to_one:
+                constants[:, rows] = _counted(reached)[:, 0]
+                continue
+            for (theta, phi), of_head in zip(self._split, constants, strict=True):
+                logits = np.float32(self.scale) * (theta[:, rows].T @ phi)
+                if reached is not None:
+                    logits[~reached] = _NEVER
+                top = logits.max(axis=1)
+                logits -= top[:, None]
+                of_head[rows] = top + np.log(np.exp(logits, out=logits).sum(axis=1))
         return constants
+
+
+def _counted(reached: Reached) -> NDArray[np.intp]:
+    """(n, 1): how many keys each query can reach, at least 1 so that it can divide."""
+    counted: NDArray[np.intp] = np.maximum(reached.sum(axis=1, keepdims=True), 1)
+    return counted

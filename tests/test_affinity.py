@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nlviz import Affinity, BudgetError, Cell, Grid, QueryError
+from nlviz import Affinity, BudgetError, Cell, Grid, Groups, QueryError
 from nlviz.affinity import FUNCTIONS
 
 QUERIES, KEYS = Grid(2, 4, 5), Grid(2, 2, 2)
@@ -18,13 +18,40 @@ def make(function: str, seed: int = 0, width: int = 3) -> Affinity:
     return Affinity(function, theta, phi, QUERIES, KEYS)
 
 
+def make_special(function: str, heads: int = 3, tokens: int = 2, reach: int = 2) -> Affinity:
+    """Several heads, tokens at the end, and two ways of grouping: like criss-cross in windows."""
+    rng = np.random.default_rng(7)
+    n, m = QUERIES.size + tokens, KEYS.size + tokens
+    groups = [Groups(rng.integers(0, 3, n), rng.integers(0, 3, m)) for _ in range(reach)]
+    theta, phi = rng.normal(size=(heads * 4, n)), rng.normal(size=(heads * 4, m))
+    names = ("class", "register")[:tokens]
+    return Affinity(
+        function, theta, phi, QUERIES, KEYS, 0.7, heads=heads, reach=tuple(groups), tokens=names
+    )
+
+
 def plain_matrix(affinity: Affinity) -> np.ndarray:
-    logits = affinity.theta.T.astype(np.float64) @ affinity.phi
-    if affinity.rows_sum_to_one:
-        return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    if affinity.function == "concatenation":
-        logits = np.maximum(logits, 0)
-    return logits / logits.shape[1]
+    """f/C from the equations, a pair at a time."""
+    n, m = affinity.theta.shape[1], affinity.phi.shape[1]
+    matrix = np.zeros((n, m))
+    width = len(affinity.theta) // affinity.heads
+    for head in range(affinity.heads):
+        channels = slice(head * width, (head + 1) * width)
+        for i in range(n):
+            keys = [
+                j
+                for j in range(m)
+                if not affinity.reach or any(g.query[i] == g.key[j] for g in affinity.reach)
+            ]
+            theta, phi = affinity.theta[channels, i].astype(float), affinity.phi[channels][:, keys]
+            f, constant = affinity.scale * theta @ phi, len(keys)
+            if affinity.rows_sum_to_one:
+                f = np.exp(f)
+                constant = f.sum()
+            elif affinity.function == "concatenation":
+                f = np.maximum(f, 0)
+            matrix[i, keys] += f / (constant or 1) / affinity.heads
+    return matrix
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -40,6 +67,53 @@ def test_rows_columns_and_matrix_agree(function):
         column = affinity.column(KEYS.cell(j))
         assert column.shape == QUERIES.shape
         np.testing.assert_allclose(column.ravel(), expected[:, j], atol=1e-6)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(("heads", "tokens", "reach"), [(3, 0, 0), (1, 2, 0), (1, 0, 1), (3, 2, 2)])
+def test_heads_tokens_and_reach_are_those_of_the_equations(function, heads, tokens, reach):
+    affinity = make_special(function, heads, tokens, reach)
+    expected = plain_matrix(affinity)
+    np.testing.assert_allclose(affinity.matrix(), expected, atol=1e-6)
+    cells, keys = QUERIES.size, KEYS.size
+    queries = [*map(QUERIES.cell, range(cells)), *affinity.tokens]
+    rows = affinity.rows(queries).reshape(len(queries), -1)
+    np.testing.assert_allclose(rows, expected[:, :keys], atol=1e-6)
+    for i in (0, 9, len(queries) - 1):
+        np.testing.assert_allclose(
+            affinity.token_weights(queries[i]), expected[i, keys:], atol=1e-6
+        )
+        can = affinity.reached(queries[i]).ravel()
+        assert not expected[i, :keys][~can].any()
+        assert can.all() or reach
+        best, weights = affinity.top(queries[i], keys)
+        assert {KEYS.index(cell) for cell in best} == set(np.flatnonzero(can))
+        own = affinity.row(queries[i]).ravel()
+        np.testing.assert_array_equal(weights, np.sort(own[can])[::-1])
+    for j, key in enumerate([*map(KEYS.cell, range(keys)), *affinity.tokens]):
+        column = affinity.column(key)
+        assert column.shape == QUERIES.shape
+        np.testing.assert_allclose(column.ravel(), expected[:cells, j], atol=1e-6)
+    each = np.mean([affinity.head(h).matrix() for h in range(heads)], axis=0)
+    np.testing.assert_allclose(each, expected, atol=1e-6)
+
+
+def test_a_query_that_reaches_nothing_has_a_row_of_zeros_and_no_top():
+    n, m = QUERIES.size, KEYS.size
+    plain = make("gaussian")
+    alone = Groups(np.where(np.arange(n) == 3, 1, 0), np.zeros(m))
+    loud = Affinity("gaussian", plain.theta * 900, plain.phi, QUERIES, KEYS, reach=(alone,))
+    assert not loud.row(QUERIES.cell(3)).any()
+    assert loud.top(QUERIES.cell(3), 5)[0] == ()
+    assert all(loud.column(KEYS.cell(j)).ravel()[3] == 0 for j in range(m))
+    np.testing.assert_allclose(np.delete(loud.matrix(), 3, axis=0).sum(1), 1, atol=1e-6)
+
+
+def test_a_key_out_of_reach_may_outweigh_all_within_it():
+    theta, phi = np.full((1, 2), 30.0), np.array([[1.0, 30.0]])
+    apart = (Groups([0, 1], [0, 1]),)
+    affinity = Affinity("gaussian", theta, phi, Grid(1, 1, 2), Grid(1, 1, 2), reach=apart)
+    assert affinity.column(Cell(0, 0, 1)).ravel().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("function", ["gaussian", "embedded_gaussian"])
@@ -109,3 +183,17 @@ def test_wrong_shapes_and_functions_are_refused():
         make("gaussian").row(Cell(2, 0, 0))
     with pytest.raises(QueryError, match="k must be at least 1"):
         make("gaussian").top(Cell(0, 0, 0), 0)
+    plain = make("gaussian")
+    with pytest.raises(QueryError, match="3 channels do not split into 2 heads"):
+        Affinity("gaussian", plain.theta, plain.phi, QUERIES, KEYS, heads=2)
+    with pytest.raises(QueryError, match="each of 40 queries and 8 keys"):
+        Affinity("gaussian", plain.theta, plain.phi, QUERIES, KEYS, reach=(Groups([0], [0]),))
+    with pytest.raises(QueryError, match=r"one number for each query; got \(1, 1\)"):
+        Groups([[0]], [0])
+    special = make_special("gaussian")
+    with pytest.raises(QueryError, match="Head 3 is not there; choose 0 to 2"):
+        special.head(3)
+    with pytest.raises(QueryError, match=r"'cls' is not in this block; choose one of class, reg"):
+        special.row("cls")
+    with pytest.raises(QueryError, match="'class' is not in this block; it has none"):
+        plain.row("class")

@@ -1,0 +1,60 @@
+"""Which links can exist: blocks that look only within a window, a frame, a row or a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlviz.errors import QueryError
+
+Group = NDArray[np.int32]
+Reached = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """One way of splitting queries and keys into groups; links exist inside a group.
+
+    A block has one ``Groups`` if it works in windows, frames or groups of frames, and two if it is
+    criss-cross (rows, columns): key j can be reached from query i if any of them puts both into
+    the same group.
+
+    Args:
+        query: (N,) the group of each query, tokens last; made read-only int32.
+        key: (M,) the group of each key, tokens last; made read-only int32.
+
+    Raises:
+        QueryError: an array that is not of one axis.
+    """
+
+    query: Group
+    key: Group
+
+    def __post_init__(self) -> None:
+        for name in ("query", "key"):
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.int32).view()
+            if array.ndim != 1:
+                raise QueryError(f"Groups have one number for each {name}; got {array.shape}.")
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+
+def reached_from(reach: Sequence[Groups], queries: NDArray[np.intp] | slice) -> Reached | None:
+    """(n, M), True where a key can be reached from one of n queries; None if all can."""
+    reached = None
+    for groups in reach:
+        same = groups.query[queries, None] == groups.key
+        reached = same if reached is None else reached | same
+    return reached
+
+
+def reaching(reach: Sequence[Groups], key: int) -> Reached | None:
+    """(N,), True where a query can reach one key; None if all can."""
+    reached = None
+    for groups in reach:
+        same = groups.query == groups.key[key]
+        reached = same if reached is None else reached | same
+    return reached

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
         QueryError,
     )
     from nlviz.figures import Figure, film_strip
-    from nlviz.geometry import Cell, Footprint, Grid, Point, View
+    from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
     from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
     from nlviz.media import MediaInfo, probe, read
     from nlviz.reach import Groups
+    from nlviz.rows import Row, row_of
 
 __version__ = "0.1.0"
 
@@ -44,10 +45,11 @@ _HOMES = {
         "QueryError",
     ),
     "figures": ("Figure", "film_strip"),
-    "geometry": ("Cell", "Footprint", "Grid", "Point", "View"),
+    "geometry": ("Cell", "Footprint", "Grid", "Point", "Region", "View"),
     "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),
     "media": ("MediaInfo", "probe", "read"),
+    "rows": ("Row", "row_of"),
     "reach": ("Groups",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -74,12 +76,15 @@ __all__ = [
     "Prediction",
     "Query",
     "QueryError",
+    "Region",
+    "Row",
     "View",
     "analyse",
     "capture",
     "film_strip",
     "probe",
     "read",
+    "row_of",
     "top_links",
 ]
 

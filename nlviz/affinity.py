@@ -134,6 +134,13 @@ class Affinity:
             return np.ones(self.key_grid.shape, dtype=np.bool_)
         return reached[0, : self.key_grid.size].reshape(self.key_grid.shape)
 
+    def reaching(self, key: Cell | str) -> NDArray[np.bool_]:
+        """(T, H, W), True where a query can reach a key: ``reach`` for one column."""
+        able = reaching(self.reach, self._index(key, self.key_grid))
+        if able is None:
+            return np.ones(self.query_grid.shape, dtype=np.bool_)
+        return able[: self.query_grid.size].reshape(self.query_grid.shape)
+
     def column(self, key: Cell | str) -> Array:
         """Column j of f/C on the query grid (T, H, W): how much each query weighs this key.
 

@@ -21,6 +21,59 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of one source frame: the inside of a polygon in source pixels.
+
+    Args:
+        frame: source frame index.
+        outline: (x, y) of at least three corners, in order around it; a crossing outline has
+            inside what a ray leaves an odd number of times.
+
+    Raises:
+        QueryError: fewer than three corners, or one that is not a number.
+    """
+
+    frame: int
+    outline: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.outline) < 3:
+            raise QueryError(f"A region needs at least 3 corners; got {len(self.outline)}.")
+        if not all(math.isfinite(number) for corner in self.outline for number in corner):
+            raise QueryError("A region's corners must be numbers of source pixels.")
+
+    @classmethod
+    def box(cls, frame: int, x0: float, y0: float, x1: float, y1: float) -> Region:
+        """The upright box between two opposite corners."""
+        return cls(frame, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """The least and the greatest x and y: (x0, y0, x1, y1)."""
+        xs, ys = zip(*self.outline, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    @property
+    def centre(self) -> Point:
+        """The middle of the bounds: where links of the region are drawn from."""
+        x0, y0, x1, y1 = self.bounds
+        return Point(self.frame, (x0 + x1) / 2, (y0 + y1) / 2)
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a place lies inside: a ray to the right leaves it an odd number of times."""
+        x0, y0, x1, y1 = self.bounds
+        inside = False
+        if not (x0 <= x <= x1 and y0 <= y <= y1):
+            return inside
+        for (ax, ay), (bx, by) in zip(
+            self.outline, (*self.outline[1:], self.outline[0]), strict=True
+        ):
+            if (ay > y) != (by > y) and x < ax + (y - ay) * (bx - ax) / (by - ay):
+                inside = not inside
+        return inside
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A place on a feature grid: time step, row and column, from 0."""
 
@@ -124,23 +177,40 @@ class View:
     input: tuple[int, int]
     frames: tuple[int, ...]
 
+    def check(self, place: Point | Region) -> None:
+        """QueryError for a place over the frame's edge or on a frame that was not sampled."""
+        width, height = self.source
+        if place.frame not in self.frames:
+            raise QueryError(
+                f"Frame {place.frame} was not sampled; choose one of "
+                f"{', '.join(map(str, self.frames))}, or sample the clip differently."
+            )
+        if isinstance(place, Region):
+            x0, y0, x1, y1 = place.bounds
+            if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+                raise QueryError(
+                    f"The region from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) reaches over the edge "
+                    f"of the {width}×{height} frame; keep x from 0 to {width} and y from 0 to "
+                    f"{height}."
+                )
+        elif not (0 <= place.x < width and 0 <= place.y < height):
+            raise QueryError(
+                f"The point x={place.x:g}, y={place.y:g} lies outside the {width}×{height} frame; "
+                f"choose x from 0 to {width - 1} and y from 0 to {height - 1}."
+            )
+
     def cell(self, point: Point, grid: Grid) -> Cell:
         """The cell whose centre is nearest to a source point.
 
         Raises:
             QueryError: the point lies outside the frame, or on a frame that was not sampled.
         """
-        width, height = self.source
-        if not (0 <= point.x < width and 0 <= point.y < height):
-            raise QueryError(
-                f"The point x={point.x:g}, y={point.y:g} lies outside the {width}×{height} frame; "
-                f"choose x from 0 to {width - 1} and y from 0 to {height - 1}."
-            )
+        self.check(point)
         steps = self._axes(grid)
         places = (
-            self._position(point.frame) + 0.5,
-            point.y * self.input[1] / height,
-            point.x * self.input[0] / width,
+            self.frames.index(point.frame) + 0.5,
+            point.y * self.input[1] / self.source[1],
+            point.x * self.input[0] / self.source[0],
         )
         # A place half-way between two centres belongs to the later cell.
         t, row, col = (
@@ -148,6 +218,27 @@ class View:
             for place, (stride, first), count in zip(places, steps, grid.shape, strict=True)
         )
         return Cell(t, row, col)
+
+    def cells(self, region: Region, grid: Grid) -> tuple[Cell, ...]:
+        """The cells whose centres lie in a region, at its frame's time step, row by row.
+
+        Raises:
+            QueryError: the region reaches over the frame's edge, holds no cell's centre, or lies
+                on a frame that was not sampled.
+        """
+        self.check(region)
+        t = self.cell(Point(region.frame, 0, 0), grid).t
+        cells = (Cell(t, row, col) for row in range(grid.rows) for col in range(grid.cols))
+        inside = tuple(
+            cell for cell in cells for _, y, x in (self._centre(cell, grid),) if region.holds(x, y)
+        )
+        if not inside:
+            _, down, right = self.steps(grid)
+            raise QueryError(
+                f"The region holds the centre of no cell; cells are {right:.3g}×{down:.3g} pixels "
+                "here, so draw it larger or point at one place."
+            )
+        return inside
 
     def point(self, cell: Cell, grid: Grid) -> Point:
         """The centre of a cell in source pixels, clipped into the frame, on its middle frame."""
@@ -212,13 +303,3 @@ class View:
         # With more time steps than frames a step may hold no frame: it stands for the nearest.
         nearest = min(max(math.floor(centre), 0), len(self.frames) - 1)
         return tuple(inside) or (nearest,)
-
-    def _position(self, frame: int) -> int:
-        try:
-            return self.frames.index(frame)
-        except ValueError:
-            sampled = ", ".join(map(str, self.frames))
-            raise QueryError(
-                f"Frame {frame} was not sampled; choose one of {sampled}, "
-                "or sample the clip differently."
-            ) from None

@@ -1,4 +1,4 @@
-"""From a pointed-at pixel to the top-weighted spacetime links of its row, as in Figure 1."""
+"""From a pointed-at place to the top-weighted spacetime links of its row, as in Figure 1."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nlviz.errors import QueryError
-from nlviz.geometry import Cell, Grid, Point, View
+from nlviz.geometry import Point, Region
+from nlviz.rows import Row, row_of
 
 if TYPE_CHECKING:  # links ask an analysis, but need none of the machinery that makes one
     from nlviz.analysis import Analysis
@@ -23,20 +23,24 @@ class Query:
     """What is asked of an analysis.
 
     Args:
-        point: the place pointed at.
+        point: the place pointed at, a region of one frame, or a token by its name.
         block: the name of the block that is asked.
         k: how many links, at least 1.
-        exclude: which keys get no link: ``"none"``; ``"cell"``, those that cover the query's own
+        exclude: which places get no link: ``"none"``; ``"cell"``, those that cover the query's own
             cell; ``"frame"``, those that cover the query's own frame.
+        head: one head of the block, from 0; None for the mean of all.
+        reverse: ask who looks here: column j of f/C in place of row i.
 
     Raises:
         QueryError: k below 1, or an unknown ``exclude``.
     """
 
-    point: Point
+    point: Point | Region | str
     block: str
     k: int = 20
     exclude: Exclude = "frame"
+    head: int | None = None
+    reverse: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -47,70 +51,82 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One weight of the query's row, drawn from the query to where it lies.
+    """One weight of the query's row or column, between the query and where it lies.
 
     Args:
         rank: 1 for the heaviest.
         weight: f(x_i, x_j)/C(x), Eq. (1); its affinity, not its importance.
-        share: |weight| over the sum of the row's absolute weights, 0 to 1; the shares of the
-            links add up to the share of the row that they cover.
-        source: the point that was asked about.
-        target: the centre of the key cell, in source pixels.
-        block: the block whose affinity it is.
+        share: |weight| over the sum of the row's or column's absolute weights, 0 to 1; the shares
+            of the links add up to the share of the row that they cover.
+        target: the centre of the cell at the other end, in source pixels.
+        query: what was asked.
     """
 
     rank: int
     weight: float
     share: float
-    source: Point
     target: Point
-    block: str
+    query: Query
+
+    @property
+    def source(self) -> Point | None:
+        """The place that was asked about: a region's centre, None for a token.
+
+        Where the query is reversed it is the target that looks at the source.
+        """
+        point = self.query.point
+        if isinstance(point, str):
+            return None
+        return point.centre if isinstance(point, Region) else point
+
+    @property
+    def block(self) -> str:
+        """The block whose affinity it is."""
+        return self.query.block
 
 
 def top_links(analysis: Analysis, query: Query) -> tuple[Link, ...]:
-    """The k heaviest links of a query, heaviest first; fewer where fewer keys are allowed.
+    """The k heaviest links of a query, heaviest first; fewer where fewer places are allowed.
+
+    Equal weights come in row-major order.
 
     Raises:
-        QueryError: an unknown block, a point outside the clip or on a frame that was not sampled,
-            or an exclusion that leaves no key.
+        QueryError: what ``row_of`` raises, or an exclusion that leaves no place.
     """
-    affinity, view = analysis.affinity(query.block), analysis.view
-    cell = view.cell(query.point, affinity.query_grid)
-    allowed = allowed_keys(view, cell, affinity.query_grid, affinity.key_grid, query.exclude)
-    if not allowed.any():
-        raise QueryError(
-            f"Leaving out the query's own {query.exclude} leaves no place to link to in this clip "
-            f"of {len(view.frames)} frame{'s'[: len(view.frames) > 1]}; choose exclude='none'"
-            + (" or 'cell'." if query.exclude == "frame" else ".")
-        )
-    total = float(np.abs(affinity.row(cell)).sum()) or 1.0
-    cells, weights = affinity.top(cell, query.k, allowed)
+    row = row_of(analysis, query)
+    if not row.allowed.any():
+        raise QueryError(_nothing_left(analysis, query, row))
+    total = row.total or 1.0
     return tuple(
         Link(
             rank=rank,
-            weight=float(weight),
-            share=abs(float(weight)) / total,
-            source=query.point,
-            target=view.point(target, affinity.key_grid),
-            block=query.block,
+            weight=weight,
+            share=abs(weight) / total,
+            target=analysis.view.point(row.grid.cell(place), row.grid),
+            query=query,
         )
-        for rank, (target, weight) in enumerate(zip(cells, weights, strict=True), start=1)
+        for rank, (place, weight) in enumerate(_heaviest(row, query.k), start=1)
     )
 
 
-def allowed_keys(
-    view: View, cell: Cell, queries: Grid, keys: Grid, exclude: Exclude
-) -> NDArray[np.bool_]:
-    """Which keys of a query cell may be linked to: (T', H', W'), True where allowed."""
-    allowed = np.ones(keys.shape, dtype=np.bool_)
-    if exclude == "none":
-        return allowed
-    own = set(view.positions(cell.t, queries))
-    same_frame = [t for t in range(keys.t) if own & set(view.positions(t, keys))]
-    if exclude == "frame":
-        allowed[same_frame] = False
-    else:
-        # The key whose cell holds the query cell's centre.
-        centre = view.cell(view.point(cell, queries), keys)
-        allowed[same_frame, centre.row, centre.col] = False
-    return allowed
+def _heaviest(row: Row, k: int) -> list[tuple[int, float]]:
+    """(position, weight) of the k heaviest that are allowed."""
+    places = np.flatnonzero(row.allowed)
+    weights = row.weights.ravel()[places]
+    if k < weights.size:
+        # Everything as heavy as the k-th, so that ties are cut by position and not by chance.
+        kept = weights >= np.partition(weights, -k)[-k]
+        places, weights = places[kept], weights[kept]
+    order = np.argsort(-weights, kind="stable")[:k]
+    return [(int(places[i]), float(weights[i])) for i in order]
+
+
+def _nothing_left(analysis: Analysis, query: Query, row: Row) -> str:
+    if not row.reached.any():
+        return f"Nothing can be reached from there in block {query.block!r}; choose another place."
+    frames = len(analysis.view.frames)
+    return (
+        f"Leaving out the query's own {query.exclude} leaves no place to link to in this clip "
+        f"of {frames} frame{'s'[: frames > 1]}; choose exclude='none'"
+        + (" or 'cell'." if query.exclude == "frame" else ".")
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from models.nonlocal_block import NonLocalBlock
-from nlviz import Affinity, Analysis, Clip, Grid, View
+from nlviz import Affinity, Analysis, Clip, Grid, Groups, View
 
 
 def clip(frames: int = 4, width: int = 64, height: int = 48, step: int = 5) -> Clip:
@@ -62,20 +62,34 @@ def network() -> TinyNetwork:
     return TinyNetwork(TinyModule())
 
 
-def analysis(function: str = "embedded_gaussian", frames: int = 4) -> Analysis:
-    """Random θ and φ; cells of 8 pixels, keys of 8 in block ``fine`` and of 16 in ``coarse``."""
+def analysis(
+    function: str = "embedded_gaussian", frames: int = 4, *, special: bool = False
+) -> Analysis:
+    """Random θ and φ; cells of 8 pixels, keys of 8 in block ``fine`` and of 16 in ``coarse``.
+
+    Where asked for, block ``special`` is coarse with two heads, a token, and links inside two
+    random groups; block ``alone`` has a first query that reaches nothing.
+    """
     source = clip(frames)
     queries, keys = Grid(frames, 6, 8), Grid(frames, 3, 4)
     rng = np.random.default_rng(1)
 
-    def random(keys: Grid) -> Affinity:
-        theta, phi = rng.normal(size=(5, queries.size)), rng.normal(size=(5, keys.size))
-        return Affinity(function, theta, phi, queries, keys)
+    def random(keys: Grid, *, width: int = 5, **options: Any) -> Affinity:
+        tokens = len(options.get("tokens", ()))
+        theta = rng.normal(size=(width, queries.size + tokens))
+        phi = rng.normal(size=(width, keys.size + tokens))
+        return Affinity(function, theta, phi, queries, keys, **options)
 
+    affinities = {"coarse": random(keys), "fine": random(queries)}
+    if special:
+        groups = Groups(rng.integers(0, 2, queries.size + 1), rng.integers(0, 2, keys.size + 1))
+        affinities["special"] = random(keys, width=6, heads=2, reach=(groups,), tokens=("class",))
+        nowhere = Groups(np.arange(queries.size) == 0, np.zeros(keys.size))
+        affinities["alone"] = random(keys, reach=(nowhere,))
     return Analysis(
         clip=source,
         view=View((source.width, source.height), (source.width, source.height), source.indices),
         network="random",
-        affinities={"coarse": random(keys), "fine": random(queries)},
-        fidelity={"coarse": 1e-7, "fine": 2e-7},
+        affinities=affinities,
+        fidelity=dict.fromkeys(affinities, 1e-7),
     )

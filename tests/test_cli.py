@@ -65,6 +65,20 @@ def test_links_as_text_list_every_link(clip, capsys):
     assert len(out.splitlines()) == 1 + 1 + 1 + 1 + 3
 
 
+def test_a_region_and_the_reverse_question_are_answered(clip, capsys):
+    at = ["--region", "0,8,28,40,60", "--at", "0,25,45", "--reverse", "--k", "3"]
+    assert main(["links", str(clip), *at, *SMALL, "--json"]) == 0
+    queries = json.loads(capsys.readouterr().out)["queries"]
+    assert queries[0]["region"] == {
+        "frame": 0, "outline": [[8, 28], [40, 28], [40, 60], [8, 60]],
+    }  # fmt: skip
+    assert all(query["reverse"] and len(query["links"]) == 3 for query in queries)
+    assert main(["links", str(clip), *at, *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "frame 0, region 8,28 to 40,60: these 3 links" in out
+    assert "of the column" in out
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_figure_is_written(clip, tmp_path, ending, capsys):
     out = tmp_path / f"figure.{ending}"
@@ -100,6 +114,11 @@ def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
         (["links", "CLIP", "--at", "0,1,1", "--frames", "0"], "0"),
         (["links", "CLIP", "--at", "0,1,1", "--size", "9"], "32 to 4096"),
         (["links", "CLIP"], "--at"),
+        (["links", "CLIP", "--region", "0,1,1,900,50"], "reaches over the edge of the 160×96"),
+        (["links", "CLIP", "--region", "0,1,1,2,2"], "holds the centre of no cell"),
+        (["links", "CLIP", "--region", "0,1,1,2"], "'0,1,1,2' is not FRAME,X0,Y0,X1,Y1"),
+        (["links", "CLIP", "--token", "class"], "Token 'class' is not in this block; it has none"),
+        (["links", "CLIP", "--at", "0,1,1", "--head", "3"], "Head 3 is not there; choose 0 to 0"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "figure.doc"], ".svg"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "no/such/folder/figure.png"], "no/such/folder"),
         (["dance"], "dance"),

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,7 +22,7 @@ from nlviz.clip import Clip
 from nlviz.errors import FigureError
 from nlviz.figures import Figure, check_ending
 from nlviz.figures.marks import COLOURS
-from nlviz.geometry import Grid, Point, View
+from nlviz.geometry import Grid, Point, Region, View
 from nlviz.links import Link, Query, top_links
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -47,12 +48,44 @@ def asked(seen: Analysis, *points: Point, block: str = "nl5", k: int = 6) -> lis
 
 
 def link(source: Point, target: Point, weight: float = 0.5, rank: int = 1) -> Link:
-    return Link(rank, weight, abs(weight), source, target, "nl5")
+    return Link(rank, weight, abs(weight), target, Query(source, "nl5"))
 
 
 def arrows(figure: Figure) -> dict[str, object]:
     page = figure.drawing.axes[0]
     return {p.get_gid(): p for p in page.patches if (p.get_gid() or "").startswith("link")}
+
+
+def test_links_of_a_column_point_at_the_query_and_those_of_a_token_start_nowhere():
+    seen = analysis()
+    point, block = Point(6, 41.0, 21.0), seen.affinity("nl5")
+    (forth,) = arrows(film_strip(seen, [top_links(seen, Query(point, "nl5", 1))])).values()
+    back = film_strip(seen, [top_links(seen, Query(point, "nl5", 1, reverse=True))])
+    assert forth._posA_posB[0] == arrows(back)["link-1-1"]._posA_posB[1]
+    assert any("of the column's weight" in word for word in words(back))
+
+    def with_token(columns: np.ndarray) -> np.ndarray:
+        return np.concatenate([columns, columns[:, :1]], axis=1)
+
+    tokened = replace(
+        block, theta=with_token(block.theta), phi=with_token(block.phi), tokens=("class",)
+    )
+    seen = replace(seen, affinities={"nl5": tokened})
+    figure = film_strip(seen, [top_links(seen, Query("class", "nl5", 3))])
+    assert {type(mark).__name__ for mark in arrows(figure).values()} == {"Circle"}
+    assert any(word.startswith("token class: 3 links") for word in words(figure))
+
+
+def test_a_region_is_marked_by_its_outline_and_told_in_the_legend():
+    seen = analysis()
+    region = Region.box(6, 10, 8, 42, 40)
+    figure = film_strip(seen, [top_links(seen, Query(region, "nl5", 2))])
+    box = next(p for p in figure.drawing.axes[0].patches if p.get_gid() == "footprint-6")
+    left, top = expected(figure, seen, Point(6, 10, 8))
+    right, bottom = expected(figure, seen, Point(6, 42, 40))
+    bounds = (left, bottom, right - left, top - bottom)
+    assert box.get_path().get_extents().bounds == pytest.approx(bounds)
+    assert any("frame 6, region (10, 8) to (42, 40): 2 links" in word for word in words(figure))
 
 
 def words(figure: Figure) -> list[str]:
@@ -150,7 +183,9 @@ def test_the_query_is_marked_with_the_footprint_of_its_cell():
     box = next(p for p in figure.drawing.axes[0].patches if p.get_gid() == "footprint-6")
     left, top = expected(figure, seen, Point(6, 40.0, 16.0))
     right, bottom = expected(figure, seen, Point(6, 48.0, 24.0))
-    assert box.get_bbox().bounds == pytest.approx((left, bottom, right - left, top - bottom))
+    assert box.get_path().get_extents().bounds == pytest.approx(
+        (left, bottom, right - left, top - bottom)
+    )
     dots = [tuple(line.get_xydata()[0]) for line in figure.drawing.axes[0].lines]
     assert expected(figure, seen, point) == pytest.approx(dots[0])
 

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.question import add_question, ask
-from nlviz.geometry import Point
-from nlviz.links import Link
+from nlviz.geometry import Point, Region
+from nlviz.links import Link, Query
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -35,10 +35,8 @@ def _links(options: argparse.Namespace) -> None:
     )
     for answer in report["queries"]:
         links = answer["links"]
-        print(
-            "\nframe {frame}, x {x:g}, y {y:g}:".format(**answer["at"]),
-            f"these {len(links)} links cover {answer['covered']:.1%} of the row",
-        )
+        covered = f"{answer['covered']:.1%} of the {'column' if options.reverse else 'row'}"
+        print(f"\n{_words(answer)}: these {len(links)} links cover {covered}")
         print(f"{'rank':>4}  {'weight':>10}  {'frame':>6}  {'x':>7}  {'y':>7}")
         for link in links:
             print("{rank:>4}  {weight:>10.4g}  {frame:>6}  {x:>7.1f}  {y:>7.1f}".format(**link))
@@ -66,7 +64,7 @@ def _report(analysis: Analysis, answers: list[tuple[Link, ...]]) -> dict[str, An
         "fidelity": analysis.fidelity[block],
         "queries": [
             {
-                "at": _place(links[0].source),
+                **_asked(links[0].query),
                 "covered": sum(link.share for link in links),
                 "links": [
                     {"rank": link.rank, "weight": link.weight, **_place(link.target)}
@@ -76,6 +74,31 @@ def _report(analysis: Analysis, answers: list[tuple[Link, ...]]) -> dict[str, An
             for links in answers
         ],
     }
+
+
+def _asked(query: Query) -> dict[str, Any]:
+    """What was asked; the keys that say how are there only where they were used."""
+    point = query.point
+    if isinstance(point, str):
+        where: dict[str, Any] = {"token": point}
+    elif isinstance(point, Region):
+        where = {"region": {"frame": point.frame, "outline": [list(xy) for xy in point.outline]}}
+    else:
+        where = {"at": _place(point)}
+    head = {} if query.head is None else {"head": query.head}
+    return {**where, **head, **({"reverse": True} if query.reverse else {})}
+
+
+def _words(answer: dict[str, Any]) -> str:
+    head = f", head {answer['head']}" if "head" in answer else ""
+    if "token" in answer:
+        return f"token {answer['token']}{head}"
+    if "region" in answer:
+        x0, y0 = answer["region"]["outline"][0]
+        x1, y1 = answer["region"]["outline"][2]
+        frame = answer["region"]["frame"]
+        return f"frame {frame}, region {x0:g},{y0:g} to {x1:g},{y1:g}{head}"
+    return "frame {frame}, x {x:g}, y {y:g}".format(**answer["at"]) + head
 
 
 def _place(point: Point) -> dict[str, float]:

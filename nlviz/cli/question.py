@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import NetworkError, QueryError
-from nlviz.geometry import Grid, Point, View
+from nlviz.geometry import Point, Region, View
 from nlviz.links import EXCLUDES, Exclude, Link, Query, top_links
 
 if TYPE_CHECKING:
@@ -19,7 +19,14 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("input", metavar="INPUT", help="a video, an image, a GIF or a folder of images")
     place = "a place: source frame index and source pixels; repeatable"
-    add("--at", action="append", required=True, type=point, metavar="FRAME,X,Y", help=place)
+    add("--at", action="append", type=point, metavar="FRAME,X,Y", help=place)
+    box = "a box in place of a pixel: the mean over its cells; repeatable"
+    corners = "FRAME,X0,Y0,X1,Y1"
+    add("--region", dest="at", action="append", type=region, metavar=corners, help=box)
+    named = "a token of the block, such as class, in place of a pixel; repeatable"
+    add("--token", dest="at", action="append", metavar="NAME", help=named)
+    add("--reverse", action="store_true", help="who looks here: columns in place of rows")
+    add("--head", type=number, help="one head, from 0; the mean of all by default")
     add("--block", help="which block; the last one by default")
     add("--model", default="nl-lite0", help="see `models` (default: %(default)s)")
     add("--k", type=count, default=20, help="how many links (default: %(default)s)")
@@ -33,16 +40,19 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
-    """The analysis of the input and the links of each ``--at``."""
+    """The analysis of the input and the links of each place, region and token."""
     from nlviz.analysis import analyse
     from nlviz.media import read
 
+    if not options.at:
+        raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
     clip = read(options.input, frames=options.frames, stride=options.stride, start=options.start)
     for note in clip.notes:
         print(f"note: {note}", file=sys.stderr)
-    picture = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
-    for point in options.at:
-        picture.cell(point, Grid(1, 1, 1))  # a wrong place is refused before the long work
+    whole = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
+    for place in options.at:
+        if not isinstance(place, str):
+            whole.check(place)  # a wrong place is refused before the long work
     loaded = network(options.model, options.device)
     if options.block not in (None, *loaded.taps):
         raise QueryError(
@@ -55,7 +65,10 @@ def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
     # A picture has no other frame to link to.
     exclude: Exclude = options.exclude or ("cell" if len(clip.frames) == 1 else "frame")
     block = options.block or analysis.blocks[-1]
-    queries = [Query(point, block, options.k, exclude) for point in options.at]
+    queries = [
+        Query(place, block, options.k, exclude, head=options.head, reverse=options.reverse)
+        for place in options.at
+    ]
     return analysis, [top_links(analysis, query) for query in queries]
 
 
@@ -79,6 +92,25 @@ def count(text: str) -> int:
     if not text.isdecimal() or len(text) > 9 or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def number(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def region(text: str) -> Region:
+    """FRAME,X0,Y0,X1,Y1 as a box."""
+    try:
+        frame, x0, y0, x1, y1 = text.split(",")
+        return Region.box(int(frame), float(x0), float(y0), float(x1), float(y1))
+    except (ValueError, QueryError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not FRAME,X0,Y0,X1,Y1, as in 0,300,120,380,200: a whole number and the "
+            "corners of a box"
+        ) from None
 
 
 def point(text: str) -> Point:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Polygon
 from numpy.typing import NDArray
 from PIL import Image
 
 from nlviz.errors import FigureError
 from nlviz.figures import legend
-from nlviz.figures.marks import COLOURS, GREY, SMALL, Arc, Scale, arrow, dot, outline, text
+from nlviz.figures.marks import COLOURS, GREY, SMALL, Arc, Scale, arrow, disc, dot, outline, text
 from nlviz.figures.output import Figure
 from nlviz.figures.strip import CAPTION, GAP, Strip, check_width, columns_for
-from nlviz.links import Link
+from nlviz.geometry import Point, Region
+from nlviz.links import Link, Query
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -35,7 +36,9 @@ def film_strip(
 ) -> Figure:
     """The clip's frames in a strip, with arrows from each query to the places of its links.
 
-    An arrow's width and opacity grow with its weight, on one scale for the whole figure.
+    An arrow's width and opacity grow with its weight, on one scale for the whole figure. It goes
+    from what looks to what is looked at: from the links to a query that asks in reverse. The links
+    of a token, which has no place, are drawn as discs of growing size.
 
     Args:
         analysis: the analysis that the links come from.
@@ -52,8 +55,8 @@ def film_strip(
     columns = columns_for(analysis.clip, columns)
     lines = legend.count(links, width_cm)
     flat = Strip(analysis.clip, width_cm, columns, 0.0, lines)
-    arcs = [Arc.of(flat, link) for one in links for link in one]
-    head = max(0.0, max(arc.top for arc in arcs) - flat.height) + GAP
+    arcs = [Arc.of(flat, link) for one in links for link in one if link.source is not None]
+    head = max((0.0, *(arc.top - flat.height for arc in arcs))) + GAP
     return Figure(_draw(analysis, links, Strip(analysis.clip, width_cm, columns, head, lines)))
 
 
@@ -67,7 +70,7 @@ def _check(analysis: Analysis, links: Sequence[Sequence[Link]]) -> None:
         )
     for link in (link for one in links for link in one):
         for point in (link.source, link.target):
-            if point.frame not in analysis.clip.indices:
+            if point is not None and point.frame not in analysis.clip.indices:
                 raise FigureError(
                     f"A link touches frame {point.frame}, which this analysis does not have; "
                     "draw links with the analysis that they come from."
@@ -83,18 +86,20 @@ def _draw(analysis: Analysis, links: Sequence[Sequence[Link]], strip: Strip) -> 
     page.set(xlim=(0, strip.width), ylim=(0, strip.height))
     scale = Scale.of(links)
     for one, colour in zip(links, COLOURS, strict=False):
-        _footprint(page, analysis, strip, one[0], colour)
+        _asked(page, analysis, strip, one[0].query, colour)
     # Heavy over light, whatever the query; the queries' own dots over all.
     drawn = [(link, number) for number, one in enumerate(links) for link in one]
     for link, number in sorted(drawn, key=lambda pair: abs(pair[0].weight)):
-        line = arrow(Arc.of(strip, link), COLOURS[number], scale, link.weight)
-        line.set_gid(f"link-{number + 1}-{link.rank}")
-        page.add_patch(line)
+        mark: Patch
+        if link.source is None:
+            mark = disc(_place(strip, link.target), COLOURS[number], scale, link.weight)
+        else:
+            mark = arrow(Arc.of(strip, link), COLOURS[number], scale, link.weight)
+        mark.set_gid(f"link-{number + 1}-{link.rank}")
+        page.add_patch(mark)
     for one, colour in zip(links, COLOURS, strict=False):
-        source = one[0].source
-        dot(
-            page, strip.place(analysis.clip.indices.index(source.frame), source.x, source.y), colour
-        )
+        if one[0].source is not None:
+            dot(page, _place(strip, one[0].source), colour)
     legend.draw(page, analysis, links, strip)
     return drawing
 
@@ -121,19 +126,26 @@ def _frame(page: Axes, strip: Strip, position: int, frame: NDArray[np.uint8]) ->
         )
 
 
-def _footprint(page: Axes, analysis: Analysis, strip: Strip, link: Link, colour: str) -> None:
-    """The outline of the query's cell on each frame that the cell covers."""
-    grid = analysis.affinity(link.block).query_grid
-    cell = analysis.view.footprint(analysis.view.cell(link.source, grid), grid)
-    for frame in cell.frames:
-        position = analysis.clip.indices.index(frame)
-        left, bottom = strip.place(position, cell.x0, cell.y1)
-        right, top = strip.place(position, cell.x1, cell.y0)
+def _place(strip: Strip, point: Point) -> tuple[float, float]:
+    return strip.place(strip.clip.indices.index(point.frame), point.x, point.y)
+
+
+def _asked(page: Axes, analysis: Analysis, strip: Strip, query: Query, colour: str) -> None:
+    """The outline of what was asked about: a region, or a place's cell on each frame it covers."""
+    if isinstance(query.point, str):
+        return
+    if isinstance(query.point, Region):
+        outlines = {query.point.frame: query.point.outline}
+    else:
+        affinity = analysis.affinity(query.block)
+        grid = affinity.key_grid if query.reverse else affinity.query_grid
+        cell = analysis.view.footprint(analysis.view.cell(query.point, grid), grid)
+        box = ((cell.x0, cell.y0), (cell.x1, cell.y0), (cell.x1, cell.y1), (cell.x0, cell.y1))
+        outlines = dict.fromkeys(cell.frames, box)
+    for frame, corners in outlines.items():
         page.add_patch(
-            Rectangle(
-                (left, bottom),
-                right - left,
-                top - bottom,
+            Polygon(
+                [_place(strip, Point(frame, x, y)) for x, y in corners],
                 fill=False,
                 edgecolor=colour,
                 linewidth=0.7,

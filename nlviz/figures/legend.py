@@ -11,7 +11,8 @@ from matplotlib.patches import Polygon
 
 from nlviz.figures.marks import COLOURS, GREY, Scale, dot, text
 from nlviz.figures.strip import Strip
-from nlviz.links import Link
+from nlviz.geometry import Region
+from nlviz.links import Link, Query
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -86,12 +87,27 @@ def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]])
 
 
 def _entry(links: Sequence[Link], several: bool) -> str:
-    source = links[0].source
+    query = links[0].query
     covered = sum(link.share for link in links)
-    where = f"frame {source.frame}, ({source.x:.0f}, {source.y:.0f})"
-    which = f" in {links[0].block}" if several else ""
+    which = f" in {query.block}" if several else ""
+    head = "" if query.head is None else f", head {query.head}"
     what = "link covers" if len(links) == 1 else "links cover"
-    return f"{where}{which}: {len(links)} {what} {100 * covered:.3g} % of the row's weight"
+    of = "column" if query.reverse else "row"
+    return (
+        f"{_asked(query)}{which}{head}: {len(links)} {what} {100 * covered:.3g} % of the {of}'s "
+        "weight"
+    )
+
+
+def _asked(query: Query) -> str:
+    """What was asked about, in words."""
+    point = query.point
+    if isinstance(point, str):
+        return f"token {point}"
+    if isinstance(point, Region):
+        x0, y0, x1, y1 = point.bounds
+        return f"frame {point.frame}, region ({x0:.0f}, {y0:.0f}) to ({x1:.0f}, {y1:.0f})"
+    return f"frame {point.frame}, ({point.x:.0f}, {point.y:.0f})"
 
 
 def _blocks(links: Sequence[Sequence[Link]]) -> tuple[str, ...]:

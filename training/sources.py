@@ -51,7 +51,7 @@ SOURCES = (
     Source(
         "gcompris-qt-data",
         "apt",
-        "GPL-3+ and, photograph by photograph, CC-BY, CC-BY-SA, CC0 or public domain",
+        "GPL-3+; many files CC-BY, CC-BY-SA, CC0-1.0, GFDL-NIV-1.2 or public domain",
         photographs=(
             *_each(
                 "**/activities/NAME/*.webp",
@@ -77,7 +77,7 @@ SOURCES = (
     Source(
         "gcompris-qt-data",
         "apt",
-        "GPL-3+ and, photograph by photograph, CC-BY, CC-BY-SA, CC0 or public domain",
+        "GPL-3+; many files CC-BY, CC-BY-SA, CC0-1.0, GFDL-NIV-1.2 or public domain",
         photographs=_each(
             "**/activities/NAME/*.webp",
             "explore_world_animals/resource/animals explore_farm_animals/resource/animals "

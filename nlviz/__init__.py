@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nlviz.media import MediaInfo, probe, read
     from nlviz.reach import Groups
     from nlviz.rows import Row, row_of
+    from nlviz.statistics import BlockStatistics, Profile, block_statistics, profile
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _HOMES = {
     "links": ("Link", "Query", "top_links"),
     "media": ("MediaInfo", "probe", "read"),
     "rows": ("Row", "row_of"),
+    "statistics": ("BlockStatistics", "Profile", "block_statistics", "profile"),
     "reach": ("Groups",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -57,6 +59,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Affinity",
     "Analysis",
+    "BlockStatistics",
     "BudgetError",
     "Capture",
     "CaptureError",
@@ -74,15 +77,18 @@ __all__ = [
     "NlvizError",
     "Point",
     "Prediction",
+    "Profile",
     "Query",
     "QueryError",
     "Region",
     "Row",
     "View",
     "analyse",
+    "block_statistics",
     "capture",
     "film_strip",
     "probe",
+    "profile",
     "read",
     "row_of",
     "top_links",

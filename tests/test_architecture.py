@@ -33,6 +33,7 @@ ARROWS = {
     "analysis": {"affinity", "clip", "geometry", "hooks", "network"},
     "rows": {"affinity", "geometry"},
     "links": {"geometry", "rows"},
+    "statistics": {"affinity", "geometry", "links", "reach", "rows"},
     "figures": {"links", "clip", "geometry", "affinity"},
     "cli": {"analysis", "clip", "figures", "geometry", "links", "media"},
     "__main__": {"cli"},

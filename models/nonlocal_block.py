@@ -15,6 +15,7 @@ from torch.nn import functional as F
 Function = Literal["gaussian", "embedded_gaussian", "dot_product", "concatenation"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
+_SOFTMAX = ("gaussian", "embedded_gaussian")
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
@@ -28,10 +29,16 @@ class NonLocalBlock(nn.Module):
         dimension: 1 for (B, C, L), 2 for (B, C, H, W), 3 for (B, C, T, H, W).
         inner: C', the width of θ, φ and g; half of C by default, at least 1.
         sub_sample: max-pool φ and g by 2 over space (over the one axis in 1-D), never over time.
+        pool_first: pool x once, before φ and g, as the paper's authors do (the child ``pool``, or
+            ``phi`` of the Gaussian kind); else φ and g each end in a pool. Other outputs come out.
         batch_norm: end W in a batch norm; its scale, else W's own weight, starts at zero.
+        scale: factor on the logits of the softmax kinds; 1 in the paper, C'^-½ in most networks.
+        group: frames that see each other, of a 3-D block: frames 0 to group - 1, and so on, the
+            last group being shorter where it must; None lets all see all.
 
     Raises:
-        ValueError: for an unknown function, a dimension outside 1 to 3, or a width below 1.
+        ValueError: for an unknown function, a dimension outside 1 to 3, a width or group below 1,
+            a scale on a function without softmax, or a group outside 3-D.
     """
 
     def __init__(
@@ -42,7 +49,10 @@ class NonLocalBlock(nn.Module):
         dimension: int = 3,
         inner: int | None = None,
         sub_sample: bool = True,
+        pool_first: bool = False,
         batch_norm: bool = True,
+        scale: float = 1.0,
+        group: int | None = None,
     ) -> None:
         super().__init__()
         if function not in FUNCTIONS:
@@ -52,7 +62,12 @@ class NonLocalBlock(nn.Module):
         inner = max(channels // 2, 1) if inner is None else inner
         if channels < 1 or inner < 1:
             raise ValueError(f"Widths must be at least 1; got channels={channels}, inner={inner}.")
+        if scale != 1 and function not in _SOFTMAX:
+            raise ValueError(f"Function {function!r} has no softmax to scale; leave scale at 1.")
+        if group is not None and (group < 1 or dimension != 3):
+            raise ValueError(f"Groups of {group!r} frames need a 3-D block and at least 1 frame.")
         self.function: Function = function
+        self.scale, self.group = scale, group
         conv = _CONV[dimension]
 
         self.g: nn.Module = conv(channels, inner, kernel_size=1)
@@ -62,9 +77,16 @@ class NonLocalBlock(nn.Module):
         if function == "concatenation":
             self.concat_project = nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False), nn.ReLU())
         if sub_sample:
-            self.g = nn.Sequential(self.g, _spatial_pool(dimension))
             pool = _spatial_pool(dimension)
-            self.phi = pool if function == "gaussian" else nn.Sequential(self.phi, pool)
+            if function == "gaussian":
+                self.phi = pool
+            elif pool_first:
+                self.pool = pool
+            else:
+                self.phi = nn.Sequential(self.phi, pool)
+            if not pool_first:
+                self.g = nn.Sequential(self.g, _spatial_pool(dimension))
+        self.pool_first = sub_sample and pool_first
 
         out = conv(inner, channels, kernel_size=1)
         norm = _NORM[dimension](channels) if batch_norm else None
@@ -77,12 +99,21 @@ class NonLocalBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """z of Eq. (6), the shape of ``x``: (B, C) and the block's one to three axes."""
         theta = self.theta(x) if self.function != "gaussian" else x
-        phi = self.phi(x) if "phi" in self._modules else x
-        g = _positions_by_channels(self.g(x))
-        y = self._aggregate(_positions_by_channels(theta), _positions_by_channels(phi), g)
-        y = y.transpose(1, 2).reshape(*g.shape[:1], g.shape[2], *x.shape[2:])
+        keys = self.pool(x) if "pool" in self._modules else x
+        phi = self.phi(keys) if "phi" in self._modules else keys
+        values = self.g(phi if self.pool_first and self.function == "gaussian" else keys)
+        theta, phi, g = (_positions_by_channels(t) for t in (theta, phi, values))
+        y = self._grouped(theta, phi, g, frames=x.shape[2])
+        y = y.transpose(1, 2).reshape(*values.shape[:2], *x.shape[2:])
         out: Tensor = self.W(y) + x
         return out
+
+    def _grouped(self, theta: Tensor, phi: Tensor, g: Tensor, *, frames: int) -> Tensor:
+        """y of Eq. (1), the sum going over the keys of the query's own group of frames."""
+        if self.group is None or self.group >= frames:
+            return self._aggregate(theta, phi, g)
+        split = (torch.split(t, self.group * t.shape[1] // frames, 1) for t in (theta, phi, g))
+        return torch.cat([self._aggregate(*parts) for parts in zip(*split, strict=True)], dim=1)
 
     def _aggregate(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
         """y of Eq. (1) from θ (B, N, C'), φ (B, M, C') and g (B, M, C'): (B, N, C')."""
@@ -93,7 +124,7 @@ class NonLocalBlock(nn.Module):
             weight = self.concat_project.get_parameter("0.weight").flatten()
             inner = theta.shape[2]
             return _concatenation(theta @ weight[:inner], phi @ weight[inner:], g)
-        return _softmax_attention(theta, phi, g)
+        return _softmax_attention(theta, phi, g, self.scale)
 
 
 def _spatial_pool(dimension: int) -> nn.Module:
@@ -107,13 +138,13 @@ def _positions_by_channels(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2).contiguous()
 
 
-def _softmax_attention(theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
-    """Eqs. (2) and (3): softmax over the keys, no scale."""
+def _softmax_attention(theta: Tensor, phi: Tensor, g: Tensor, scale: float) -> Tensor:
+    """Eqs. (2) and (3): softmax over the keys of the scaled logits."""
     width, inner = theta.shape[2], g.shape[2]
     # The fused CPU kernel wants one width for all three; with unequal widths torch would quietly
     # build the whole matrix. Zero columns of g cost less and give zero columns of y.
     theta, phi, g = (_widen(t, max(width, inner)).unsqueeze(1) for t in (theta, phi, g))
-    y = F.scaled_dot_product_attention(theta, phi, g, scale=1.0)
+    y = F.scaled_dot_product_attention(theta, phi, g, scale=scale)
     return y.squeeze(1)[..., :inner]
 
 

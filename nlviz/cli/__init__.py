@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from nlviz.cli import app, figure, links, models
+from nlviz.cli import app, fetch, figure, links, models
 from nlviz.cli.terminal import Parser, refuse
 from nlviz.errors import NlvizError
 
-_COMMANDS = (links, figure, models, app)
+_COMMANDS = (links, figure, models, fetch, app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

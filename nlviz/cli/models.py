@@ -19,17 +19,40 @@ def _models(options: argparse.Namespace) -> None:
 
     records = [zoo.record(name) for name in zoo.names()]
     if options.json:
-        print(json.dumps([_described(record) for record in records], indent=2))
+        described = [_described(record, zoo.is_here(record.name)) for record in records]
+        print(json.dumps(described, indent=2))
         return
     for record in records:
-        print(f"{record.name}: {record.summary}; blocks {', '.join(record.taps)}")
+        lacking = "" if zoo.is_here(record.name) else " [not fetched]"
+        print(f"{record.name}{lacking}: {record.summary}; blocks {', '.join(record.taps)}")
+    print("\nThose not fetched yet can be had with: python -m nlviz fetch NAME")
 
 
-def _described(record: Any) -> dict[str, Any]:
-    return {
+def _described(record: Any, here: bool) -> dict[str, Any]:
+    described = {
         "name": record.name,
         "summary": record.summary,
         "function": record.function,
         "default_size": record.default_size,
-        "blocks": [{"name": name, "stride": list(tap.stride)} for name, tap in record.taps.items()],
+        "blocks": [
+            {"name": name, "stride": list(tap.stride), "first": list(tap.first)}
+            for name, tap in record.taps.items()
+        ],
+        "here": here,
     }
+    if hasattr(record, "url"):
+        described |= {
+            "family": record.family,
+            "dialect": record.dialect,
+            "conventions": record.conventions,
+            "frames": record.frames,
+            "every": record.every,
+            "mean": list(record.mean),
+            "deviation": list(record.deviation),
+            "classes": "Kinetics-400",
+            "top1": record.top1,
+            "top1_without_blocks": record.top1_without,
+            "licence": record.licence,
+            "url": record.url,
+        }
+    return described

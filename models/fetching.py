@@ -1,0 +1,140 @@
+"""Published checkpoints on this machine: downloaded or given, checked, converted once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from models import checkpoints
+from models.download import Progress, download
+from models.errors import FetchError, ZooError
+from models.published import Published
+from models.resnet import VideoResNet
+
+_one_at_a_time = threading.Lock()
+
+
+def cache(folder: Path | str | None = None) -> Path:
+    """The folder of fetched networks: what is given, else NLVIZ_CACHE, else ~/.cache/nlviz."""
+    if folder is not None:
+        return Path(folder)
+    if chosen := os.environ.get("NLVIZ_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nlviz"
+
+
+def is_fetched(record: Published, folder: Path | str | None = None) -> bool:
+    """Whether a published network is on this machine."""
+    return _kept(record, folder).is_file()
+
+
+def fetch(
+    record: Published,
+    *,
+    source: Path | str | None = None,
+    folder: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """The file of a published network's weights under our names; made where it is not there yet.
+
+    Args:
+        record: which one.
+        source: its checkpoint, where that is here already; it is downloaded otherwise.
+        folder: see ``cache``.
+        progress: see ``download``.
+
+    Raises:
+        FetchError: a download that fails, a full disk, or a file with another hash.
+        CheckpointError: a file that is no checkpoint, holds code, or is of another network.
+    """
+    kept = _kept(record, folder)
+    with _one_at_a_time:
+        if kept.is_file() and source is None:
+            return kept
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            if source is not None:
+                return _converted(record, Path(source), kept)
+            file = kept.with_name(record.url.rpartition("/")[2])
+            if not file.is_file():
+                download(record.url, file, progress=progress or _silent)
+            try:
+                _converted(record, file, kept)
+            finally:
+                file.unlink(missing_ok=True)  # what is wrong would be wrong again
+        except OSError as error:
+            raise FetchError(
+                f"{kept.parent} cannot be written to ({error.strerror}); free some space, or set "
+                "NLVIZ_CACHE to another folder."
+            ) from error
+        return kept
+
+
+def module(record: Published, folder: Path | str | None = None) -> VideoResNet:
+    """A fetched network; ZooError that says how to fetch one that is not."""
+    kept = _kept(record, folder)
+    if not kept.is_file():
+        raise ZooError(
+            f"Model {record.name!r} is not fetched yet; run: python -m nlviz fetch {record.name}"
+        )
+    with torch.device("meta"):
+        network = VideoResNet(record.plan)
+    try:
+        network.load_state_dict(load_file(kept), assign=True)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise ZooError(
+            f"The fetched weights of {record.name!r} are damaged; remove {kept} and fetch it again."
+        ) from error
+    return network
+
+
+def _converted(record: Published, file: Path, kept: Path) -> Path:
+    weights = checkpoints.read(file)  # first, so that a web page is called one
+    _check(record, file)
+    with torch.device("meta"):
+        network = VideoResNet(record.plan)
+    checkpoints.fit(weights, network, name=record.name)
+    whole = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+    try:
+        save_file(
+            {key: value.contiguous() for key, value in network.state_dict().items()},
+            whole,
+            metadata={"model": record.name, "url": record.url, "licence": record.licence},
+        )
+        whole.replace(kept)
+    except SafetensorError as error:
+        raise FetchError(
+            f"{kept.parent} cannot be written to; free some space, or set NLVIZ_CACHE to another "
+            "folder."
+        ) from error
+    finally:
+        whole.unlink(missing_ok=True)
+    return kept
+
+
+def _check(record: Published, file: Path) -> None:
+    """Against the digits of the hash that are published, if any are."""
+    if not record.digest:
+        return
+    kind, _, wanted = record.digest.partition(":")
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, kind).hexdigest()
+    if not found.startswith(wanted):
+        raise FetchError(
+            f"{file.name} is not the published file: its {kind} begins with {found[:8]} and not "
+            f"with {wanted[:8]}; download it again."
+        )
+
+
+def _kept(record: Published, folder: Path | str | None) -> Path:
+    return cache(folder) / f"{record.name}.safetensors"
+
+
+def _silent(done: int, total: int | None) -> None:
+    """Progress for those who did not ask for any."""

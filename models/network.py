@@ -1,0 +1,105 @@
+"""A network ready to run: the module, and how RGB frames become its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.errors import ZooError
+from models.taps import Tap
+
+Channels = tuple[float, float, float]
+
+_SMALLEST, _LARGEST = 32, 4096
+_DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A network ready to run, in evaluation mode, and what a view needs to know about it.
+
+    Args:
+        mean: of the input, red, green, blue from 0 to 255; it is taken off.
+        deviation: what the rest is divided by.
+        side: what each side of the input is a multiple of, in pixels.
+        step: what the number of frames is a multiple of; ``prepare`` sees to it.
+    """
+
+    name: str
+    summary: str
+    module: nn.Module
+    device: torch.device
+    taps: Mapping[str, Tap]
+    classes: tuple[str, ...]
+    stages: tuple[str, ...]
+    default_size: int
+    mean: Channels
+    deviation: Channels
+    side: int
+    step: int = 1
+
+    def input_size(self, width: int, height: int, size: int) -> tuple[int, int]:
+        """(width, height) to resize a frame to: each side a multiple of ``side``, at least 32.
+
+        The longer side comes as near to ``size`` as that allows, the other keeps the aspect.
+
+        Raises:
+            ZooError: a frame without pixels, or a size outside 32 to 4096.
+        """
+        if width < 1 or height < 1:
+            raise ZooError(f"A frame of {width}×{height} pixels has nothing to look at.")
+        if not _SMALLEST <= size <= _LARGEST:
+            raise ZooError(
+                f"Input size {size} is outside the range; choose {_SMALLEST} to {_LARGEST} pixels."
+            )
+        scale = size / max(width, height)
+        return self._rounded(width * scale), self._rounded(height * scale)
+
+    def prepare(self, frames: np.ndarray) -> Tensor:
+        """What ``module`` takes, (1, 3, T, h, w) on the device, from RGB frames (T, h, w, 3) uint8.
+
+        The frames have been resized to ``input_size``. Where T is no multiple of ``step`` the last
+        frame is repeated: the network would drop what is left over, or have nothing to pool.
+
+        Raises:
+            ZooError: another shape or type of frames.
+        """
+        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
+            raise ZooError(
+                f"Frames of shape {frames.shape} and type {frames.dtype} cannot be read; "
+                "give (T, h, w, 3) uint8 RGB."
+            )
+        pixels = torch.tensor(frames, device=self.device)
+        short = -len(pixels) % self.step
+        if short:
+            pixels = torch.cat([pixels, pixels[-1:].expand(short, -1, -1, -1)])
+        mean, deviation = torch.tensor([self.mean, self.deviation], device=self.device)
+        prepared: Tensor = (pixels.float() - mean) / deviation
+        return prepared.permute(3, 0, 1, 2).unsqueeze(0).contiguous()
+
+    def _rounded(self, pixels: float) -> int:
+        return max(round(pixels / self.side) * self.side, _SMALLEST)
+
+
+def device(name: str) -> torch.device:
+    """The device of a name, "auto" for the first of CUDA, MPS and CPU that is there.
+
+    Raises:
+        ZooError: an unknown one, or one that is not on this machine.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, found in there.items() if found))
+    if not there.get(name, False):
+        found = ", ".join(["auto", *(kind for kind, is_there in there.items() if is_there)])
+        known = "not on this machine" if name in _DEVICES else "unknown"
+        raise ZooError(f"Device {name!r} is {known}; choose one of {found}.")
+    return torch.device(name)

@@ -9,8 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nlviz.ablation import Effect, ablated, effects
     from nlviz.affinity import Affinity
     from nlviz.analysis import Analysis, Prediction, analyse
+    from nlviz.baselines import baseline
     from nlviz.clip import Clip
     from nlviz.errors import (
         BudgetError,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
     from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
+    from nlviz.masking import Faithfulness, faithfulness
     from nlviz.media import MediaInfo, probe, read
     from nlviz.reach import Groups
     from nlviz.rows import Row, row_of
@@ -33,8 +36,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ablation": ("Effect", "ablated", "effects"),
     "affinity": ("Affinity",),
     "analysis": ("Analysis", "Prediction", "analyse"),
+    "baselines": ("baseline",),
     "clip": ("Clip",),
     "errors": (
         "BudgetError",
@@ -49,10 +54,11 @@ _HOMES = {
     "geometry": ("Cell", "Footprint", "Grid", "Point", "Region", "View"),
     "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),
+    "masking": ("Faithfulness", "faithfulness"),
     "media": ("MediaInfo", "probe", "read"),
+    "reach": ("Groups",),
     "rows": ("Row", "row_of"),
     "statistics": ("BlockStatistics", "Profile", "block_statistics", "profile"),
-    "reach": ("Groups",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -65,6 +71,8 @@ __all__ = [
     "CaptureError",
     "Cell",
     "Clip",
+    "Effect",
+    "Faithfulness",
     "Figure",
     "FigureError",
     "Footprint",
@@ -83,9 +91,13 @@ __all__ = [
     "Region",
     "Row",
     "View",
+    "ablated",
     "analyse",
+    "baseline",
     "block_statistics",
     "capture",
+    "effects",
+    "faithfulness",
     "film_strip",
     "probe",
     "profile",

@@ -106,7 +106,7 @@ def analyse(
             "frames, or a smaller input size."
         )
     try:
-        frames = network.prepare(_resize(clip.frames, width, height))
+        frames = network_input(clip, view, network)
         with _reporting(network, report):
             seen = capture(network.module, frames, sample=None)
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
@@ -128,9 +128,14 @@ def analyse(
             }
         ),
         fidelity=MappingProxyType(dict(seen.fidelity)),
-        prediction=_top_classes(seen.output, network.classes),
+        prediction=top_classes(seen.output, network.classes),
         refused=seen.refused,
     )
+
+
+def network_input(clip: Clip, view: View, network: Network) -> torch.Tensor:
+    """What a network's module is called with for a clip."""
+    return network.prepare(_resize(clip.frames, *view.input))
 
 
 def _silent(fraction: float, what: str) -> None:
@@ -158,10 +163,18 @@ def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
     return replace(affinity, query_grid=queries, key_grid=queries.pooled(affinity.key_grid.shape))
 
 
-def _top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
+def class_scores(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
+    """Softmax scores (classes,) of a network's output; None where it holds no class scores."""
     if not isinstance(output, torch.Tensor) or output.shape[-1:] != (len(classes),):
+        return None
+    return output.detach().float().cpu().reshape(-1, len(classes)).mean(0).softmax(0)
+
+
+def top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
+    """The classes of greatest score, best first; none where there are no class scores."""
+    scores = class_scores(output, classes)
+    if scores is None:
         return ()
-    scores = output.detach().float().cpu().reshape(-1, len(classes)).mean(0).softmax(0)
     best = scores.topk(min(_TOP_CLASSES, len(classes)))
     return tuple(
         Prediction(classes[int(i)], float(score))

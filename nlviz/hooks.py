@@ -68,7 +68,7 @@ def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Captur
             f"No non-local block was found in {type(module).__name__}: none of its sub-modules has "
             f"children named {LOOKED_FOR}."
         )
-    with _one_at_a_time, _evaluating(module), torch.no_grad():
+    with evaluating(module):
         with _listening(blocks, sample) as passes:
             output = _call(module, inputs)
         return _understood(output, passes, tuple(blocks))
@@ -85,14 +85,16 @@ _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    modes = {m: m.training for m in module.modules()}
-    try:
-        module.eval()
-        yield
-    finally:
-        for m, training in modes.items():
-            m.training = training
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, one thread at a time; the mode is put back at the end."""
+    with _one_at_a_time, torch.no_grad():
+        modes = {m: m.training for m in module.modules()}
+        try:
+            module.eval()
+            yield
+        finally:
+            for m, training in modes.items():
+                m.training = training
 
 
 @contextmanager

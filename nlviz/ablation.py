@@ -1,0 +1,88 @@
+"""Does a block matter: the size of what it adds, and what the network says without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from nlviz.again import Call, calls, run
+from nlviz.analysis import Analysis, Prediction, class_scores, top_classes
+from nlviz.errors import CaptureError
+from nlviz.network import Network
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one block does to its input and to the prediction.
+
+    Args:
+        block: its name.
+        size: ‖z − x‖ / ‖x‖ over all positions and channels, Eq. (6); where x is added by the
+            block's caller, ‖W_z y‖ beside the size of the block's own input.
+        before: the network's top classes as it is.
+        after: its top classes with the block ablated, z = x.
+        fall: by how much the score of the first class of ``before`` falls; 0 without classes.
+    """
+
+    block: str
+    size: float
+    before: tuple[Prediction, ...]
+    after: tuple[Prediction, ...]
+    fall: float
+
+
+@contextmanager
+def ablated(module: nn.Module, block: str) -> Iterator[None]:
+    """While it lasts, a block puts out z = x, Eq. (6) without W_z y, for calls by this thread.
+
+    Args:
+        module: any module with the block in it; it is left as it was.
+        block: the block's name as ``capture`` gives it.
+
+    Raises:
+        CaptureError: a name that is not a block of the module.
+    """
+    with calls(module, block, z=_input):
+        yield
+
+
+def effects(
+    analysis: Analysis, network: Network, *, progress: Progress | None = None
+) -> tuple[Effect, ...]:
+    """The effect of each block, from input to output; one pass for each and one more.
+
+    Raises:
+        CaptureError: a block that cannot be changed from outside.
+    """
+    found = []
+    whole = class_scores(run(analysis, network), network.classes)
+    for number, block in enumerate(analysis.blocks):
+        if progress is not None:
+            progress(number / len(analysis.blocks), f"without {block}")
+        with calls(network.module, block, z=_input) as call:
+            output = run(analysis, network)
+        after = top_classes(output, network.classes)
+        scores = class_scores(output, network.classes)
+        fall = 0.0 if whole is None or scores is None else float((whole - scores)[whole.argmax()])
+        found.append(Effect(block, _size(call, block), analysis.prediction, after, fall))
+    if progress is not None:
+        progress(1.0, "done")
+    return tuple(found)
+
+
+def _input(call: Call) -> Tensor:
+    if call.x is None or call.z is None:
+        raise CaptureError("A block without one tensor in and one out cannot be ablated.")
+    return call.z.new_zeros(call.z.shape) if call.adds_outside else call.x.reshape(call.z.shape)
+
+
+def _size(call: Call, block: str) -> float:
+    if call.x is None or call.z is None:
+        raise CaptureError(f"Block {block!r} did not run.")
+    added = call.z if call.adds_outside else call.z - call.x.reshape(call.z.shape)
+    return float(added.float().norm() / call.x.float().norm().clamp_min(1e-30))

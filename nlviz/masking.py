@@ -1,0 +1,228 @@
+"""Does the prediction lean on the linked places: masked in order of affinity, and at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nlviz.affinity import Affinity
+from nlviz.again import Call, calls, run
+from nlviz.analysis import Analysis, class_scores
+from nlviz.errors import CaptureError, QueryError
+from nlviz.links import Query
+from nlviz.network import Network
+from nlviz.rows import row_of
+
+Numbers = NDArray[np.float64]
+Progress = Callable[[float, str], None]
+
+FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+PROTOCOL = (
+    "The keys that the query may link to are masked in one block, a growing share of them at a "
+    "time: for every query of the block, not only this one, their weights are set to zero and the "
+    "rest of each row is scaled up to the sum it would have without them. The network runs on with "
+    "the new y, and the score of the class that was first before is read. Once the keys go in "
+    "order of this query's weight, heaviest first; then in random orders drawn with a fixed seed. "
+    "Where the first curve falls faster than the random ones, the prediction leans on the linked "
+    "places more than on others; one query is no proof for a block."
+)
+
+_CHUNK_BYTES = 32 << 20
+_OFF = 0.05  # the greatest relative error of y, recomputed without a mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faithfulness:
+    """How the first class's score falls as keys are masked; see ``PROTOCOL``.
+
+    Args:
+        query: whose links are masked.
+        label: the class that is first without a mask.
+        before: its softmax score without a mask.
+        fractions: (S,) shares of the keys that may be linked to.
+        by_affinity: (S,) the score with that share masked, heaviest first.
+        by_random: (draws, S) the same in random orders.
+    """
+
+    query: Query
+    label: str
+    before: float
+    fractions: Numbers
+    by_affinity: Numbers
+    by_random: Numbers
+
+    @property
+    def gap(self) -> float:
+        """Mean over the shares of (random − affinity): above 0 where affinity falls faster."""
+        return float((self.by_random.mean(axis=0) - self.by_affinity).mean())
+
+
+def faithfulness(
+    analysis: Analysis,
+    network: Network,
+    query: Query,
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    draws: int = 3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Faithfulness:
+    """Mask the linked places of a query in its block and see the first class fall.
+
+    Runs the network once for each share and order, and once more without a mask.
+
+    Args:
+        analysis: the analysis.
+        network: the network that was analysed; it must classify.
+        query: which keys, and by its exclusion which of them may be masked.
+        fractions: shares of those keys, above 0 and up to 1, rising.
+        draws: random orders, at least 1.
+        seed: of the random orders.
+        progress: called with a fraction from 0 to 1 and a word; what it raises stops the work.
+
+    Raises:
+        QueryError: a network without classes, a reversed query, or shares or draws out of range.
+        CaptureError: a block that cannot be changed from outside, or whose y is not reproduced.
+    """
+    _check(query, fractions, draws)
+    orders = _orders(analysis, query, draws, seed)
+    shares = np.asarray(fractions, dtype=np.float64)
+    counts = np.maximum(np.rint(shares * len(orders[0])).astype(int), 1)
+    affinity = analysis.affinity(query.block)
+    # Rows of masks: none, then each share of each order.
+    kept = np.ones((1 + len(orders) * len(counts), affinity.phi.shape[1]), dtype=np.float32)
+    for mask, (order, count) in zip(
+        kept[1:], ((o, c) for o in orders for c in counts), strict=True
+    ):
+        mask[order[:count]] = 0
+    report = progress or (lambda fraction, what: None)
+    with calls(network.module, query.block) as call:
+        plain = run(analysis, network)
+    values = _values(call, affinity, query.block)
+    made = _masked(affinity, values, kept, lambda part: report(part / 2, "masking keys"))
+    _check_reproduced(made[0], call, query.block)
+    first = _scores(plain, network).argmax()
+    scores = [float(_scores(plain, network)[first])]
+    for number, y in enumerate(made[1:]):
+        report(0.5 + number / len(made) / 2, f"running {network.name} with keys masked")
+        with calls(network.module, query.block, y=_replaced(y)):
+            scores.append(float(_scores(run(analysis, network), network)[first]))
+    report(1.0, "done")
+    curves = np.asarray(scores[1:]).reshape(len(orders), len(counts))
+    label = network.classes[int(first)]
+    return Faithfulness(query, label, scores[0], shares, curves[0], curves[1:])
+
+
+def _check(query: Query, fractions: Sequence[float], draws: int) -> None:
+    if query.reverse:
+        raise QueryError("A reversed query has no links of its own to mask; ask without reverse.")
+    if not fractions or not all(0 < share <= 1 for share in fractions) or draws < 1:
+        raise QueryError("Give shares above 0 and up to 1, and at least one random draw.")
+
+
+def _orders(analysis: Analysis, query: Query, draws: int, seed: int) -> list[NDArray[np.intp]]:
+    """Positions of the keys that may be linked to: heaviest first, then in random orders."""
+    row = row_of(analysis, query)
+    keys = np.flatnonzero(row.allowed)
+    if not len(keys):
+        raise QueryError("The query's exclusion leaves no place to mask; choose exclude='none'.")
+    heaviest = keys[np.argsort(-row.weights.ravel()[keys], kind="stable")]
+    random = np.random.default_rng(seed)
+    return [heaviest, *(random.permutation(keys) for _ in range(draws))]
+
+
+def _values(call: Call, affinity: Affinity, block: str) -> NDArray[np.float32]:
+    """g, (M, C'), in the order of φ's columns."""
+    if call.g is None or call.y is None or affinity.tokens:
+        raise CaptureError(f"The values g and y of block {block!r} cannot be reached from outside.")
+    g = call.g.transpose(0, 1).flatten(1).float().cpu().numpy().T
+    if len(g) != affinity.phi.shape[1]:
+        raise CaptureError(f"Block {block!r} has {affinity.phi.shape[1]} keys but {len(g)} values.")
+    return g
+
+
+def _masked(
+    affinity: Affinity,
+    values: NDArray[np.float32],
+    kept: NDArray[np.float32],
+    report: Callable[[float], None],
+) -> NDArray[np.float32]:
+    """(S, C', N): y of Eq. (1) under each of S masks (S, M), rows scaled to what they had.
+
+    A row of f/C whose kept keys have weight K gets the sum 1 under a softmax; else C counts the
+    kept keys that it can reach only.
+    """
+    parts = [affinity.head(h) for h in range(affinity.heads)]
+    width = values.shape[1] // affinity.heads
+    queries = affinity.query_grid
+    out = np.empty((len(kept), values.shape[1], queries.size), dtype=np.float32)
+    for h, head in enumerate(parts):
+        g = values[:, h * width : (h + 1) * width]
+        for index, rows in _chunks(head):
+            can = _reachable(head, index) if not head.rows_sum_to_one else None
+            for mask, y in zip(kept, out, strict=True):
+                left = rows * mask
+                if can is None:
+                    factor = 1 / np.maximum(left.sum(axis=1), 1e-30)
+                else:
+                    factor = can.sum(axis=1) / np.maximum(can @ mask, 1)
+                y[h * width : (h + 1) * width, index] = ((left @ g) * factor[:, None]).T
+            report((h + (index[-1] + 1) / queries.size) / affinity.heads)
+    return out
+
+
+def _chunks(affinity: Affinity) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    total, keys = affinity.query_grid.size, affinity.key_grid.size
+    step = max(1, _CHUNK_BYTES // (4 * keys))
+    for start in range(0, total, step):
+        index = np.arange(start, min(start + step, total))
+        rows = affinity.rows([affinity.query_grid.cell(int(i)) for i in index])
+        yield index, rows.reshape(len(index), keys)
+
+
+def _reachable(affinity: Affinity, index: NDArray[np.intp]) -> NDArray[np.float32]:
+    cells = [affinity.query_grid.cell(int(i)) for i in index]
+    return np.stack([affinity.reached(cell).ravel() for cell in cells]).astype(np.float32)
+
+
+def _check_reproduced(y: NDArray[np.float32], call: Call, block: str) -> None:
+    real = _columns(call.y)
+    off = float(np.linalg.norm(y - real)) / max(float(np.linalg.norm(real)), 1e-30)
+    if not off < _OFF:
+        raise CaptureError(
+            f"The y of block {block!r} is not what its weights and values give (relative error "
+            f"{off:.2g}), so nothing can be masked in it."
+        )
+
+
+def _columns(tensor: Any) -> NDArray[np.float32]:
+    """(C', N) of a tensor (clips or frames, C', …)."""
+    columns: NDArray[np.float32] = tensor.transpose(0, 1).flatten(1).float().cpu().numpy()
+    return columns
+
+
+def _replaced(y: NDArray[np.float32]) -> Callable[[Call], Tensor | None]:
+    def change(call: Call) -> Tensor | None:
+        if call.y is None:
+            return None
+        batch, channels = call.y.shape[:2]
+        new = call.y.new_tensor(y).reshape(channels, batch, *call.y.shape[2:])
+        return new.transpose(0, 1).contiguous()
+
+    return change
+
+
+def _scores(output: Any, network: Network) -> Tensor:
+    scores = class_scores(output, network.classes)
+    if scores is None:
+        raise QueryError(
+            f"The network {network.name} has no classes, so no prediction can fall; choose a "
+            "network that classifies."
+        )
+    return scores

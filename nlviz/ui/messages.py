@@ -70,11 +70,16 @@ def acted(pins: Pins, said: object, view: View) -> Pins:
             return pins
 
 
+def asked(analysis: Analysis, pin: Pin, options: Options) -> Query:
+    """What a pin asks under the options."""
+    block = options.block or analysis.blocks[-1]
+    return Query(pin.point, block, options.k, options.exclude)
+
+
 def answer(analysis: Analysis, pin: Pin, options: Options) -> tuple[Link, ...]:
     """The exact links of a pin; none where the exclusion leaves no key."""
-    block = options.block or analysis.blocks[-1]
     try:
-        return top_links(analysis, Query(pin.point, block, options.k, options.exclude))
+        return top_links(analysis, asked(analysis, pin, options))
     except QueryError:
         return ()
 

@@ -91,7 +91,7 @@ def show(session: Session) -> None:
     _scene(session)
 
 
-@st.fragment
+@st.fragment(key="scene")
 def _scene(session: Session) -> None:
     """Reruns alone after a click: the blobs are not sent, nor even looked at, again."""
     with guarded():

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlviz.ablation import Effect, ablated, effects
+    from nlviz.ablation import Effect, ablated, effects, with_sizes
     from nlviz.affinity import Affinity
     from nlviz.analysis import Analysis, Prediction, analyse
     from nlviz.baselines import baseline
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ablation": ("Effect", "ablated", "effects"),
+    "ablation": ("Effect", "ablated", "effects", "with_sizes"),
     "affinity": ("Affinity",),
     "analysis": ("Analysis", "Prediction", "analyse"),
     "baselines": ("baseline",),
@@ -104,6 +104,7 @@ __all__ = [
     "read",
     "row_of",
     "top_links",
+    "with_sizes",
 ]
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
-from nlviz.again import Call, calls, run
+from nlviz.again import Call, calls, parts_of, run
 from nlviz.analysis import Analysis, Prediction, class_scores, top_classes
 from nlviz.errors import CaptureError
+from nlviz.hooks import evaluating
 from nlviz.network import Network
 
 Progress = Callable[[float, str], None]
@@ -73,6 +76,30 @@ def effects(
     if progress is not None:
         progress(1.0, "done")
     return tuple(found)
+
+
+def with_sizes(analysis: Analysis, network: Network) -> Analysis:
+    """The analysis with ‖W_z g_j‖ of each key of each block, for ``rank_by="contribution"``.
+
+    W_z is the linear part of the output projection with its batch norm: W_z g_j is what key j
+    would add to a query's z if it had all the weight. Runs the network once more. Blocks whose
+    parts cannot be reached from outside, or that have several heads, are left out.
+    """
+    seen: dict[str, Call] = {}
+    with ExitStack() as hooks:
+        for block in analysis.blocks:
+            with suppress(CaptureError):
+                seen[block] = hooks.enter_context(calls(network.module, block))
+        run(analysis, network)
+    sizes = {}
+    with evaluating(network.module):
+        for block, call in seen.items():
+            out, keys = parts_of(network.module, block)[0].out, analysis.affinity(block).key_grid
+            if out is None or call.g is None or call.g[:, 0].numel() != keys.size:
+                continue
+            added = (out(call.g) - out(torch.zeros_like(call.g))).float()
+            sizes[block] = added.norm(dim=1).flatten().cpu().numpy()
+    return replace(analysis, sizes=MappingProxyType(sizes))
 
 
 def _input(call: Call) -> Tensor:

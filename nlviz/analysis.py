@@ -49,6 +49,7 @@ class Analysis:
             against the y that the block really put out; about 1e-6 where the capture is right.
         prediction: the network's top classes, best first; empty for a network without classes.
         refused: block name → why it was found but not understood, and so is not among the others.
+        sizes: block name → (M,) ‖W_z g_j‖ of each key, where ``with_sizes`` has measured it.
     """
 
     clip: Clip
@@ -58,6 +59,7 @@ class Analysis:
     fidelity: Mapping[str, float]
     prediction: tuple[Prediction, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def blocks(self) -> tuple[str, ...]:

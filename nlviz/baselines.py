@@ -67,6 +67,7 @@ def baseline(
         affinities=MappingProxyType({name: made}),
         fidelity=MappingProxyType({name: error}),
         refused=MappingProxyType({}),
+        sizes=MappingProxyType({}),
     )
 
 
@@ -114,6 +115,6 @@ def _shuffled(
             order = torch.randperm(weight.numel(), generator=random).to(weight.device)
             weight.data = weight.data.flatten()[order].reshape(weight.shape)
     seen = capture(double, call.kwargs if call.kwargs else call.args, sample=None)
-    ((name, made),) = seen.affinities.items()
+    name, made = next(iter(seen.affinities.items()))
     placed = replace(made, query_grid=affinity.query_grid, key_grid=affinity.key_grid)
     return placed, seen.fidelity[name]

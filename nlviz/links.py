@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # links ask an analysis, but need none of the machinery that 
     from nlviz.analysis import Analysis
 
 Exclude = Literal["none", "cell", "frame"]
+RankBy = Literal["affinity", "contribution"]
+RANKS: tuple[RankBy, ...] = get_args(RankBy)
 EXCLUDES: tuple[Exclude, ...] = get_args(Exclude)
 
 
@@ -30,9 +32,11 @@ class Query:
             cell; ``"frame"``, those that cover the query's own frame.
         head: one head of the block, from 0; None for the mean of all.
         reverse: ask who looks here: column j of f/C in place of row i.
+        rank_by: ``"contribution"`` ranks links by weight × ‖W_z g_j‖, the size of what the key
+            adds to the query's z; the analysis must come from ``with_sizes``.
 
     Raises:
-        QueryError: k below 1, or an unknown ``exclude``.
+        QueryError: k below 1, or an unknown ``exclude`` or ``rank_by``.
     """
 
     point: Point | Region | str
@@ -41,12 +45,15 @@ class Query:
     exclude: Exclude = "frame"
     head: int | None = None
     reverse: bool = False
+    rank_by: RankBy = "affinity"
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise QueryError(f"k must be at least 1; got {self.k}.")
         if self.exclude not in EXCLUDES:
             raise QueryError(f"exclude must be one of {', '.join(EXCLUDES)}; got {self.exclude!r}.")
+        if self.rank_by not in RANKS:
+            raise QueryError(f"rank_by must be one of {', '.join(RANKS)}; got {self.rank_by!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class Link:
             of the links add up to the share of the row that they cover.
         target: the centre of the cell at the other end, in source pixels.
         query: what was asked.
+        contribution: weight × ‖W_z g_j‖ where the query ranks by it; else None.
     """
 
     rank: int
@@ -67,6 +75,12 @@ class Link:
     share: float
     target: Point
     query: Query
+    contribution: float | None = None
+
+    @property
+    def drawn(self) -> float:
+        """What the link was ranked by, and what its width shows."""
+        return self.weight if self.contribution is None else self.contribution
 
     @property
     def source(self) -> Point | None:
@@ -104,21 +118,23 @@ def top_links(analysis: Analysis, query: Query) -> tuple[Link, ...]:
             share=abs(weight) / total,
             target=analysis.view.point(row.grid.cell(place), row.grid),
             query=query,
+            contribution=None if row.contributions is None else float(row.ranked.flat[place]),
         )
-        for rank, (place, weight) in enumerate(_heaviest(row, query.k), start=1)
+        for rank, place in enumerate(_heaviest(row, query.k), start=1)
+        for weight in (float(row.weights.flat[place]),)
     )
 
 
-def _heaviest(row: Row, k: int) -> list[tuple[int, float]]:
-    """(position, weight) of the k heaviest that are allowed."""
+def _heaviest(row: Row, k: int) -> list[int]:
+    """Positions of the k heaviest that are allowed."""
     places = np.flatnonzero(row.allowed)
-    weights = row.weights.ravel()[places]
+    weights = row.ranked.ravel()[places]
     if k < weights.size:
         # Everything as heavy as the k-th, so that ties are cut by position and not by chance.
         kept = weights >= np.partition(weights, -k)[-k]
         places, weights = places[kept], weights[kept]
     order = np.argsort(-weights, kind="stable")[:k]
-    return [(int(places[i]), float(weights[i])) for i in order]
+    return [int(place) for place in places[order]]
 
 
 def _nothing_left(analysis: Analysis, query: Query, row: Row) -> str:

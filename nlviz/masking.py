@@ -132,7 +132,7 @@ def _orders(analysis: Analysis, query: Query, draws: int, seed: int) -> list[NDA
     keys = np.flatnonzero(row.allowed)
     if not len(keys):
         raise QueryError("The query's exclusion leaves no place to mask; choose exclude='none'.")
-    heaviest = keys[np.argsort(-row.weights.ravel()[keys], kind="stable")]
+    heaviest = keys[np.argsort(-row.ranked.ravel()[keys], kind="stable")]
     random = np.random.default_rng(seed)
     return [heaviest, *(random.permutation(keys) for _ in range(draws))]
 

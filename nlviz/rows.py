@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity, Array
+from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
 
 if TYPE_CHECKING:  # rows answer a query of an analysis, but need none of what makes them
@@ -31,6 +32,7 @@ class Row:
         reached: (T', H', W'), True where a link can exist.
         allowed: likewise, less what the query excludes.
         tokens: what a row gives to each token; empty for a column and for a block without.
+        contributions: (T', H', W') weight × ‖W_z g_j‖, where the query ranks by it; else None.
     """
 
     weights: Array
@@ -39,6 +41,12 @@ class Row:
     reached: NDArray[np.bool_]
     allowed: NDArray[np.bool_]
     tokens: Mapping[str, float]
+    contributions: Array | None = None
+
+    @property
+    def ranked(self) -> Array:
+        """What links are ranked and drawn by: contributions if they were asked for."""
+        return self.weights if self.contributions is None else self.contributions
 
     @property
     def total(self) -> float:
@@ -61,7 +69,8 @@ def row_of(analysis: Analysis, query: Query) -> Row:
 
     Raises:
         QueryError: an unknown block, head or token, a place outside the clip or on a frame that was
-            not sampled, or a region that holds no cell or reaches over the edge.
+            not sampled, a region that holds no cell or reaches over the edge, or a ranking by
+            contributions that were not measured.
     """
     affinity, view = affinity_of(analysis, query), analysis.view
     own, other = affinity.query_grid, affinity.key_grid
@@ -73,7 +82,26 @@ def row_of(analysis: Analysis, query: Query) -> Row:
     weights.flags.writeable = False
     cells = tuple(place for place in places if isinstance(place, Cell))
     allowed = reached & allowed_keys(view, cells, own, other, query.exclude)
-    return Row(weights, other, cells, reached, allowed, MappingProxyType(tokens))
+    contributions = _contributions(analysis, query, weights, cells)
+    return Row(weights, other, cells, reached, allowed, MappingProxyType(tokens), contributions)
+
+
+def _contributions(
+    analysis: Analysis, query: Query, weights: Array, cells: Sequence[Cell]
+) -> Array | None:
+    """Weight × ‖W_z g_j‖ of a row or column, where the query ranks by it."""
+    if query.rank_by != "contribution":
+        return None
+    if query.block not in analysis.sizes:
+        raise QueryError(
+            f"The contributions of block {query.block!r} were not measured; call with_sizes first, "
+            "or rank by affinity."
+        )
+    sizes, affinity = analysis.sizes[query.block], affinity_of(analysis, query)
+    if not query.reverse:
+        return weights * sizes.reshape(weights.shape)
+    key = affinity.key_grid.index
+    return _mean(lambda cell: affinity.column(cell) * sizes[key(cell)], cells).astype(np.float32)
 
 
 def allowed_keys(
@@ -133,7 +161,7 @@ def _columns(affinity: Affinity, keys: Sequence[Cell | str]) -> Weighed:
     return _mean(affinity.column, keys).astype(np.float32), reached, {}
 
 
-def _mean(ask: Callable[[Cell | str], Array], places: Sequence[Cell | str]) -> NDArray[np.float64]:
+def _mean(ask: Callable[[Any], Array], places: Sequence[Cell | str]) -> NDArray[np.float64]:
     total = np.zeros((), dtype=np.float64)
     for place in places:
         total = total + ask(place)

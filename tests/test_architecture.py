@@ -35,7 +35,7 @@ ARROWS = {
     "links": {"geometry", "rows"},
     "again": {"analysis", "conventions", "hooks", "network"},
     "baselines": {"affinity", "again", "analysis", "hooks", "network", "reach"},
-    "ablation": {"again", "analysis", "network"},
+    "ablation": {"again", "analysis", "hooks", "network"},
     "masking": {"affinity", "again", "analysis", "links", "network", "rows"},
     "statistics": {"affinity", "geometry", "links", "reach", "rows"},
     "figures": {"links", "clip", "geometry", "affinity"},

@@ -236,3 +236,36 @@ def test_the_uniform_baseline_keeps_to_the_reach_and_the_tokens():
     assert all(len(set(row[row > 0].tolist())) == 1 for row in matrix)
     own = analysis.affinity("special").matrix()
     np.testing.assert_array_equal(matrix > 0, own != 0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("block", ["first", "second"])
+def test_a_contribution_is_the_weight_times_the_size_of_what_the_key_adds(block, frames):
+    net = network()
+    plain = nlviz.analyse(CLIP, net, size=32)
+    query = nlviz.Query(nlviz.Point(5, 12, 9), block, 7, rank_by="contribution")
+    with pytest.raises(nlviz.QueryError, match="were not measured; call with_sizes first"):
+        nlviz.top_links(plain, query)
+    analysis = nlviz.with_sizes(plain, net)
+    _, module, _ = seen_by_hand(net.module.eval(), frames)[block]
+    x = seen_by_hand(net.module, frames)[block][0]
+    out = module.W if isinstance(module.W, nn.Conv3d) else module.W[0]
+    matrix = out.weight.flatten(1)
+    if isinstance(module.W, nn.Sequential):
+        norm = module.W[1]
+        matrix = (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None] * matrix
+    sizes = (matrix @ module.g(x)[0].flatten(1)).norm(dim=0).numpy()
+    weights = nlviz.row_of(plain, replace(query, rank_by="affinity"))
+    expected = weights.weights.ravel() * sizes
+    row = nlviz.row_of(analysis, query)
+    np.testing.assert_allclose(row.contributions.ravel(), expected, rtol=1e-4)
+    np.testing.assert_array_equal(row.weights, weights.weights)
+    links = nlviz.top_links(analysis, query)
+    best = np.sort(expected[row.allowed.ravel()])[::-1][:7]
+    np.testing.assert_allclose([link.contribution for link in links], best, rtol=1e-4)
+    assert [link.drawn for link in links] == [link.contribution for link in links]
+    back = nlviz.row_of(analysis, replace(query, reverse=True))
+    key = plain.affinity(block).key_grid.index(back.cells[0])
+    np.testing.assert_allclose(back.contributions, back.weights * sizes[key], rtol=1e-4)
+    words = [text.get_text() for text in nlviz.film_strip(analysis, [links]).drawing.axes[0].texts]
+    assert any(word.startswith("contribution") for word in words)

@@ -89,12 +89,12 @@ def _draw(analysis: Analysis, links: Sequence[Sequence[Link]], strip: Strip) -> 
         _asked(page, analysis, strip, one[0].query, colour)
     # Heavy over light, whatever the query; the queries' own dots over all.
     drawn = [(link, number) for number, one in enumerate(links) for link in one]
-    for link, number in sorted(drawn, key=lambda pair: abs(pair[0].weight)):
+    for link, number in sorted(drawn, key=lambda pair: abs(pair[0].drawn)):
         mark: Patch
         if link.source is None:
-            mark = disc(_place(strip, link.target), COLOURS[number], scale, link.weight)
+            mark = disc(_place(strip, link.target), COLOURS[number], scale, link.drawn)
         else:
-            mark = arrow(Arc.of(strip, link), COLOURS[number], scale, link.weight)
+            mark = arrow(Arc.of(strip, link), COLOURS[number], scale, link.drawn)
         mark.set_gid(f"link-{number + 1}-{link.rank}")
         page.add_patch(mark)
     for one, colour in zip(links, COLOURS, strict=False):

@@ -67,8 +67,10 @@ def draw(
 def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]]) -> None:
     """Width and opacity from the least to the greatest weight drawn, between their numbers."""
     scale = Scale.of(links)
-    signed = any(link.weight < 0 for one in links for link in one)
-    before = f"affinity {'|weight|' if signed else 'weight'} {scale.least:.2g}"
+    signed = any(link.drawn < 0 for one in links for link in one)
+    by = {link.query.rank_by for one in links for link in one}
+    what, name = ("", "contribution") if by == {"contribution"} else ("affinity ", "weight")
+    before = f"{what}{f'|{name}|' if signed else name} {scale.least:.2g}"
     after = f"{scale.most:.2g}{', dashed: negative' if signed else ''}"
     long = _length(before) + WEDGE + _length(after)
     left = 0.0 if strip.width < WIDE else strip.width - long

@@ -76,7 +76,7 @@ class Scale:
     @classmethod
     def of(cls, links: Sequence[Sequence[Link]]) -> Scale:
         """The scale that all queries of a figure share."""
-        sizes = [abs(link.weight) for one in links for link in one]
+        sizes = [abs(link.drawn) for one in links for link in one]
         return cls(min(sizes), max(sizes))
 
     def width(self, weight: float) -> float:

@@ -119,16 +119,21 @@ class Affinity:
 
     def rows(self, queries: Sequence[Cell | str]) -> Array:
         """The rows of n queries: (n, T', H', W')."""
-        return self._all(queries)[:, : self.key_grid.size].reshape(-1, *self.key_grid.shape)
+        return self.weights(queries)[:, : self.key_grid.size].reshape(-1, *self.key_grid.shape)
+
+    def weights(self, queries: Sequence[Cell | str]) -> Array:
+        """The whole rows of n queries, (n, M): keys in row-major order, then the tokens."""
+        index = [self.index(query) for query in queries]
+        return self._rows(np.asarray(index, dtype=np.intp))
 
     def token_weights(self, query: Cell | str) -> Array:
         """What the row of a query gives to each of ``tokens``: (tokens,)."""
-        weights: Array = self._all([query])[0, self.key_grid.size :]
+        weights: Array = self.weights([query])[0, self.key_grid.size :]
         return weights
 
     def reached(self, query: Cell | str) -> NDArray[np.bool_]:
         """(T', H', W'), True where a key can be reached from a query: ``reach`` for one row."""
-        i = self._index(query, self.query_grid)
+        i = self.index(query)
         reached = reached_from(self.reach, np.array([i], dtype=np.intp))
         if reached is None:
             return np.ones(self.key_grid.shape, dtype=np.bool_)
@@ -199,10 +204,9 @@ class Affinity:
             )
         return self._rows(np.arange(n))
 
-    def _all(self, queries: Sequence[Cell | str]) -> Array:
-        """(n, M): rows with the tokens' weights at the end."""
-        index = [self._index(query, self.query_grid) for query in queries]
-        return self._rows(np.asarray(index, dtype=np.intp))
+    def index(self, query: Cell | str) -> int:
+        """The column of θ that a query fills; QueryError where there is none."""
+        return self._index(query, self.query_grid)
 
     def _index(self, place: Cell | str, grid: Grid) -> int:
         if not isinstance(place, str):

@@ -2,133 +2,120 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from nlviz.affinity import SOFTMAX_FUNCTIONS, Affinity
+from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
+from nlviz.fidelity import checked, even_weights, is_right, relative_error
 from nlviz.geometry import Grid
+from nlviz.parts import Parts, Pass
+from nlviz.reach import Groups, across, apart
 
 Array = NDArray[np.float32]
 
-# The names that θ, φ, g and W_z go by in the projects we know of.
-_THETA = ("theta", "conv_theta")
-_PHI = ("phi", "conv_phi")
-_G = ("g", "conv_g")
-_OUT = ("W", "out", "conv_out")
-_CONCAT = ("concat_project",)
-LOOKED_FOR = f"{' or '.join(_G)} and {' or '.join(_OUT)}"
 
-# By precision: the greatest relative error of a capture that is right, and the least size of y
-# (beside the size of what all queries have in common) that rounding leaves something to check in.
-_LIMITS = {True: (0.02, 1e-3), False: (0.05, 0.2)}
+class _Convention(NamedTuple):
+    function: str
+    scale: float = 1.0
+    reach: tuple[Groups, ...] = ()
+    words: str = ""
 
-
-class Parts(NamedTuple):
-    """A block and the children that matter, None where it has no such child."""
-
-    block: nn.Module
-    theta: nn.Module | None
-    phi: nn.Module | None
-    g: nn.Module
-    out: nn.Module
-    concat: nn.Module | None
-
-    @classmethod
-    def of(cls, block: nn.Module) -> Parts | None:
-        """The parts of a module whose children are named as a non-local block's; else None."""
-        children = dict(block.named_children())
-
-        def child(names: tuple[str, ...]) -> nn.Module | None:
-            return next((children[name] for name in names if name in children), None)
-
-        theta, phi, g, out = child(_THETA), child(_PHI), child(_G), child(_OUT)
-        if g is None or out is None or (theta is not None and phi is None):
-            return None
-        return cls(block, theta, phi, g, out, child(_CONCAT))
-
-
-@dataclass(slots=True)
-class Pass:
-    """What one call of one block showed.
-
-    ``seen`` has θ, φ, g and y of one sample, (channels, positions); of y the queries ``checked``
-    only. ``shapes`` are the axes behind the channels.
-    """
-
-    name: str
-    parts: Parts
-    seen: dict[str, Tensor] = field(default_factory=dict)
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    checked: Tensor | None = None
-    refused: str | None = None
+    def __str__(self) -> str:
+        return f"{self.function} × {self.scale:.3g}{self.words}"
 
 
 def settle(a_pass: Pass) -> tuple[Affinity, float]:
     """The convention that reproduces the block's own y, and its relative error.
 
-    What all queries have in common says nothing about the weights: under a softmax that is the
-    mean of g, which is taken off y before its size is what the error is measured by.
-
     Raises:
-        CaptureError: the block did not do what a non-local block does, or computes none of the
-            known conventions; with the errors that were measured.
+        CaptureError: the block did not do what such a block does, or computes none of the known
+            conventions; with the errors that were measured.
     """
+    parts = a_pass.parts
     if a_pass.refused is not None:
         raise CaptureError(a_pass.refused)
-    seen = {role: tensor.float().cpu().numpy() for role, tensor in a_pass.seen.items()}
-    seen.setdefault("phi", seen.get("theta", np.empty(0)))  # Gaussian without sub-sampling
-    missing = {"theta", "g", "y"} - seen.keys()
-    if missing or a_pass.checked is None:
-        raise CaptureError(
-            f"Block {a_pass.name!r} did not call its {', '.join(sorted(missing))} on a tensor."
-        )
-    queries = _grid(a_pass.shapes["theta"])
-    keys = _grid(a_pass.shapes.get("phi", a_pass.shapes["theta"]))
-    g, y = seen["g"], seen["y"].T
+    seen, shapes = _complete(a_pass)
+    dtype, elements = seen["y"].dtype, len(seen["y"])
+    stitched = {role: _stitched(tensor) for role, tensor in seen.items()}
+    queries, keys = (_grid(shapes[role], elements) for role in ("theta", "phi"))
+    theta, phi, g = (stitched[role] for role in ("theta", "phi", "g"))
     if keys.size != g.shape[1]:
-        raise CaptureError(f"Block {a_pass.name!r} has {keys.size} keys but {g.shape[1]} values g.")
-    size = float(np.linalg.norm(y))
-    if not size or not np.isfinite(size):
+        raise CaptureError(f"has {keys.size} keys but {g.shape[1]} values g")
+    if parts.concat is not None:
+        theta, phi = _factored(parts, theta, phi)
+    tried: list[tuple[float, Affinity, _Convention]] = []
+    for convention in _conventions(parts, len(theta), queries, keys, elements):
+        function, scale, reach, _ = convention
+        affinity = Affinity(function, theta, phi, queries, keys, scale, reach=reach)
+        cells = checked(affinity)
+        y = stitched["y"][:, [affinity.index(cell) for cell in cells]].T
+        even = even_weights(affinity, cells) @ g.T if affinity.rows_sum_to_one else 0 * y
+        error = relative_error(affinity.weights(cells) @ g.T, even, y, dtype)
+        tried.append((error, affinity, convention))
+    error, best, _ = min(tried, key=lambda each: each[0])
+    if not is_right(error, dtype):
+        errors = ", ".join(f"{convention}: {off:.2g}" for off, _, convention in tried)
         raise CaptureError(
-            f"Block {a_pass.name!r} puts out {size:g} for this input, so its weights cannot be "
-            "checked; give it another input or weights."
-        )
-    limit, least = _LIMITS[a_pass.seen["y"].dtype in (torch.float32, torch.float64)]
-    cells = [queries.cell(int(i)) for i in a_pass.checked]
-    tried: list[tuple[float, Affinity]] = []
-    for function, scale in _conventions(a_pass.parts, width=len(seen["theta"])):
-        theta, phi = seen["theta"], seen["phi"]
-        if function == "concatenation":
-            theta, phi = _factored(a_pass.parts, theta, phi)
-        affinity = Affinity(function, theta, phi, queries, keys, scale)
-        off = float(np.linalg.norm(affinity.rows(cells).reshape(len(cells), -1) @ g.T - y))
-        common = g.mean(axis=1) if function in SOFTMAX_FUNCTIONS else 0
-        tried.append((off / max(float(np.linalg.norm(y - common)), least * size), affinity))
-    error, best = min(tried, key=lambda pair: pair[0])
-    if not error < limit:
-        errors = ", ".join(f"{a.function} × {a.scale:.3g}: {off:.2g}" for off, a in tried)
-        raise CaptureError(
-            f"Block {a_pass.name!r} computes none of the known conventions (relative error of y — "
-            f"{errors})."
+            f"computes none of the known conventions (relative error of y — {errors})"
         )
     return best, error
 
 
-def _conventions(parts: Parts, width: int) -> tuple[tuple[str, float], ...]:
-    """(function, scale) pairs worth trying; the paper's own come first and win a tie."""
-    if parts.concat is not None:
-        return (("concatenation", 1.0),)
-    root = float(width) ** 0.5
-    if parts.theta is None:
-        return (("gaussian", 1.0), ("gaussian", 1 / root))
-    embedded = "embedded_gaussian"
-    return ((embedded, 1.0), ("dot_product", 1.0), (embedded, 1 / root), (embedded, root))
+def _complete(a_pass: Pass) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...]]]:
+    """θ, φ, g and y, each (elements, channels, positions), and the axes of θ and φ."""
+    seen, shapes, kind = dict(a_pass.seen), dict(a_pass.shapes), a_pass.parts.kind
+    if kind == "gamma" and {"x", "z"} <= seen.keys():
+        gamma = a_pass.parts.block.gamma
+        if not isinstance(gamma, Tensor) or gamma.numel() != 1 or not float(gamma):
+            raise CaptureError(
+                f"has a gamma of {_said(gamma)}, so that its weights leave no trace in what it "
+                "puts out and cannot be checked; load trained weights"
+            )
+        seen["y"] = (seen["z"].double() - seen["x"].double()) / float(gamma)
+    if kind == "context" and {"x", "phi", "y"} <= seen.keys():
+        seen["g"], shapes["theta"] = seen["x"], shapes["phi"]
+        seen["theta"] = torch.ones_like(seen["phi"])
+        seen["y"] = seen["y"].expand(-1, -1, seen["phi"].shape[2])
+    if "theta" in seen and "phi" not in seen:  # Gaussian without sub-sampling
+        seen["phi"], shapes["phi"] = seen["theta"], shapes["theta"]
+    missing = {"theta", "g", "y"} - seen.keys()
+    if missing:
+        raise CaptureError(f"did not call its {', '.join(sorted(missing))} on a tensor")
+    if len({len(tensor) for tensor in seen.values()}) != 1:
+        raise CaptureError("works on parts of different batches")
+    return seen, shapes
+
+
+def _conventions(
+    parts: Parts, width: int, queries: Grid, keys: Grid, elements: int
+) -> Iterator[_Convention]:
+    """What is worth trying; the paper's own come first and win a tie."""
+    reach = apart(queries, keys, elements)
+    embedded, root = "embedded_gaussian", float(width) ** 0.5
+    if parts.kind == "context":
+        yield _Convention(embedded, 1.0, reach)
+    elif parts.kind == "gamma":
+        yield _Convention(embedded, 1.0, reach)
+        if queries.shape == keys.shape:
+            crossing = across(queries, elements)
+            yield _Convention(embedded, 1.0, crossing, " over its row and column")
+    elif parts.concat is not None:
+        yield _Convention("concatenation", 1.0, reach)
+    elif parts.theta is None:
+        yield _Convention("gaussian", 1.0, reach)
+        yield _Convention("gaussian", 1 / root, reach)
+    else:
+        for function, scale in ((embedded, 1.0), ("dot_product", 1.0)):
+            yield _Convention(function, scale, reach)
+        yield _Convention(embedded, 1 / root, reach)
+        yield _Convention(embedded, root, reach)
+        yield _Convention("dot_product", 1 / root, reach)
 
 
 def _factored(parts: Parts, theta: Array, phi: Array) -> tuple[Array, Array]:
@@ -137,17 +124,29 @@ def _factored(parts: Parts, theta: Array, phi: Array) -> tuple[Array, Array]:
     width = len(theta)
     if len(weights) != 1 or weights[0].numel() != 2 * width:
         raise CaptureError(
-            f"The concatenation weight must have {2 * width} numbers and no bias; "
-            f"got {[tuple(w.shape) for w in weights]}."
+            f"must have a concatenation weight of {2 * width} numbers and no bias; "
+            f"it has {[tuple(w.shape) for w in weights]}"
         )
     w = weights[0].detach().float().cpu().numpy().ravel()
     a, b = w[:width] @ theta, w[width:] @ phi
     return np.stack([a, np.ones_like(a)]), np.stack([np.ones_like(b), b])
 
 
-def _grid(shape: tuple[int, ...]) -> Grid:
-    """(L,) is time, (H, W) one frame, (T, H, W) spacetime."""
+def _stitched(tensor: Tensor) -> Array:
+    """(elements, channels, positions) as (channels, all positions): elements follow in time."""
+    array: Array = tensor.float().cpu().transpose(0, 1).flatten(1).numpy()
+    return array
+
+
+def _grid(shape: tuple[int, ...], elements: int) -> Grid:
+    """(L,) is time, (H, W) one frame, (T, H, W) spacetime; elements follow each other in time."""
     if len(shape) == 1:
-        return Grid(shape[0], 1, 1)
+        return Grid(elements * shape[0], 1, 1)
     t, rows, cols = shape if len(shape) == 3 else (1, *shape)
-    return Grid(t, rows, cols)
+    return Grid(elements * t, rows, cols)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return f"{float(value):g}"
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

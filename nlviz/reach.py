@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.errors import QueryError
+from nlviz.geometry import Grid
 
 Group = NDArray[np.int32]
 Reached = NDArray[np.bool_]
@@ -58,3 +59,20 @@ def reaching(reach: Sequence[Groups], key: int) -> Reached | None:
         same = groups.query == groups.key[key]
         reached = same if reached is None else reached | same
     return reached
+
+
+def apart(queries: Grid, keys: Grid, runs: int) -> tuple[Groups, ...]:
+    """The reach of a block that works on runs of time steps by themselves; () for one run."""
+    return (Groups(_runs(queries, runs), _runs(keys, runs)),) if runs > 1 else ()
+
+
+def across(grid: Grid, runs: int) -> tuple[Groups, ...]:
+    """Criss-cross: a position reaches its own row and its own column, in its own run."""
+    run = _runs(grid, runs)
+    _, row, col = (axis.ravel() for axis in np.indices(grid.shape, dtype=np.int32))
+    return tuple(Groups(group, group) for group in (run * grid.rows + row, run * grid.cols + col))
+
+
+def _runs(grid: Grid, runs: int) -> Group:
+    run: Group = np.arange(grid.size, dtype=np.int32) // (grid.size // runs)
+    return run

@@ -128,11 +128,15 @@ def _out_of_memory(module, args):
     torch.empty(10**15)  # what this system says when it has no memory, in its own words
 
 
-def test_a_block_that_sees_each_frame_alone_is_refused():
+def test_a_network_that_sees_each_frame_alone_gets_its_frames_put_together_in_time():
     network = make.network()
-    network.prepare = lambda frames: make.TinyNetwork.prepare(network, frames).expand(2, *[-1] * 4)
-    with pytest.raises(nlviz.CaptureError, match="'first' ran on a batch of 2"):
-        nlviz.analyse(make.clip(), network)
+    network.prepare = lambda frames: torch.tensor(frames).permute(0, 3, 1, 2)[:, :, None] / 255
+    analysis = nlviz.analyse(make.clip(), network)
+    first = analysis.affinity("first")
+    assert (first.query_grid.shape, first.key_grid.shape) == ((4, 6, 8), (4, 3, 4))
+    row = first.row(nlviz.Cell(2, 3, 3))
+    assert row[2].sum() == pytest.approx(1)
+    assert not row[[0, 1, 3]].any()
 
 
 def test_scores_that_do_not_fit_the_class_names_give_no_prediction():

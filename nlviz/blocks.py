@@ -1,0 +1,117 @@
+"""The hooks of one block: they keep what it shows between its entry and its return."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from torch import Tensor, nn
+
+from nlviz.errors import CaptureError
+from nlviz.parts import Parts, Pass
+from nlviz.sample import Sample
+
+
+class Listener:
+    """Hooks on a block and its children; each call of the block becomes a ``Pass``.
+
+    Calls that other threads make are not seen.
+
+    Args:
+        name: what to call the block.
+        parts: the block.
+        sample: what of each batch is kept.
+        end: called with each pass as it ends.
+    """
+
+    def __init__(
+        self, name: str, parts: Parts, sample: Sample, end: Callable[[Pass], None]
+    ) -> None:
+        self.name, self.parts, self.sample, self.end = name, parts, sample, end
+        self.thread = threading.get_ident()
+        self.open: Pass | None = None
+        self.inside_g = False
+
+    def attach(self, hooks: ExitStack) -> None:
+        """Register every hook, and its removal with ``hooks``."""
+        parts = self.parts
+        handles = [
+            parts.block.register_forward_pre_hook(self._enter, with_kwargs=True),
+            parts.block.register_forward_hook(self._leave, always_call=True),
+        ]
+        if parts.g is not None:
+            handles.append(parts.g.register_forward_pre_hook(self._enter_g))
+            handles.append(parts.g.register_forward_hook(self._keeper("g")))
+        if parts.out is not None:
+            handles.append(parts.out.register_forward_pre_hook(self._before_out, with_kwargs=True))
+        if parts.theta is not None:
+            handles.append(parts.theta.register_forward_hook(self._keeper("theta")))
+        if parts.phi is not None:
+            handles.append(parts.phi.register_forward_hook(self._keeper("phi")))
+        for handle in handles:
+            hooks.callback(handle.remove)
+
+    # Torch may still call a hook that was removed while a pass of another thread was under way,
+    # and then without the keywords: hence the defaults.
+    def _enter(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
+        if threading.get_ident() != self.thread:
+            return
+        self.open = Pass(self.name, self.parts)
+        x = first_tensor(args, kwargs)
+        if self.parts.kind != "non-local":
+            self._keep("x", x)
+        elif self.parts.theta is None:  # the Gaussian kind: θ is the block's own input
+            self._keep("theta", x)
+
+    def _leave(self, _: nn.Module, __: Any, out: Any) -> None:
+        if threading.get_ident() != self.thread or self.open is None:
+            return
+        if self.parts.kind == "gamma":
+            self._keep("z", out[0] if isinstance(out, tuple) else out)
+        ended, self.open = self.open, None
+        self.end(ended)
+
+    def _enter_g(self, *_: Any) -> None:
+        self.inside_g = threading.get_ident() == self.thread or self.inside_g
+
+    def _keeper(self, role: str) -> Any:
+        def keep(_: nn.Module, __: Any, out: Any) -> None:
+            if threading.get_ident() != self.thread:
+                return
+            if role == "g":
+                self.inside_g = False
+            elif self.inside_g:  # a Gaussian block's φ is the very pool that also ends its g
+                return
+            self._keep(role, out)
+
+        return keep
+
+    def _before_out(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
+        if threading.get_ident() == self.thread:
+            self._keep("y", first_tensor(args, kwargs))
+
+    def _keep(self, role: str, tensor: Any) -> None:
+        """A copy of one sample: the module may go on to change its tensors."""
+        if self.open is None or not isinstance(tensor, Tensor):
+            return
+        if not 3 <= tensor.ndim <= 5:
+            self.open.refused = (
+                f"has a {role} of {tensor.ndim} axes; a non-local block has batch, channels and "
+                "one to three more"
+            )
+            return
+        try:
+            part = self.sample.part(len(tensor))
+        except CaptureError as why:
+            self.open.refused = str(why)
+            return
+        self.open.shapes[role] = tuple(tensor.shape[2:])
+        self.open.seen[role] = tensor.detach()[part].flatten(2).clone()
+
+
+def first_tensor(args: Any, kwargs: Any) -> Tensor | None:
+    """The first tensor that a module is called with."""
+    values = (*args, *(kwargs or {}).values())
+    return next((value for value in values if isinstance(value, Tensor)), None)

@@ -1,0 +1,125 @@
+"""Where in a network an attention is computed, and so what its slots may be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from torch import Tensor, nn
+
+from nlviz.affinity import Affinity
+from nlviz.attention import Attended
+from nlviz.blocks import first_tensor
+from nlviz.errors import CaptureError
+from nlviz.heads import settle
+from nlviz.layout import Layout, Sizes, by_aspect, lay, windows
+from nlviz.sample import Sample
+
+Entry = tuple[str, nn.Module, tuple[int, ...]]  # path, module, shape of its input
+
+
+class Places:
+    """The modules that are running, outermost first, and what the slots of attention are.
+
+    Args:
+        sample: what of each batch is kept.
+        given: the module's input, or None.
+        tokens: the names that the network has for tokens.
+    """
+
+    def __init__(self, sample: Sample, given: Tensor | None, tokens: Sequence[str]) -> None:
+        self.sample, self.tokens = sample, tuple(tokens)
+        self.given = tuple(given.shape) if given is not None else ()
+        self.stack: list[Entry] = []
+        self._thread = threading.get_ident()
+
+    def attach(self, module: nn.Module, hooks: ExitStack) -> None:
+        """Follow every sub-module that has children; the hooks leave with ``hooks``."""
+        for path, part in module.named_modules():
+            if path and not any(part.children()):
+                continue
+            name = path or type(module).__name__
+            enter = part.register_forward_pre_hook(self._enterer(name), with_kwargs=True)
+            leave = part.register_forward_hook(self._leave, always_call=True)
+            hooks.callback(enter.remove)
+            hooks.callback(leave.remove)
+
+    def _enterer(self, name: str) -> Any:
+        def enter(module: nn.Module, args: Any, kwargs: Any = None) -> None:
+            if threading.get_ident() == self._thread:
+                given = first_tensor(args, kwargs)
+                self.stack.append((name, module, () if given is None else tuple(given.shape)))
+
+        return enter
+
+    def _leave(self, module: nn.Module, *_: Any) -> None:
+        if threading.get_ident() == self._thread:
+            while self.stack and self.stack.pop()[1] is not module:
+                pass
+
+    @property
+    def name(self) -> str:
+        """The path of the module that is running."""
+        return self.stack[-1][0] if self.stack else "attention"
+
+    def settle(
+        self, call: Attended | str, seen: Sequence[tuple[int, tuple[int, ...]]]
+    ) -> tuple[Affinity, float]:
+        """The affinity of a call and its relative error.
+
+        Args:
+            call: what was computed, or why it could not be seen.
+            seen: (batch, sizes) of the feature maps so far.
+
+        Raises:
+            CaptureError: why it is not understood.
+        """
+        if isinstance(call, str):
+            raise CaptureError(call)
+        b, _, n, _ = call.query.shape
+        m = call.key.shape[2]
+        part = self.sample.part(b)
+        sequences = part.stop - part.start
+        queries = self._layout(sequences, n, seen)
+        keys = queries if m == n else self._layout(sequences, m, seen)
+        return settle(call, part, queries, keys)
+
+    def _layout(
+        self, sequences: int, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]
+    ) -> Layout:
+        for _, module, shape in reversed(self.stack):
+            window, shift = (getattr(module, f"{what}_size", None) for what in ("window", "shift"))
+            if window is not None and shift is not None and len(shape) in (4, 5):
+                sizes = (1, *shape[1:3]) if len(shape) == 4 else shape[1:4]
+                laid = windows(_sizes(sizes), _sizes(window), _sizes(shift, 0))
+                if laid.columns.shape != (sequences, length):
+                    raise CaptureError("has other windows than its sizes say")
+                return laid
+        return lay(sequences, length, self._grids(length, seen), self.tokens)
+
+    def _grids(self, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]) -> Iterator[Sizes]:
+        """What the cells may be: the latest feature map first, then the input's aspect."""
+        for batch, sizes in reversed(seen):
+            try:
+                part = self.sample.part(batch)
+            except CaptureError:
+                continue
+            elements = part.stop - part.start
+            t, rows, cols = (1, *sizes) if len(sizes) == 2 else sizes
+            yield elements * t, rows, cols
+        if len(self.given) >= 4:
+            *_, height, width = self.given
+            lengths = self.given[1:-2] if len(self.given) == 5 else self.given[:1]
+            for frames in dict.fromkeys((*lengths, 1)):
+                yield from by_aspect(length, (frames, height, width), len(self.tokens))
+        else:
+            yield length, 1, 1
+
+
+def _sizes(value: Any, missing: int = 1) -> Sizes:
+    """(time, rows, columns) from one number, (rows, columns) or all three."""
+    values = [value] * 2 if isinstance(value, int) else [int(v) for v in value]
+    t, rows, cols = [missing] * (3 - len(values)) + values
+    return t, rows, cols

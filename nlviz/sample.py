@@ -1,0 +1,44 @@
+"""One sample of a batch, which a block may see as several: frames alone, or in groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nlviz.errors import CaptureError
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Which part of every batch is kept.
+
+    Args:
+        number: the element of the module's input; None if all of it is one clip.
+        batch: how many elements the module's input has.
+    """
+
+    number: int | None
+    batch: int
+
+    def part(self, length: int) -> slice:
+        """The elements of a batch of ``length`` that belong to the sample, in order.
+
+        Where the network folds its frames into the batch, or groups of them, each sample is a run
+        of elements; where it folds the input's elements into clips, an element is a clip.
+
+        Raises:
+            CaptureError: the batch has no such sample, or does not split evenly.
+        """
+        if self.number is None:
+            return slice(0, length)
+        if length % self.batch and self.batch % length:
+            raise CaptureError(
+                f"ran on a batch of {length}, which does not split among the {self.batch} samples "
+                "of the input"
+            )
+        run = max(length // self.batch, 1)
+        if not 0 <= self.number < length // run:
+            raise CaptureError(
+                f"has no sample {self.number} in its batch of {length // run}; "
+                f"choose one of 0 to {length // run - 1}"
+            )
+        return slice(self.number * run, (self.number + 1) * run)

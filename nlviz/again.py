@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.analysis import Analysis, network_input
-from nlviz.conventions import Parts
 from nlviz.errors import CaptureError
 from nlviz.hooks import evaluating
 from nlviz.network import Network
+from nlviz.parts import Parts
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ def parts_of(module: nn.Module, block: str) -> tuple[Parts, int]:
     modules = dict(module.named_modules())
     found = modules.get(path, module if path == type(module).__name__ else None)
     parts = None if found is None else Parts.of(found)
-    if parts is None:
+    if parts is None or parts.kind != "non-local":
         raise CaptureError(
             f"Block {block!r} of {type(module).__name__} cannot be changed from outside: it is not "
             "a module with the parts of a non-local block."

@@ -45,6 +45,19 @@ class Attended:
     output: Tensor
     project: tuple[Tensor, Tensor | None] | None = None
 
+    def of(self, part: slice, heads: int) -> Attended:
+        """Some sequences alone, every ``heads`` of them taken as the heads of one."""
+        split = (self.query, self.key, self.value, self.output)
+        query, key, value, output = (
+            t[part] if heads == 1 else _unfolded(t[part], heads) for t in split
+        )
+        allowed = self.fit.allowed
+        if allowed is not None:
+            allowed = allowed[part][::heads]
+        scale = self.fit.scale if heads == 1 else self.fit.scale.expand(heads)
+        made_of = Fit(scale, self.fit.bias, allowed)
+        return Attended(query, key, value, made_of, output, self.project)
+
 
 @dataclass(slots=True)
 class _Weighted:
@@ -199,6 +212,11 @@ def _four(tensor: Tensor) -> Tensor:
             f"works on tensors of {tensor.ndim} axes; known are sequences, heads, length and width"
         )
     return tensor if tensor.ndim == 4 else tensor.unsqueeze(1)
+
+
+def _unfolded(tensor: Tensor, heads: int) -> Tensor:
+    """(b · heads, 1, length, width) as (b, heads, length, width)."""
+    return tensor.reshape(-1, heads, *tensor.shape[2:])
 
 
 def _one_mask(mask: Tensor | None, padding: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:

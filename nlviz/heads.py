@@ -20,12 +20,11 @@ Array = NDArray[np.float32]
 _MOST_BYTES = 512 << 20  # for θ and φ of one block, widened by a bias by position
 
 
-def settle(call: Attended, part: slice, queries: Layout, keys: Layout) -> tuple[Affinity, float]:
-    """The affinity of the sequences in ``part`` of a call, and its relative error.
+def settle(call: Attended, queries: Layout, keys: Layout) -> tuple[Affinity, float]:
+    """The affinity of a call whose sequences all belong to the sample, and its relative error.
 
     Args:
         call: what was computed.
-        part: the sequences that belong to the sample.
         queries: where the slots of the queries lie.
         keys: where those of the keys lie.
 
@@ -37,8 +36,8 @@ def settle(call: Attended, part: slice, queries: Layout, keys: Layout) -> tuple[
         raise CaptureError("has queries and keys with different tokens")
     scale = float(call.fit.scale[0]) or 1.0
     each = (call.fit.scale / scale).to(call.query.device)[:, None, None]
-    theta = call.query[part].detach().float() * each
-    phi = call.key[part].detach().float()
+    theta = call.query.detach().float() * each
+    phi = call.key.detach().float()
     if call.fit.bias is not None:
         theta, phi = _with_bias(theta, phi, call.fit.bias / scale)
     affinity = Affinity(
@@ -49,10 +48,10 @@ def settle(call: Attended, part: slice, queries: Layout, keys: Layout) -> tuple[
         keys.grid,
         scale,
         heads=theta.shape[1],
-        reach=_reach(call.fit.allowed, part, queries, keys),
+        reach=_reach(call.fit.allowed, queries, keys),
         tokens=queries.tokens,
     )
-    error = _error(affinity, call, part, queries, keys)
+    error = _error(affinity, call, queries, keys)
     if not is_right(error, call.output.dtype):
         raise CaptureError(
             f"puts out something else than its weights give: relative error {error:.2g}"
@@ -82,17 +81,15 @@ def _with_bias(theta: Tensor, phi: Tensor, bias: Tensor) -> tuple[Tensor, Tensor
     return torch.cat([theta, rows], dim=-1), torch.cat([phi, slots], dim=-1)
 
 
-def _reach(
-    allowed: Tensor | None, part: slice, queries: Layout, keys: Layout
-) -> tuple[Groups, ...]:
+def _reach(allowed: Tensor | None, queries: Layout, keys: Layout) -> tuple[Groups, ...]:
     """Sequences are groups by themselves; a mask splits them further."""
     sequences, n = queries.columns.shape
     m = keys.columns.shape[1]
     if allowed is None and sequences == 1:
         return ()
     of_query, of_key = np.zeros((sequences, n), int), np.zeros((sequences, m), int)
-    for s in range(sequences if allowed is not None else 0):
-        of_query[s], of_key[s] = _split(allowed[part][s].numpy()) if allowed is not None else (0, 0)
+    for s, of_sequence in enumerate(() if allowed is None else allowed.numpy()):
+        of_query[s], of_key[s] = _split(of_sequence)
     start = np.arange(sequences)[:, None] * (m + 2)
     query, key = (np.empty(layout.columns.size, int) for layout in (queries, keys))
     query[queries.columns] = of_query + start
@@ -110,13 +107,13 @@ def _split(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.int
     return query, key
 
 
-def _error(affinity: Affinity, call: Attended, part: slice, queries: Layout, keys: Layout) -> float:
+def _error(affinity: Affinity, call: Attended, queries: Layout, keys: Layout) -> float:
     """The relative error of the outputs of all heads, recomputed for some queries."""
     asked = checked(affinity)
     slots = np.empty(queries.columns.size, int)
     slots[queries.columns.ravel()] = np.arange(queries.columns.size)
     wanted = slots[[affinity.index(query) for query in asked]]
-    values = _columns(call.value[part].detach().float(), keys).transpose(0, 2, 1)  # (H, M, Dv)
+    values = _columns(call.value.detach().float(), keys).transpose(0, 2, 1)  # (H, M, Dv)
     alone = [affinity.head(h) for h in range(affinity.heads)]
     weighed, even = (
         np.concatenate([w @ v for w, v in zip(weights, values, strict=True)], axis=1)
@@ -125,7 +122,7 @@ def _error(affinity: Affinity, call: Attended, part: slice, queries: Layout, key
             [even_weights(affinity, asked)] * affinity.heads,
         )
     )
-    output = call.output[part].detach().float().cpu()
+    output = call.output.detach().float().cpu()
     if call.project is not None:
         weight, bias = call.project[0].float().cpu(), call.project[1]
         bias = None if bias is None else bias.float().cpu()

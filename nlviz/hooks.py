@@ -73,7 +73,8 @@ def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Captur
         if (parts := Parts.of(block)) is not None
     }
     given = _given(inputs)
-    log = _Log(module, Sample(sample, len(given) if given is not None and given.ndim else 1))
+    batch = len(given) if given is not None and given.ndim else 1
+    log = _Log(module, Sample(sample, batch, first=given is not None and given.ndim >= 4))
     with evaluating(module):
         with log.listening(blocks, given):
             output = _call(module, inputs)

@@ -78,13 +78,22 @@ class Places:
         """
         if isinstance(call, str):
             raise CaptureError(call)
-        b, _, n, _ = call.query.shape
+        b, heads, n, _ = call.query.shape
         m = call.key.shape[2]
         part = self.sample.part(b)
         sequences = part.stop - part.start
-        queries = self._layout(sequences, n, seen)
-        keys = queries if m == n else self._layout(sequences, m, seen)
-        return settle(call, part, queries, keys)
+        # One head may be several that were folded into the batch.
+        folds = [f for f in range(1, sequences + 1 if heads == 1 else 2) if not sequences % f]
+        first = None
+        for fold in folds:
+            try:
+                queries = self._layout(sequences // fold, n, seen)
+                keys = queries if m == n else self._layout(sequences // fold, m, seen)
+            except CaptureError as why:
+                first = first or why
+                continue
+            return settle(call.of(part, fold), queries, keys)
+        raise first or CaptureError("ran on no sequence")
 
     def _layout(
         self, sequences: int, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]

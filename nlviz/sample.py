@@ -14,10 +14,13 @@ class Sample:
     Args:
         number: the element of the module's input; None if all of it is one clip.
         batch: how many elements the module's input has.
+        first: whether the batch is surely the input's first axis, as it is of images and clips;
+            a sequence may have its length there.
     """
 
     number: int | None
     batch: int
+    first: bool = True
 
     def part(self, length: int) -> slice:
         """The elements of a batch of ``length`` that belong to the sample, in order.
@@ -30,12 +33,13 @@ class Sample:
         """
         if self.number is None:
             return slice(0, length)
-        if length % self.batch and self.batch % length:
+        uneven = length % self.batch and self.batch % length
+        if uneven and self.first:
             raise CaptureError(
                 f"ran on a batch of {length}, which does not split among the {self.batch} samples "
                 "of the input"
             )
-        run = max(length // self.batch, 1)
+        run = 1 if uneven else max(length // self.batch, 1)
         if not 0 <= self.number < length // run:
             raise CaptureError(
                 f"has no sample {self.number} in its batch of {length // run}; "

@@ -44,7 +44,7 @@ ARROWS = {
     "analysis": {"affinity", "clip", "geometry", "hooks", "network"},
     "rows": {"affinity", "geometry"},
     "links": {"geometry", "rows"},
-    "again": {"analysis", "conventions", "hooks", "network"},
+    "again": {"analysis", "hooks", "network", "parts"},
     "baselines": {"affinity", "again", "analysis", "hooks", "network", "reach"},
     "ablation": {"again", "analysis", "hooks", "network"},
     "masking": {"affinity", "again", "analysis", "links", "network", "rows"},

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import re
 import shutil
-import threading
 from collections import namedtuple
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -25,88 +22,6 @@ from nlviz.cli import main
 from tests import make
 from tests.restated import PROJECTS, state
 from tests.test_checkpoints import caffe2_pickle
-
-
-class Server(ThreadingHTTPServer):
-    """Serves ``content``; breaks off after ``until`` bytes, and knows ranges if ``ranges``."""
-
-    content = b""
-    kind = "application/octet-stream"
-    until: int | None = None
-    ranges = True
-    status: int | None = None
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str | None] = []
-
-    def handle_error(self, request, client_address):
-        """A client that hangs up, as ours does on a web page, is no error."""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/weights.pkl"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self):
-        wanted = self.headers.get("Range")
-        self.server.asked.append(wanted)
-        if self.server.status:
-            self.send_error(self.server.status)
-            return
-        start = 0
-        tag = '"' + hashlib.sha256(self.server.content).hexdigest() + '"'
-        if wanted and self.server.ranges and self.headers.get("If-Range") == tag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-        body = self.server.content[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            whole = len(self.server.content)
-            self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
-        self.send_header("Content-Type", self.server.kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", tag)
-        self.end_headers()
-        self.wfile.write(body[: self.server.until])
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server():
-    with Server() as serving:
-        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
-        thread.start()
-        yield serving
-        serving.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def content(tmp_path_factory) -> bytes:
-    """A Caffe2 checkpoint of a small I3D, as it would lie on the server."""
-    torch.manual_seed(0)
-    made = state(PROJECTS["Caffe2 I3D"])
-    path = tmp_path_factory.mktemp("c2") / "weights.pkl"
-    return caffe2_pickle(path, {key: v.numpy() for key, v in made.items()}).read_bytes()
-
-
-@pytest.fixture
-def small(server, content, monkeypatch, tmp_path):
-    """A published network that is small, and lies on our server; the cache is a new folder."""
-    server.content = content
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()[:8]
-    record = replace(
-        zoo.published("i3d-nl-32x2"),
-        name="small", plan=PROJECTS["Caffe2 I3D"].plan, url=server.url, digest=digest,
-    )  # fmt: skip
-    monkeypatch.setattr(zoo, "PUBLISHED", (record, *RECORDS))
-    monkeypatch.setenv("NLVIZ_CACHE", str(tmp_path / "cache"))
-    return record
 
 
 def test_a_fetched_network_analyses_a_clip(small, tmp_path, capsys):

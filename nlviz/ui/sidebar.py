@@ -9,12 +9,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from nlviz.errors import MediaError
 from nlviz.media import MediaInfo, probe
-from nlviz.ui import gallery, timeline
+from nlviz.ui import gallery, networks, timeline
 from nlviz.ui.material import UPLOADS, Choice, Material, Part, bundled, uploaded
 from nlviz.ui.session import Session
 
 MOST_FRAMES = 32
-SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 _UPLOAD = "upload"
 
 
@@ -34,7 +33,7 @@ def choose(session: Session) -> Choice | None:
     except MediaError as error:
         session.fail(str(error))
         return None
-    return _network(session.material, part)
+    return networks.choose(session, session.material, part)
 
 
 def _take_upload(session: Session) -> None:
@@ -94,23 +93,3 @@ def _asked(session: Session, material: Material, info: MediaInfo) -> Part:
         help="Take every n-th source frame. Empty spreads the frames evenly to the end.",
     )
     return Part(start, frames, stride)
-
-
-def _network(material: Material, part: Part) -> Choice:
-    from models import zoo  # brings torch: the gallery above need not wait for it
-
-    with st.container(key="network", gap="xsmall"):
-        st.markdown("##### Network")
-        summaries = {name: zoo.record(name).summary for name in zoo.names()}
-        about = "\n\n".join(f"**{name}**: {summary}." for name, summary in summaries.items())
-        model = st.selectbox("Model", list(summaries), key="model", help=about)
-        size = st.select_slider(
-            "Input size",
-            SIZES,
-            min(SIZES, key=lambda size: abs(size - zoo.record(model).default_size)),
-            key=f"size-{model}",
-            format_func=lambda size: f"{size} px",
-            help="The longer side of what the network is given. Larger sees finer; it takes "
-            "time and memory with the square of it.",
-        )
-    return Choice(material, part, model, size)

@@ -1,0 +1,82 @@
+"""The sidebar's network: those there are, those to be fetched first, and the size of the input."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from nlviz.ui.material import Choice, Material, Part
+from nlviz.ui.session import Session
+
+SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
+
+
+def choose(session: Session, material: Material, part: Part) -> Choice:
+    """What is to be run; while a network is not here yet, the one before it stays."""
+    from models import zoo  # brings torch: the gallery above need not wait for it
+
+    with st.container(key="network", gap="xsmall"):
+        st.markdown("##### Network")
+        names = zoo.names()
+        here = {name: zoo.is_here(name) for name in names}
+        model = st.selectbox(
+            "Model",
+            names,
+            key="model",
+            format_func=lambda name: name if here[name] else f"{name} (to fetch)",
+            help="Those to fetch were published by other projects; each is downloaded once.",
+        )
+        st.caption(zoo.record(model).summary + ".")
+        if not here[model]:
+            _offer(session, model)
+            return _instead(session, material, part)
+        size = st.select_slider(
+            "Input size",
+            SIZES,
+            _usual_size(model),
+            key=f"size-{model}",
+            format_func=lambda size: f"{size} px",
+            help="The longer side of what the network is given. Larger sees finer; it takes "
+            "time and memory with the square of it.",
+        )
+    return Choice(material, part, model, size)
+
+
+def _offer(session: Session, model: str) -> None:
+    """A button that fetches; a download that is left goes on from there the next time."""
+    from models import fetching, zoo
+
+    record = zoo.published(model)
+    if not st.button("Fetch it", key=f"fetch-{model}", width="stretch"):
+        st.caption(f"Licence {record.licence}. Or: `python -m nlviz fetch {model}`")
+        return
+    bar = st.progress(0.0, "Asking for it …")
+
+    def tell(done: int, total: int | None) -> None:
+        share = done / total if total else 0.0
+        of = f" of {total / 1e6:.0f}" if total else ""
+        bar.progress(min(share, 1.0), f"{done / 1e6:.0f}{of} MB")
+
+    try:
+        fetching.fetch(record, progress=tell)
+    except zoo.ZooError as error:
+        bar.empty()
+        session.fail(str(error))
+    else:
+        session.problem = session.failed = None
+        st.rerun()
+
+
+def _instead(session: Session, material: Material, part: Part) -> Choice:
+    """The network that is on screen, else the first bundled one."""
+    from models import zoo
+
+    if session.shown is not None:
+        return Choice(material, part, session.shown.choice.model, session.shown.choice.size)
+    first = zoo.bundled()[0]
+    return Choice(material, part, first, _usual_size(first))
+
+
+def _usual_size(model: str) -> int:
+    from models import zoo
+
+    return min(SIZES, key=lambda size: abs(size - zoo.record(model).default_size))

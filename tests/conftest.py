@@ -1,0 +1,53 @@
+"""Fixtures that several files of tests share: a published network that is small, and its server."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+
+import pytest
+
+
+@pytest.fixture
+def server():
+    from tests.weights_server import Server
+
+    with Server() as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory) -> bytes:
+    """A Caffe2 checkpoint of a small I3D, as it would lie on the server."""
+    import torch
+
+    from tests.restated import PROJECTS, state
+    from tests.test_checkpoints import caffe2_pickle
+
+    torch.manual_seed(0)
+    made = state(PROJECTS["Caffe2 I3D"])
+    path = tmp_path_factory.mktemp("c2") / "weights.pkl"
+    return caffe2_pickle(path, {key: v.numpy() for key, v in made.items()}).read_bytes()
+
+
+@pytest.fixture
+def small(server, content, monkeypatch, tmp_path):
+    """A published network that is small, and lies on our server; the cache is a new folder."""
+    from models import zoo
+    from models.catalogue import RECORDS
+    from tests.restated import PROJECTS
+
+    server.content = content
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()[:8]
+    record = replace(
+        zoo.published("i3d-nl-32x2"),
+        name="small", plan=PROJECTS["Caffe2 I3D"].plan, url=server.url, digest=digest,
+    )  # fmt: skip
+    monkeypatch.setattr(zoo, "PUBLISHED", (record, *RECORDS))
+    monkeypatch.setenv("NLVIZ_CACHE", str(tmp_path / "cache"))
+    return record

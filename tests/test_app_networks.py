@@ -1,0 +1,62 @@
+"""The sidebar's menu of networks: what is here, what is to be fetched, and fetching it."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models import zoo
+
+
+def sidebar():
+    import streamlit as st
+
+    from nlviz.ui import networks
+    from nlviz.ui.material import Part, bundled
+    from nlviz.ui.session import current
+
+    here = current(bundled()[0])
+    choice = networks.choose(here, here.material, Part())
+    st.text(f"{choice.model} at {choice.size}")
+    st.text(f"problem: {here.problem}")
+
+
+@pytest.fixture
+def page(small) -> AppTest:
+    return AppTest.from_function(sidebar).run()
+
+
+def texts(page: AppTest) -> list[str]:
+    assert not page.exception
+    return [text.value for text in page.text]
+
+
+def test_every_network_is_on_the_menu(page):
+    menu = page.selectbox(key="model").options
+    assert len(menu) == len(zoo.names())
+    assert "i3d-nl-32x2 (to fetch)" in menu
+    assert "nl-lite0" in menu
+
+
+def test_a_network_to_be_fetched_leaves_the_one_before_it_running(page):
+    before = texts(page)[0]
+    page.selectbox(key="model").select("small").run()
+    assert texts(page)[0] == before
+    assert any("python -m nlviz fetch small" in caption.value for caption in page.caption)
+
+
+def test_a_fetched_network_is_the_choice(page):
+    page.selectbox(key="model").select("small").run()
+    page.button(key="fetch-small").click().run()
+    assert texts(page) == ["small at 416", "problem: None"]
+    assert zoo.is_here("small")
+
+
+def test_a_fetch_that_fails_says_why_and_can_be_tried_again(page, server):
+    server.status = 404
+    page.selectbox(key="model").select("small").run()
+    page.button(key="fetch-small").click().run()
+    assert "answers 404" in texts(page)[1]
+    server.status = None
+    page.button(key="fetch-small").click().run()
+    assert texts(page) == ["small at 416", "problem: None"]

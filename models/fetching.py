@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -91,6 +92,22 @@ def module(record: Published, folder: Path | str | None = None) -> VideoResNet:
         raise ZooError(
             f"The fetched weights of {record.name!r} are damaged; remove {kept} and fetch it again."
         ) from error
+    return network
+
+
+def own(record: Published, file: Path | str) -> VideoResNet:
+    """A network of the same plan with weights of one's own, and as many classes as these have.
+
+    Raises:
+        CheckpointError: a file that is no checkpoint, holds code, or is of another network.
+    """
+    weights = checkpoints.read(file)
+    _, ours = checkpoints.translate(weights)
+    scores = ours.get("classifier.weight")
+    plan = record.plan if scores is None else replace(record.plan, classes=len(scores))
+    with torch.device("meta"):
+        network = VideoResNet(plan)
+    checkpoints.fit(weights, network, name=record.name)
     return network
 
 

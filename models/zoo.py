@@ -65,6 +65,7 @@ class Record:
     file: str
     sha256: str
     default_size: int
+    frames: int = 8
 
     @property
     def card(self) -> Path:
@@ -127,7 +128,7 @@ def published(name: str) -> Published:
     known = record(name)
     if isinstance(known, Published):
         return known
-    raise ZooError(f"Model {name!r} comes with nlviz; there is nothing to fetch.")
+    raise ZooError(f"Model {name!r} comes with nlviz with its weights; there are no others to fetch or give.")
 
 
 def is_here(name: str, folder: Path | str | None = None) -> bool:
@@ -136,30 +137,42 @@ def is_here(name: str, folder: Path | str | None = None) -> bool:
     return isinstance(known, Record) or fetching.is_fetched(known, folder)
 
 
-def load(name: str, *, device: str = "auto", folder: Path | str | None = None) -> Network:
+def load(
+    name: str,
+    *,
+    device: str = "auto",
+    weights: Path | str | None = None,
+    folder: Path | str | None = None,
+) -> Network:
     """A network in evaluation mode, without gradients.
 
     Args:
         name: one of ``names()``.
         device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
+        weights: a checkpoint of your own of a published kind of network, in any project's format,
+            with as many classes as it has; nothing needs to be fetched then.
         folder: of fetched networks; see ``models.fetching.cache``.
 
     Raises:
         ZooError: an unknown name, a network not fetched yet, a device that is not there, weights
-            missing or damaged.
+            missing, damaged, or of another network.
     """
-    known = record(name)
+    known = record(name) if weights is None else published(name)
     place = find_device(device)
     module: nn.Module
     if isinstance(known, Published):
-        module = fetching.module(known, folder)
-        classes, mean, deviation = _KINETICS, known.mean, known.deviation
+        module = fetching.module(known, folder) if weights is None else fetching.own(known, weights)
+        labels, mean, deviation = _KINETICS, known.mean, known.deviation
         side, step = _STRIDE, known.plan.frames_step
     else:
         module = NonLocalLite(known.function, known.inner)
         module.load_state_dict(_weights(known))
-        classes, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3
+        labels, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3
         side, step = _ROUND, 1
+    classes = tuple(labels.read_text(encoding="utf-8").splitlines())
+    count = module.classifier.get_parameter("weight").shape[0]
+    if count != len(classes):  # of a data set that we do not know
+        classes = tuple(f"class {number}" for number in range(count))
     module.eval().requires_grad_(False).to(place)
     return Network(
         name=known.name,
@@ -167,7 +180,7 @@ def load(name: str, *, device: str = "auto", folder: Path | str | None = None) -
         module=module,
         device=place,
         taps=known.taps,
-        classes=tuple(classes.read_text(encoding="utf-8").splitlines()),
+        classes=classes,
         stages=tuple(child for child, _ in module.named_children()),
         default_size=known.default_size,
         mean=mean,

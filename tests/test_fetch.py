@@ -186,6 +186,15 @@ def test_another_checkpoint_under_the_name_is_refused(small, server, tmp_path):
         fetching.fetch(record, source=tmp_path / "g.pth")
 
 
+def test_weights_of_ones_own_are_taken_with_their_classes(small, tmp_path):
+    torch.save({"state_dict": state(PROJECTS["Caffe2 I3D"])}, tmp_path / "mine.pth")
+    network = zoo.load("small", device="cpu", weights=tmp_path / "mine.pth")
+    assert network.classes == tuple(f"class {n}" for n in range(5))
+    assert not zoo.is_here("small")
+    with pytest.raises(ZooError, match="comes with nlviz"):
+        zoo.load("nl-lite0", weights=tmp_path / "mine.pth")
+
+
 def test_a_bundled_network_needs_no_fetching(capsys):
     assert main(["fetch", "nl-lite0"]) == 2
     assert "comes with nlviz" in capsys.readouterr().err

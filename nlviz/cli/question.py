@@ -32,7 +32,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--k", type=count, default=20, help="how many links (default: %(default)s)")
     excluded = "keys that get no link: the query's own (default: frame; cell for an image)"
     add("--exclude", choices=EXCLUDES, help=excluded)
-    add("--frames", type=int, default=8, help="frames to sample (default: %(default)s)")
+    add("--frames", type=int, help="frames to sample (default: what the network was trained on)")
     add("--stride", type=int, help="take every so-manieth frame; evenly spread without")
     add("--start", type=int, default=0, help="the first frame (default: %(default)s)")
     add("--size", type=int, metavar="PX", help="longer side of the network's input")

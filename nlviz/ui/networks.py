@@ -26,6 +26,9 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
             help="Those to fetch were published by other projects; each is downloaded once.",
         )
         st.caption(zoo.record(model).summary + ".")
+        step = max(round(tap.stride[0]) for tap in zoo.record(model).taps.values())
+        if 1 < part.frames < 2 * step:
+            st.caption(f"One time step of its blocks stands for {step} frames; take more of them.")
         if not here[model]:
             _offer(session, model)
             return _instead(session, material, part)

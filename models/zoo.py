@@ -128,7 +128,9 @@ def published(name: str) -> Published:
     known = record(name)
     if isinstance(known, Published):
         return known
-    raise ZooError(f"Model {name!r} comes with nlviz with its weights; there are no others to fetch or give.")
+    raise ZooError(
+        f"Model {name!r} comes with nlviz with its weights; there are no others to fetch or give."
+    )
 
 
 def is_here(name: str, folder: Path | str | None = None) -> bool:
@@ -170,7 +172,7 @@ def load(
         labels, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3
         side, step = _ROUND, 1
     classes = tuple(labels.read_text(encoding="utf-8").splitlines())
-    count = module.classifier.get_parameter("weight").shape[0]
+    count = module.get_parameter("classifier.weight").shape[0]
     if count != len(classes):  # of a data set that we do not know
         classes = tuple(f"class {number}" for number in range(count))
     module.eval().requires_grad_(False).to(place)

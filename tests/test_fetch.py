@@ -10,6 +10,7 @@ from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -44,6 +45,19 @@ def test_a_fetched_network_analyses_a_clip(small, tmp_path, capsys):
     view, grid = analysis.view, analysis.affinity("res4.nl1").query_grid
     assert view.positions(0, grid) == tuple(range(7))
     assert view.positions(1, grid) == tuple(range(7, 14))
+
+
+def test_the_command_line_takes_as_many_frames_as_it_was_trained_on(small, tmp_path, capsys):
+    fetching.fetch(small)
+    for i, frame in enumerate(make.clip(frames=36, width=64, height=48).frames):
+        cv2.imwrite(str(tmp_path / f"{i:02}.png"), frame)
+    question = ["links", str(tmp_path), "--at", "0,9,9", "--model", "small", "--size", "64"]
+    plainly = ["--device", "cpu", "--json"]
+    assert main([*question, *plainly]) == 0
+    assert len(json.loads(capsys.readouterr().out)["input"]["sampled_frames"]) == 32
+    # Of four frames the blocks make one time step: only the own cell is left out.
+    assert main([*question, *plainly, "--frames", "4"]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"][0]["links"]
 
 
 def test_frames_are_filled_up_by_repeating_the_last_and_normalised(small):

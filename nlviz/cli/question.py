@@ -46,7 +46,8 @@ def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
 
     if not options.at:
         raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
-    clip = read(options.input, frames=options.frames, stride=options.stride, start=options.start)
+    frames = usual_frames(options.model) if options.frames is None else options.frames
+    clip = read(options.input, frames=frames, stride=options.stride, start=options.start)
     for note in clip.notes:
         print(f"note: {note}", file=sys.stderr)
     whole = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
@@ -62,9 +63,10 @@ def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
     analysis = analyse(clip, loaded, size=options.size, progress=progress)
     for why in analysis.refused.values():
         print(f"note: {why}", file=sys.stderr)
-    # A picture has no other frame to link to.
-    exclude: Exclude = options.exclude or ("cell" if len(clip.frames) == 1 else "frame")
     block = options.block or analysis.blocks[-1]
+    # A picture, or a clip that is one time step of the block, has no other frame to link to.
+    alone = analysis.affinity(block).key_grid.t == 1
+    exclude: Exclude = options.exclude or ("cell" if alone else "frame")
     queries = [
         Query(place, block, options.k, exclude, head=options.head, reverse=options.reverse)
         for place in options.at
@@ -80,6 +82,13 @@ def network(name: str, device: str) -> Any:
         return zoo.load(name, device=device)
     except zoo.ZooError as error:
         raise NetworkError(str(error)) from error
+
+
+def usual_frames(name: str) -> int:
+    """How many frames a network of the zoo is given where nobody says; 8 for any other."""
+    from models import zoo
+
+    return zoo.record(name).frames if name in zoo.names() else 8
 
 
 def progress(fraction: float, what: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlviz.errors import (
         BudgetError,
         CaptureError,
+        ExportError,
         FigureError,
         MediaError,
         NetworkError,
@@ -44,6 +45,7 @@ _HOMES = {
     "errors": (
         "BudgetError",
         "CaptureError",
+        "ExportError",
         "FigureError",
         "MediaError",
         "NetworkError",
@@ -72,6 +74,7 @@ __all__ = [
     "Cell",
     "Clip",
     "Effect",
+    "ExportError",
     "Faithfulness",
     "Figure",
     "FigureError",

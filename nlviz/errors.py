@@ -22,7 +22,11 @@ class NetworkError(NlvizError):
 
 
 class FigureError(NlvizError):
-    """A figure that cannot be drawn or written."""
+    """A figure that cannot be drawn."""
+
+
+class ExportError(NlvizError):
+    """A file that cannot be written, or a session file that cannot be opened again."""
 
 
 class BudgetError(NlvizError):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -93,3 +95,11 @@ def analysis(
         affinities=affinities,
         fidelity=dict.fromkeys(affinities, 1e-7),
     )
+
+
+def picture(path: Path) -> Path:
+    """A small picture in a file: a bright square on grey."""
+    pixels = np.full((48, 64, 3), 60, np.uint8)
+    pixels[15:30, 10:40] = (40, 200, 250)
+    cv2.imwrite(str(path), pixels)
+    return path

@@ -49,8 +49,13 @@ ARROWS = {
     "ablation": {"again", "analysis", "hooks", "network"},
     "masking": {"affinity", "again", "analysis", "links", "network", "rows"},
     "statistics": {"affinity", "geometry", "links", "reach", "rows"},
-    "figures": {"links", "clip", "geometry", "affinity"},
-    "cli": {"analysis", "clip", "figures", "geometry", "links", "media"},
+    "writing": set(),
+    "figures": {"links", "clip", "geometry", "affinity", "writing"},
+    "export": {"affinity", "clip", "geometry", "links", "media", "rows", "statistics"},
+    "cli": {
+        *("analysis", "clip", "export", "figures", "geometry", "links", "media", "statistics"),
+        "writing",
+    },
     "__main__": {"cli"},
 }
 

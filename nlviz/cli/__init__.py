@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from nlviz.cli import app, fetch, figure, links, models
+from nlviz.cli import app, export, fetch, figure, links, models
 from nlviz.cli.terminal import Parser, refuse
 from nlviz.errors import NlvizError
 
-_COMMANDS = (links, figure, models, fetch, app)
+_COMMANDS = (links, figure, export, models, fetch, app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ×
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    typed = shlex.join(["python", "-m", "nlviz", *given])
+    options = parser().parse_args(given, argparse.Namespace(typed=typed))
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)

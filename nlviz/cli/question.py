@@ -41,17 +41,23 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
     """The analysis of the input and the links of each place, region and token."""
+    if not options.at:
+        raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
+    analysis = analysed(options)
+    return analysis, [top_links(analysis, query) for query in queries(options, analysis)]
+
+
+def analysed(options: argparse.Namespace) -> Analysis:
+    """The analysis of the input."""
     from nlviz.analysis import analyse
     from nlviz.media import read
 
-    if not options.at:
-        raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
     frames = usual_frames(options.model) if options.frames is None else options.frames
     clip = read(options.input, frames=frames, stride=options.stride, start=options.start)
     for note in clip.notes:
         print(f"note: {note}", file=sys.stderr)
     whole = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
-    for place in options.at:
+    for place in options.at or ():
         if not isinstance(place, str):
             whole.check(place)  # a wrong place is refused before the long work
     loaded = network(options.model, options.device)
@@ -63,15 +69,19 @@ def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
     analysis = analyse(clip, loaded, size=options.size, progress=progress)
     for why in analysis.refused.values():
         print(f"note: {why}", file=sys.stderr)
+    return analysis
+
+
+def queries(options: argparse.Namespace, analysis: Analysis) -> list[Query]:
+    """What the options ask of an analysis: one query for each place, region and token."""
     block = options.block or analysis.blocks[-1]
     # A picture, or a clip that is one time step of the block, has no other frame to link to.
     alone = analysis.affinity(block).key_grid.t == 1
     exclude: Exclude = options.exclude or ("cell" if alone else "frame")
-    queries = [
+    return [
         Query(place, block, options.k, exclude, head=options.head, reverse=options.reverse)
-        for place in options.at
+        for place in options.at or ()
     ]
-    return analysis, [top_links(analysis, query) for query in queries]
 
 
 def network(name: str, device: str) -> Any:

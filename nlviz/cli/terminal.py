@@ -1,4 +1,4 @@
-"""The terminal: one sentence for what went wrong, and a parser that says no more than that."""
+"""The terminal: one sentence for what went wrong, a parser that says no more, and -o."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with the sentence."""
         sys.exit(refuse(f"{self.prog}: {message}; see {self.prog} --help."))
+
+
+def add_output(parser: argparse.ArgumentParser, what: str) -> None:
+    """Where to write, and whether over what is there."""
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")

@@ -1,6 +1,6 @@
 """Pictures for people: figures for papers as PNG, SVG and PDF."""
 
 from nlviz.figures.film_strip import film_strip
-from nlviz.figures.output import Figure, check_ending
+from nlviz.figures.output import ENDINGS, Figure
 
-__all__ = ["Figure", "check_ending", "film_strip"]
+__all__ = ["ENDINGS", "Figure", "film_strip"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import threading
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -14,6 +12,7 @@ from matplotlib.backends import backend_agg, backend_pdf, backend_svg
 from matplotlib.figure import Figure as Drawing
 
 from nlviz.errors import FigureError
+from nlviz.writing import check, write
 
 ENDINGS = (".png", ".svg", ".pdf")
 SMALLEST_DPI, LARGEST_DPI = 30, 1200
@@ -55,28 +54,11 @@ class Figure:
         """Write a .png, .svg or .pdf, by the ending; ``dpi`` is for PNG.
 
         Raises:
-            FigureError: another ending, a missing folder, or a file that cannot be written;
+            ExportError: another ending, a missing folder, or a file that cannot be written;
                 what was there before is then still there.
         """
-        ending = check_ending(path)
-        target = Path(path)
-        if not target.parent.is_dir():
-            raise FigureError(
-                f"There is no folder '{target.parent}'; make it, or write the figure elsewhere."
-            )
-        content = self.png(dpi=dpi) if ending == ".png" else self._render(ending[1:])
-        # A whole file beside the target, then one step: never half a figure.
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(content)
-            os.replace(part, target)
-        except OSError as error:
-            with suppress(OSError):
-                part.unlink()
-            raise FigureError(
-                f"'{target}' cannot be written ({error.strerror}); free some space, or write the "
-                "figure elsewhere."
-            ) from None
+        ending = check(path, ENDINGS, force=True)
+        write(path, self.png(dpi=dpi) if ending == ".png" else self._render(ending[1:]))
 
     def png(self, *, dpi: int = 300) -> bytes:
         """A PNG image of ``dpi`` pixels an inch, 30 to 1200; FigureError outside that."""
@@ -104,13 +86,3 @@ class Figure:
             CANVASES[kind](self.drawing)
             self.drawing.savefig(content, format=kind, dpi=dpi, metadata=METADATA[kind])
         return content.getvalue()
-
-
-def check_ending(path: str | os.PathLike[str]) -> str:
-    """The ending of a figure's file in lower case; FigureError for one that is not written."""
-    ending = Path(path).suffix.lower()
-    if ending not in ENDINGS:
-        raise FigureError(
-            f"No figure can be written to '{os.fspath(path)}'; end its name in .png, .svg or .pdf."
-        )
-    return ending

@@ -1,0 +1,143 @@
+"""Provenance: how an export was made, and the command that makes it again."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import nlviz
+from nlviz.clip import Clip
+from nlviz.export.report import asked
+from nlviz.geometry import Point, Region
+from nlviz.links import Query
+from nlviz.media.sampling import Sampling
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How an export was made; every export holds it.
+
+    Args:
+        version: of nlviz.
+        model: the network's name.
+        weights: checksum of its weights as the zoo records it, ``"sha256:…"``, of a published
+            checkpoint as far as it is published; None for a network that is not in the zoo.
+        clip: the clip's name.
+        checksum: ``"sha256:…"`` of the sampled frames' pixels (T, H, W, 3), RGB.
+        frames: the sampled source frames.
+        total: how many frames the source has.
+        source: (width, height) of the clip in pixels.
+        input: (width, height) of what the network was given.
+        queries: what was asked, as ``report`` names it.
+        command: what makes it again; None where no command can, as for a clip given as bytes.
+    """
+
+    version: str
+    model: str
+    weights: str | None
+    clip: str
+    checksum: str
+    frames: tuple[int, ...]
+    total: int
+    source: tuple[int, int]
+    input: tuple[int, int]
+    queries: tuple[dict[str, Any], ...]
+    command: str | None
+
+    @classmethod
+    def of(
+        cls, analysis: Analysis, queries: Sequence[Query] = (), *, command: str | None = None
+    ) -> Provenance:
+        """The provenance of what is exported of an analysis.
+
+        Args:
+            analysis: what is exported.
+            queries: what it was asked.
+            command: what the user typed; without it the ``links`` command that asks the same.
+        """
+        clip = analysis.clip
+        return cls(
+            version=nlviz.__version__,
+            model=analysis.network,
+            weights=_weights(analysis.network),
+            clip=clip.name,
+            checksum=checksum(clip),
+            frames=tuple(int(i) for i in clip.indices),
+            total=int(clip.total),
+            source=analysis.view.source,
+            input=analysis.view.input,
+            queries=tuple(asked(query) for query in queries),
+            command=command or _command(analysis, queries),
+        )
+
+    @property
+    def words(self) -> str:
+        """All of it in a few lines."""
+        frames = ", ".join(map(str, self.frames))
+        lines = [
+            f"nlviz {self.version}; {self.model}, weights {self.weights or 'not in the zoo'}",
+            f"{self.clip}, frames {frames} of {self.total}, {self.checksum}",
+            *([self.command] if self.command else []),
+        ]
+        return "\n".join(lines)
+
+
+def checksum(clip: Clip) -> str:
+    """SHA-256 of the sampled frames' pixels, whatever file they came from."""
+    return "sha256:" + hashlib.sha256(clip.frames.tobytes()).hexdigest()
+
+
+def _weights(model: str) -> str | None:
+    from models import zoo  # brings torch, which a session file opens without
+
+    if model not in zoo.names():
+        return None
+    known = zoo.record(model)
+    return f"sha256:{known.sha256}" if isinstance(known, zoo.Record) else known.digest or None
+
+
+def _command(analysis: Analysis, queries: Sequence[Query]) -> str | None:
+    sampling = _sampling(analysis.clip)
+    if analysis.clip.path is None or sampling is None or _weights(analysis.network) is None:
+        return None
+    path = analysis.clip.path
+    words = ["python", "-m", "nlviz", "links", f"./{path}" if path.startswith("-") else path]
+    for query in queries:
+        words += _place(query)
+    for query in queries[:1]:
+        words += ["--block", query.block, "--k", str(query.k), "--exclude", query.exclude]
+        words += [] if query.head is None else ["--head", str(query.head)]
+        words += ["--reverse"] if query.reverse else []
+    words += ["--frames", str(sampling.frames)]
+    words += ["--stride", str(sampling.stride)] if sampling.stride else []
+    words += ["--start", str(sampling.start)] if sampling.start else []
+    return shlex.join(
+        [*words, "--model", analysis.network, "--size", str(max(analysis.view.input))]
+    )
+
+
+def _place(query: Query) -> list[str]:
+    match query.point:
+        case Point(frame, x, y):
+            return ["--at", f"{frame},{x:.10g},{y:.10g}"]
+        case Region():
+            return [
+                "--region",
+                ",".join(f"{n:.10g}" for n in (query.point.frame, *query.point.bounds)),
+            ]
+        case token:
+            return ["--token", str(token)]
+
+
+def _sampling(clip: Clip) -> Sampling | None:
+    """The choice of frames that gives this clip's; None where no choice does."""
+    indices = tuple(clip.indices)
+    step = indices[1] - indices[0] if len(indices) > 1 else 1
+    choices = (Sampling(len(indices), stride, indices[0]) for stride in (None, step) if step > 0)
+    return next((s for s in choices if s.indices(clip.total, clip.name) == indices), None)

@@ -1,0 +1,82 @@
+"""The links of some queries as one JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nlviz.geometry import Point, Region
+from nlviz.links import Link, Query
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+
+def report(analysis: Analysis, answers: Sequence[Sequence[Link]]) -> dict[str, Any]:
+    """The clip, the network, the block and the links of each query, ready for ``json.dumps``.
+
+    Args:
+        analysis: what was asked.
+        answers: the links of each query, as ``top_links`` gives them, at least one each; all of
+            the first one's block.
+    """
+    clip = analysis.clip
+    block = answers[0][0].block
+    affinity = analysis.affinity(block)
+    grids = {"query": affinity.query_grid, "key": affinity.key_grid}
+    return {
+        "input": {
+            "path": clip.path,
+            "width": clip.width,
+            "height": clip.height,
+            "total_frames": clip.total,
+            "sampled_frames": list(clip.indices),
+        },
+        "model": analysis.network,
+        "block": block,
+        "grid": {
+            kind: {"cells": str(grid), "t": grid.t, "rows": grid.rows, "cols": grid.cols}
+            for kind, grid in grids.items()
+        },
+        "fidelity": analysis.fidelity[block],
+        "queries": [
+            {
+                **place(links[0].query),
+                "covered": sum(link.share for link in links),
+                "links": [
+                    {"rank": link.rank, "weight": link.weight, **_point(link.target)}
+                    for link in links
+                ],
+            }
+            for links in answers
+        ],
+    }
+
+
+def asked(query: Query) -> dict[str, Any]:
+    """All of a query."""
+    ranked = {} if query.rank_by == "affinity" else {"rank_by": query.rank_by}
+    return {
+        **place(query),
+        "block": query.block,
+        "k": query.k,
+        "exclude": query.exclude,
+        **ranked,
+    }
+
+
+def place(query: Query) -> dict[str, Any]:
+    """Where was asked; the keys that say how are there only where they were used."""
+    point = query.point
+    if isinstance(point, str):
+        where: dict[str, Any] = {"token": point}
+    elif isinstance(point, Region):
+        where = {"region": {"frame": point.frame, "outline": [list(xy) for xy in point.outline]}}
+    else:
+        where = {"at": _point(point)}
+    head = {} if query.head is None else {"head": query.head}
+    return {**where, **head, **({"reverse": True} if query.reverse else {})}
+
+
+def _point(point: Point) -> dict[str, float]:
+    return {"frame": point.frame, "x": point.x, "y": point.y}

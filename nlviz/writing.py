@@ -1,0 +1,65 @@
+"""Writing: a file that leaves the tool is whole, or not there; and never over another unasked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from nlviz.errors import ExportError
+
+Target = str | os.PathLike[str]
+
+
+def check(path: Target, endings: Sequence[str], *, force: bool = False) -> str:
+    """The ending of a file that could be written, in lower case; to be asked before long work.
+
+    Raises:
+        ExportError: another ending, a folder that is missing or cannot be written, or a file that
+            is there already, unless ``force``.
+    """
+    target = Path(path)
+    ending = target.suffix.lower()
+    if ending not in endings:
+        *others, last = endings
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        raise ExportError(f"Nothing can be written to '{target}'; end its name in {allowed}.")
+    _check_folder(target)
+    if not os.access(target.parent, os.W_OK):
+        raise ExportError(f"The folder '{target.parent}' cannot be written; choose another.")
+    if os.path.isdir(target):  # Path's own raises where a name is too long
+        raise ExportError(f"'{target}' is a folder; give the name of a file.")
+    if os.path.exists(target) and not force:
+        raise ExportError(f"'{target}' is there already; add --force to write over it.")
+    return ending
+
+
+def write(path: Target, content: bytes) -> None:
+    """Write a file in one step; what was there before stays until the new one is whole.
+
+    Raises:
+        ExportError: a missing folder, a full disk, or a file that cannot be written.
+    """
+    target = Path(path)
+    _check_folder(target)
+    # A whole file beside the target, then one step: never half of one.
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, target)
+    except OSError as error:
+        raise ExportError(
+            f"'{target}' cannot be written ({error.strerror}); free some space, or write it "
+            "elsewhere."
+        ) from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _check_folder(target: Path) -> None:
+    if not os.path.isdir(target.parent):
+        raise ExportError(
+            f"There is no folder '{target.parent}' to write '{target}' into; make it first."
+        )

@@ -53,8 +53,8 @@ ARROWS = {
     "figures": {"links", "clip", "geometry", "affinity", "writing"},
     "export": {"affinity", "clip", "geometry", "links", "media", "rows", "statistics"},
     "cli": {
-        *("analysis", "clip", "export", "figures", "geometry", "links", "media", "statistics"),
-        "writing",
+        *("ablation", "analysis", "baselines", "clip", "export", "figures", "geometry", "links"),
+        *("masking", "media", "statistics", "writing"),
     },
     "__main__": {"cli"},
 }

@@ -79,6 +79,57 @@ def test_a_region_and_the_reverse_question_are_answered(clip, capsys):
     assert "of the column" in out
 
 
+def test_stats_as_json_hold_every_blocks_averages_and_each_places_profile(clip, capsys):
+    assert main(["stats", str(clip), "--at", "0,25,45", *SMALL, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [each["block"] for each in report["blocks"]] == ["nl3", "nl4", "nl5"]
+    for each in report["blocks"]:
+        assert 0 < each["entropy"] <= np.log(each["positions"]) + 1e-6
+        assert each["words"].startswith(f"Block {each['block']}")
+    (query,) = report["queries"]
+    assert query["at"] == {"frame": 0, "x": 25, "y": 45}
+    assert sum(query["by_frame"]) == pytest.approx(1)
+    assert main(["stats", str(clip / "0.png"), "--at", "0,25,45", *SMALL, "--block", "nl3"]) == 0
+    out, err = capsys.readouterr()
+    assert "One frame has no time axis" in err
+    assert "duration" not in out
+    assert "entropy" in out
+
+
+def test_a_baseline_takes_the_place_of_the_block(clip, capsys):
+    asked = [str(clip), "--at", "0,25,45", *SMALL, "--baseline"]
+    assert main(["links", *asked, "uniform", "--json", "--k", "2"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["block"] == "nl5 (uniform)"
+    cells = np.prod([report["grid"]["key"][axis] for axis in ("t", "rows", "cols")])
+    assert report["queries"][0]["links"][0]["weight"] == pytest.approx(1 / cells)
+    assert main(["stats", *asked, "cosine"]) == 0
+    assert "nl5 (cosine)" in capsys.readouterr().out
+
+
+def test_links_are_ranked_by_contribution(clip, capsys):
+    asked = [str(clip), "--at", "0,25,45", *SMALL, "--rank", "contribution", "--k", "4"]
+    assert main(["links", *asked, "--json"]) == 0
+    links = json.loads(capsys.readouterr().out)["queries"][0]["links"]
+    sizes = [link["contribution"] for link in links]
+    assert sizes == sorted(sizes, reverse=True)
+    assert main(["links", *asked]) == 0
+    assert "contribution" in capsys.readouterr().out
+
+
+def test_ablate_tells_each_blocks_effect_and_masks_a_places_links(clip, capsys):
+    asked = [str(clip), "--at", "0,25,45", *SMALL, "--draws", "1"]
+    assert main(["ablate", *asked, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [each["block"] for each in report["blocks"]] == ["nl3", "nl4", "nl5"]
+    assert all(each["size"] >= 0 and len(each["after"]) == 5 for each in report["blocks"])
+    (masked,) = report["masking"]
+    assert len(masked["by_affinity"]) == len(masked["fractions"]) == len(masked["by_random"][0])
+    assert "random orders" in report["protocol"]
+    assert main(["ablate", str(clip), *SMALL]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 1 + 3
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_figure_is_written(clip, tmp_path, ending, capsys):
     out = tmp_path / f"figure.{ending}"
@@ -121,6 +172,8 @@ def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
         (["links", "CLIP", "--at", "0,1,1", "--head", "3"], "Head 3 is not there; choose 0 to 0"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "figure.doc"], ".svg"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "no/such/folder/figure.png"], "no/such/folder"),
+        (["stats", "CLIP", "--baseline", "grey"], "invalid choice: 'grey'"),
+        (["ablate", "CLIP", "--head", "0"], "leave out --baseline and --head"),
         (["dance"], "dance"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

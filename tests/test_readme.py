@@ -44,7 +44,9 @@ def test_the_python_lines_work(in_a_folder_with_a_clip):
     exec(capturing, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
 
 
-@pytest.mark.parametrize("command", ["links", "figure", "models", "fetch", "app"])
+@pytest.mark.parametrize(
+    "command", ["links", "figure", "stats", "ablate", "models", "fetch", "app"]
+)
 def test_every_option_of_the_command_line_is_in_the_readme(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nlviz.cli.question import add_question, analysed, progress, queries
+from nlviz.cli.question import add_question, analysed, blocks, progress, queries
 from nlviz.cli.terminal import add_output
 from nlviz.errors import QueryError
 from nlviz.links import top_links
@@ -48,18 +48,18 @@ def _content(options: argparse.Namespace, ending: str, analysis: Analysis) -> by
 
     asked = queries(options, analysis)
     provenance = export.Provenance.of(analysis, asked, command=options.typed)
-    blocks = (options.block,) if options.block else analysis.blocks
+    chosen = blocks(options, analysis)
     if ending == ".npz":
-        return export.npz(analysis, asked, provenance, blocks)
+        return export.npz(analysis, asked, provenance, chosen)
     if ending == ".safetensors":
-        return export.tensors(analysis, asked, provenance, blocks)
+        return export.tensors(analysis, asked, provenance, chosen)
     if ending == ".csv" and options.table == "profile":
         profiles = [statistics.profile(analysis, query) for query in asked]
         return export.profile_csv(profiles, provenance)
     if ending == ".csv" and options.table == "blocks":
         averages = [
             statistics.block_statistics(analysis, block, head=options.head, progress=progress)
-            for block in blocks
+            for block in chosen
         ]
         return export.statistics_csv(averages, provenance)
     answers = [top_links(analysis, query) for query in asked]

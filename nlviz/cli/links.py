@@ -32,13 +32,18 @@ def _links(options: argparse.Namespace) -> None:
     for answer in told["queries"]:
         links = answer["links"]
         covered = f"{answer['covered']:.1%} of the {'column' if options.reverse else 'row'}"
-        print(f"\n{_words(answer)}: these {len(links)} links cover {covered}")
-        print(f"{'rank':>4}  {'weight':>10}  {'frame':>6}  {'x':>7}  {'y':>7}")
+        print(f"\n{words(answer)}: these {len(links)} links cover {covered}")
+        ranked = "contribution" in links[0]
+        also = f"{'contribution':>12}  " if ranked else ""
+        print(f"{'rank':>4}  {'weight':>10}  {also}{'frame':>6}  {'x':>7}  {'y':>7}")
         for link in links:
-            print("{rank:>4}  {weight:>10.4g}  {frame:>6}  {x:>7.1f}  {y:>7.1f}".format(**link))
+            also = "{contribution:>12.4g}  ".format(**link) if ranked else ""
+            rest = "{frame:>6}  {x:>7.1f}  {y:>7.1f}".format(**link)
+            print("{rank:>4}  {weight:>10.4g}  ".format(**link) + also + rest)
 
 
-def _words(answer: dict[str, Any]) -> str:
+def words(answer: dict[str, Any]) -> str:
+    """What was asked, in words, from what a report says of it."""
     head = f", head {answer['head']}" if "head" in answer else ""
     if "token" in answer:
         return f"token {answer['token']}{head}"

@@ -6,12 +6,15 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nlviz.cli.typed import count, number, point, region
 from nlviz.errors import NetworkError, QueryError
-from nlviz.geometry import Point, Region, View
-from nlviz.links import EXCLUDES, Exclude, Link, Query, top_links
+from nlviz.geometry import View
+from nlviz.links import EXCLUDES, RANKS, Exclude, Link, Query, top_links
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
+
+_BASELINES = ("uniform", "cosine", "shuffled")  # those of nlviz.baselines, which loads torch
 
 
 def add_question(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +35,10 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--k", type=count, default=20, help="how many links (default: %(default)s)")
     excluded = "keys that get no link: the query's own (default: frame; cell for an image)"
     add("--exclude", choices=EXCLUDES, help=excluded)
+    ranked = "what links are ranked by: affinity, or weight times the size of what the key adds"
+    add("--rank", choices=RANKS, default="affinity", help=ranked)
+    against = "ask this in place of the block: even weights, raw features, shuffled weights"
+    add("--baseline", choices=_BASELINES, help=against)
     add("--frames", type=int, help="frames to sample (default: what the network was trained on)")
     add("--stride", type=int, help="take every so-manieth frame; evenly spread without")
     add("--start", type=int, default=0, help="the first frame (default: %(default)s)")
@@ -48,7 +55,12 @@ def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
 
 
 def analysed(options: argparse.Namespace) -> Analysis:
-    """The analysis of the input."""
+    """The analysis of the input, or of the block's baseline if that was asked for."""
+    return run(options)[0]
+
+
+def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
+    """The analysis of the input, and the network."""
     from nlviz.analysis import analyse
     from nlviz.media import read
 
@@ -69,17 +81,32 @@ def analysed(options: argparse.Namespace) -> Analysis:
     analysis = analyse(clip, loaded, size=options.size, progress=progress)
     for why in analysis.refused.values():
         print(f"note: {why}", file=sys.stderr)
-    return analysis
+    if options.rank == "contribution":
+        from nlviz.ablation import with_sizes
+
+        analysis = with_sizes(analysis, loaded)
+    if options.baseline:
+        from nlviz.baselines import baseline
+
+        block = options.block or analysis.blocks[-1]
+        analysis = baseline(analysis, loaded, block, options.baseline)
+    return analysis, loaded
+
+
+def blocks(options: argparse.Namespace, analysis: Analysis) -> tuple[str, ...]:
+    """The block that was named, else all there are; a baseline is the only one."""
+    named = options.block is not None and not options.baseline
+    return (options.block,) if named else analysis.blocks
 
 
 def queries(options: argparse.Namespace, analysis: Analysis) -> list[Query]:
     """What the options ask of an analysis: one query for each place, region and token."""
-    block = options.block or analysis.blocks[-1]
+    block = blocks(options, analysis)[-1]
     # A picture, or a clip that is one time step of the block, has no other frame to link to.
     alone = analysis.affinity(block).key_grid.t == 1
     exclude: Exclude = options.exclude or ("cell" if alone else "frame")
     return [
-        Query(place, block, options.k, exclude, head=options.head, reverse=options.reverse)
+        Query(place, block, options.k, exclude, options.head, options.reverse, options.rank)
         for place in options.at or ()
     ]
 
@@ -104,40 +131,3 @@ def usual_frames(name: str) -> int:
 def progress(fraction: float, what: str) -> None:
     """One line on standard error for each step."""
     print(f"{fraction:4.0%} {what}", file=sys.stderr)
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def number(text: str) -> int:
-    """A whole number from 0."""
-    if not text.isdecimal() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
-    return int(text)
-
-
-def region(text: str) -> Region:
-    """FRAME,X0,Y0,X1,Y1 as a box."""
-    try:
-        frame, x0, y0, x1, y1 = text.split(",")
-        return Region.box(int(frame), float(x0), float(y0), float(x1), float(y1))
-    except (ValueError, QueryError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not FRAME,X0,Y0,X1,Y1, as in 0,300,120,380,200: a whole number and the "
-            "corners of a box"
-        ) from None
-
-
-def point(text: str) -> Point:
-    """FRAME,X,Y as a point."""
-    try:
-        frame, x, y = text.split(",")
-        return Point(int(frame), float(x), float(y))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not FRAME,X,Y, as in 0,338,162: a whole number and two numbers"
-        ) from None

@@ -20,10 +20,34 @@ def report(analysis: Analysis, answers: Sequence[Sequence[Link]]) -> dict[str, A
         answers: the links of each query, as ``top_links`` gives them, at least one each; all of
             the first one's block.
     """
-    clip = analysis.clip
     block = answers[0][0].block
-    affinity = analysis.affinity(block)
-    grids = {"query": affinity.query_grid, "key": affinity.key_grid}
+    return {
+        **seen(analysis),
+        "block": block,
+        "grid": grids(analysis, block),
+        "fidelity": analysis.fidelity[block],
+        "queries": [
+            {
+                **place(links[0].query),
+                "covered": sum(link.share for link in links),
+                "links": [
+                    {
+                        "rank": link.rank,
+                        "weight": link.weight,
+                        **({} if link.contribution is None else {"contribution": link.drawn}),
+                        **_point(link.target),
+                    }
+                    for link in links
+                ],
+            }
+            for links in answers
+        ],
+    }
+
+
+def seen(analysis: Analysis) -> dict[str, Any]:
+    """The clip and the network."""
+    clip = analysis.clip
     return {
         "input": {
             "path": clip.path,
@@ -33,23 +57,16 @@ def report(analysis: Analysis, answers: Sequence[Sequence[Link]]) -> dict[str, A
             "sampled_frames": list(clip.indices),
         },
         "model": analysis.network,
-        "block": block,
-        "grid": {
-            kind: {"cells": str(grid), "t": grid.t, "rows": grid.rows, "cols": grid.cols}
-            for kind, grid in grids.items()
-        },
-        "fidelity": analysis.fidelity[block],
-        "queries": [
-            {
-                **place(links[0].query),
-                "covered": sum(link.share for link in links),
-                "links": [
-                    {"rank": link.rank, "weight": link.weight, **_point(link.target)}
-                    for link in links
-                ],
-            }
-            for links in answers
-        ],
+    }
+
+
+def grids(analysis: Analysis, block: str) -> dict[str, Any]:
+    """The query grid and the key grid of a block."""
+    affinity = analysis.affinity(block)
+    both = {"query": affinity.query_grid, "key": affinity.key_grid}
+    return {
+        kind: {"cells": str(grid), "t": grid.t, "rows": grid.rows, "cols": grid.cols}
+        for kind, grid in both.items()
     }
 
 

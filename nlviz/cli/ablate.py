@@ -1,0 +1,92 @@
+"""``python -m nlviz ablate``: does a block matter, and do the linked places."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from nlviz.cli.links import words
+from nlviz.cli.question import add_question, progress, queries, run
+from nlviz.cli.typed import count
+from nlviz.errors import QueryError
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Prediction
+
+
+def add(commands: Any) -> None:
+    """Add the command to those there are."""
+    parser = commands.add_parser("ablate", help="what a block adds, and what masking its keys does")
+    add_question(parser)
+    orders = "random orders to mask each place's links in (default: %(default)s)"
+    parser.add_argument("--draws", type=count, default=3, help=orders)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(command=_ablate)
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    if options.baseline or options.head is not None:
+        raise QueryError("A block is ablated as it is; leave out --baseline and --head.")
+    report = _report(options)
+    if options.json:
+        print(json.dumps(report, indent=2))
+        return
+    print(f"{report['model']}; size is ‖z − x‖ / ‖x‖, fall that of the first class without it")
+    print(f"{'block':>10}  {'size':>9}  {'fall':>9}  first class before → after")
+    for each in report["blocks"]:
+        first = [each[when][0]["label"] if each[when] else "–" for when in ("before", "after")]
+        numbers = "{block:>10}  {size:>9.3g}  {fall:>9.3g}".format(**each)
+        print(f"{numbers}  {' → '.join(first)}")
+    for each in report["masking"]:
+        print(f"\n{each['block']}, {words(each)}: {each['label']} at {each['before']:.4g}")
+        shares = " ".join(f"{share:>9.0%}" for share in each["fractions"])
+        print(f"{'keys masked':>14}  {shares}")
+        random = [sum(scores) / len(scores) for scores in zip(*each["by_random"], strict=True)]
+        for name, scores in (("by affinity", each["by_affinity"]), ("at random", random)):
+            print(f"{name:>14}  " + " ".join(f"{score:>9.4g}" for score in scores))
+    if report["masking"]:
+        print(f"\n{report['protocol']}")
+
+
+def _report(options: argparse.Namespace) -> dict[str, Any]:
+    from nlviz.ablation import effects
+    from nlviz.export.report import place, seen
+    from nlviz.masking import PROTOCOL, faithfulness
+
+    analysis, network = run(options)
+    masking = [
+        (query, faithfulness(analysis, network, query, draws=options.draws, progress=progress))
+        for query in queries(options, analysis)
+    ]
+    return {
+        **seen(analysis),
+        "blocks": [
+            {
+                "block": each.block,
+                "size": each.size,
+                "fall": each.fall,
+                "before": _classes(each.before),
+                "after": _classes(each.after),
+            }
+            for each in effects(analysis, network, progress=progress)
+        ],
+        "masking": [
+            {
+                **place(query),
+                "block": query.block,
+                "label": found.label,
+                "before": found.before,
+                "fractions": found.fractions.tolist(),
+                "by_affinity": found.by_affinity.tolist(),
+                "by_random": found.by_random.tolist(),
+                "gap": found.gap,
+            }
+            for query, found in masking
+        ],
+        "protocol": PROTOCOL,
+    }
+
+
+def _classes(prediction: tuple[Prediction, ...]) -> list[dict[str, Any]]:
+    return [{"label": each.label, "score": each.score} for each in prediction]

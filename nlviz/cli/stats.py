@@ -1,0 +1,97 @@
+"""``python -m nlviz stats``: how weight is spread, of a block on average and of a place."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nlviz.cli.links import words
+from nlviz.cli.question import add_question, analysed, blocks, progress, queries
+from nlviz.errors import QueryError
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+    from nlviz.statistics import BlockStatistics, Profile
+
+
+def add(commands: Any) -> None:
+    """Add the command to those there are."""
+    parser = commands.add_parser("stats", help="how weight is spread in space and time")
+    add_question(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(command=_stats)
+
+
+def _stats(options: argparse.Namespace) -> None:
+    analysis = analysed(options)
+    if len(analysis.view.frames) == 1:
+        print("note: One frame has no time axis; what needs time is left out.", file=sys.stderr)
+    report = _report(analysis, options)
+    if options.json:
+        print(json.dumps(report, indent=2))
+        return
+    print(f"{report['model']}; distances in diagonals of the frame, entropy in nats")
+    for each in report["blocks"]:
+        print(f"\n{each['block']}: {each.get('words', each.get('refused'))}")
+        if "words" in each:
+            _print(each, ("distance", "duration", "own_frame", "entropy", "effective"))
+            _print(each, ("divergence", "reach_divergence", "positions", "queries"))
+    for each in report["queries"]:
+        print(f"\n{each['block']}, {words(each)}:")
+        _print(each, ("distance", "duration", "own_frame", "entropy", "effective", "links"))
+        by_frame = zip(report["input"]["sampled_frames"], each["by_frame"], strict=True)
+        print("  by frame: " + ", ".join(f"{frame}: {share:.1%}" for frame, share in by_frame))
+
+
+def _print(numbers: dict[str, Any], names: tuple[str, ...]) -> None:
+    said = (f"{name} {numbers[name]:.4g}" for name in names if numbers[name] is not None)
+    print("  " + ", ".join(said))
+
+
+def _report(analysis: Analysis, options: argparse.Namespace) -> dict[str, Any]:
+    from nlviz.export.report import place, seen
+    from nlviz.statistics import profile
+
+    profiles = [(query, profile(analysis, query)) for query in queries(options, analysis)]
+    return {
+        **seen(analysis),
+        "blocks": [_block(analysis, each, options.head) for each in blocks(options, analysis)],
+        "queries": [
+            {**place(query), "block": query.block, **_profile(each)} for query, each in profiles
+        ],
+    }
+
+
+def _block(analysis: Analysis, block: str, head: int | None) -> dict[str, Any]:
+    from nlviz.export.report import grids
+    from nlviz.statistics import block_statistics
+
+    try:
+        found = block_statistics(analysis, block, head=head, progress=progress)
+    except QueryError as why:  # one block that cannot be measured does not hide the others
+        return {"block": block, "refused": str(why)}
+    return {"block": block, "grid": grids(analysis, block), **_averages(found)}
+
+
+def _averages(found: BlockStatistics) -> dict[str, Any]:
+    names = (
+        *("head", "queries", "positions", "distance", "duration", "own_frame", "entropy"),
+        *("effective", "divergence", "reach_divergence", "alike", "words"),
+    )
+    return {
+        **{name: getattr(found, name) for name in names},
+        "edges": found.edges.tolist(),
+        "by_distance": found.by_distance.tolist(),
+    }
+
+
+def _profile(found: Profile) -> dict[str, Any]:
+    names = ("distance", "duration", "entropy", "effective", "positions", "own_frame", "links")
+    arrays = ("by_frame", "edges", "by_distance", "seconds", "by_second")
+    lists = {name: getattr(found, name) for name in arrays}
+    return {
+        **{name: getattr(found, name) for name in (*names, "tokens")},
+        **{name: None if each is None else each.tolist() for name, each in lists.items()},
+    }

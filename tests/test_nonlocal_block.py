@@ -56,6 +56,57 @@ def test_concatenation_gradients_are_those_of_the_unfactored_form():
     assert torch.autograd.gradcheck(block, (x,), eps=1e-7, atol=1e-5)
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("pool_first", [True, False])
+def test_groups_of_frames_are_blocks_of_their_own(function, pool_first):
+    torch.manual_seed(0)
+    options = {"function": function, "pool_first": pool_first}
+    grouped = NonLocalBlock(6, group=4, **options).eval()
+    alone = NonLocalBlock(6, **options).eval()
+    torch.nn.init.normal_(grouped.W[1].weight)
+    alone.load_state_dict(grouped.state_dict())
+    x = torch.randn(2, 6, 10, 5, 6)  # the last group has two frames
+    with torch.no_grad():
+        expected = torch.cat([alone(part) for part in x.split(4, 2)], 2)
+        torch.testing.assert_close(grouped(x), expected, atol=1e-5, rtol=1e-5)
+        assert (grouped(x) - alone(x)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_keys_pooled_first_are_those_of_the_pooled_input(function):
+    torch.manual_seed(0)
+    block = NonLocalBlock(6, function=function, pool_first=True, batch_norm=False).eval()
+    plain = NonLocalBlock(6, function=function, sub_sample=False, batch_norm=False).eval()
+    torch.nn.init.normal_(block.W.weight)
+    state = block.state_dict()
+    plain.load_state_dict(state)
+    x = torch.randn(1, 6, 2, 4, 6)
+    seen = {}
+    block.g.register_forward_hook(lambda _, inputs, out: seen.update(g=inputs[0]))
+    with torch.no_grad():
+        z = block(x)
+        keys = torch.nn.functional.max_pool3d(x, (1, 2, 2))
+        torch.testing.assert_close(seen["g"], keys)
+        # Pooled keys as the input of a block that does not pool: its first rows are for them.
+        theta = (plain.theta(x) if function != "gaussian" else x).flatten(2).transpose(1, 2)
+        phi = (plain.phi(keys) if function != "gaussian" else keys).flatten(2).transpose(1, 2)
+        y = plain._aggregate(theta, phi, plain.g(keys).flatten(2).transpose(1, 2))
+        expected = plain.W(y.transpose(1, 2).reshape(1, 3, *x.shape[2:])) + x
+    torch.testing.assert_close(z, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_scale_is_that_of_a_wider_or_narrower_theta():
+    torch.manual_seed(0)
+    scaled, plain = NonLocalBlock(6, scale=0.25).eval(), NonLocalBlock(6).eval()
+    torch.nn.init.normal_(scaled.W[1].weight)
+    plain.load_state_dict(scaled.state_dict())
+    with torch.no_grad():
+        for parameter in plain.theta.parameters():
+            parameter *= 0.25
+        x = torch.randn(1, 6, 2, 4, 4)
+        torch.testing.assert_close(scaled(x), plain(x), atol=1e-6, rtol=1e-6)
+
+
 def test_inner_width_is_half_and_at_least_one():
     assert NonLocalBlock(10).theta.out_channels == 5
     assert NonLocalBlock(1).theta.out_channels == 1
@@ -94,7 +145,16 @@ with torch.inference_mode():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"function": "cosine"}, {"dimension": 4}, {"inner": 0}], ids=lambda w: next(iter(w))
+    "wrong",
+    [
+        {"function": "cosine"},
+        {"dimension": 4},
+        {"inner": 0},
+        {"function": "dot_product", "scale": 0.5},
+        {"group": 0},
+        {"group": 4, "dimension": 2},
+    ],
+    ids=str,
 )
 def test_a_wrong_option_is_named(wrong):
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):

@@ -177,7 +177,7 @@ def load(
         classes = tuple(f"class {number}" for number in range(count))
     module.eval().requires_grad_(False).to(place)
     return Network(
-        name=known.name,
+        name=known.name if weights is None else f"{known.name} ({Path(weights).name})",
         summary=known.summary,
         module=module,
         device=place,

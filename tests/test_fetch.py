@@ -204,6 +204,7 @@ def test_weights_of_ones_own_are_taken_with_their_classes(small, tmp_path):
     torch.save({"state_dict": state(PROJECTS["Caffe2 I3D"])}, tmp_path / "mine.pth")
     network = zoo.load("small", device="cpu", weights=tmp_path / "mine.pth")
     assert network.classes == tuple(f"class {n}" for n in range(5))
+    assert network.name == "small (mine.pth)"
     assert not zoo.is_here("small")
     with pytest.raises(ZooError, match="comes with nlviz"):
         zoo.load("nl-lite0", weights=tmp_path / "mine.pth")

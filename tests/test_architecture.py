@@ -51,7 +51,7 @@ ARROWS = {
     "statistics": {"affinity", "geometry", "links", "reach", "rows"},
     "writing": set(),
     "figures": {"links", "clip", "geometry", "affinity", "writing"},
-    "export": {"affinity", "clip", "geometry", "links", "media", "rows", "statistics"},
+    "export": {"affinity", "clip", "geometry", "links", "media", "rows", "statistics", "ui"},
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "figures", "geometry", "links"),
         *("masking", "media", "statistics", "writing"),
@@ -100,6 +100,19 @@ def test_arrows_inside_the_library_go_down_only(path):
         return
     seen = {name.split(".")[1] for name in imports(path) if name.startswith("nlviz.")}
     assert seen <= ARROWS[part] | {"errors", part}
+
+
+def test_an_exported_page_takes_from_the_ui_only_what_knows_no_streamlit():
+    script = (
+        "import sys, nlviz.export; "
+        "print([m for m in ('streamlit', 'plotly') if m in sys.modules], "
+        "sorted(m for m in sys.modules if m.startswith('nlviz.ui.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    shared = ["messages", "payload", "pins", "viewer"]
+    assert done.stdout.strip() == f"[] {[f'nlviz.ui.{name}' for name in shared]}"
 
 
 def test_only_media_and_figures_read_or_write_files():

@@ -1,0 +1,125 @@
+"""Page: one HTML file with the viewer and its data inside, which needs no Python and no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlviz.errors import ExportError
+from nlviz.export.provenance import Provenance
+from nlviz.geometry import Point
+from nlviz.links import Query
+from nlviz.ui import messages, payload, viewer
+from nlviz.ui.pins import MOST, Pins
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+_HERE = Path(__file__).parent
+
+
+def page(
+    analysis: Analysis,
+    queries: Sequence[Query],
+    provenance: Provenance,
+    *,
+    title: str | None = None,
+) -> bytes:
+    """The viewer of the app as one HTML file: hover, pin and choose blocks without Python.
+
+    Every block is in it. The pins it opens with are exact; what is hovered or pinned in it is
+    worked out there from θ and φ as float16, which the page says. It loads nothing: its content
+    security policy allows its own script, its own style, and no address.
+
+    Args:
+        analysis: what is shown.
+        queries: points to open with, at most eight; the first one's block, k and exclusion are
+            those that the page opens with.
+        provenance: how it was made; the page shows it.
+        title: of the page; the clip's name if None.
+
+    Raises:
+        ExportError: more than eight queries, or one that is no point.
+    """
+    points = [query.point for query in queries]
+    if len(points) > MOST or not all(isinstance(point, Point) for point in points):
+        raise ExportError(f"A page opens with at most {MOST} pins, each a point; give fewer.")
+    style = viewer.style() + (_HERE / "page.css").read_text(encoding="utf-8")
+    script = viewer.library() + (_HERE / "page.js").read_text(encoding="utf-8")
+    blobs = _blobs(analysis)
+    clip = analysis.clip
+    length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
+    facts = [f"{clip.width} × {clip.height}", length, analysis.network]
+    facts += [f"{each.label.split(',')[0]} {each.score:.0%}" for each in analysis.prediction[:3]]
+    return _filled(
+        {
+            "POLICY": _policy(style, script),
+            "GENERATOR": f"nlviz {provenance.version}",
+            "TITLE": escape(title or clip.name),
+            "STYLE": style,
+            "HEADING": escape(title or clip.name),
+            "FACTS": escape(" · ".join(facts)),
+            "WORDS": escape(provenance.words),
+            "SCENE": _json(_scene(analysis, queries, tuple(map(payload.tag, blobs)))),
+            "PROVENANCE": _json(asdict(provenance)),
+            "BLOBS": "\n".join(map(_data, blobs)),
+            "SCRIPT": script,
+        }
+    ).encode()
+
+
+def _blobs(analysis: Analysis) -> list[bytes]:
+    """The clip's blob, then each block's."""
+    clip = payload.clip_blob(analysis.clip)
+    tag = payload.tag(clip)
+    return [clip, *(payload.block_blob(analysis, block, tag) for block in analysis.blocks)]
+
+
+def _scene(analysis: Analysis, queries: Sequence[Query], tags: tuple[str, ...]) -> dict[str, Any]:
+    first = queries[0] if queries else None
+    asked = {"block": first.block, "k": first.k, "exclude": first.exclude} if first else {}
+    options = messages.Options().changed(asked).fitting(analysis)
+    pins = Pins()
+    for query in queries:
+        pins = pins.add(query.point) if isinstance(query.point, Point) else pins
+    links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
+    return messages.scene(analysis, tags, links, options)
+
+
+def _policy(style: str, script: str) -> str:
+    allowed = {
+        "default-src": "'none'",
+        "script-src": f"'sha256-{_sha256(script)}'",
+        "style-src": f"'sha256-{_sha256(style)}'",
+        "img-src": "data: blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in allowed.items())
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _data(blob: bytes) -> str:
+    content = base64.b64encode(blob).decode()
+    return f'<script type="application/octet-stream">{content}</script>'
+
+
+def _json(value: Any) -> str:
+    """JSON that no tag can end."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _filled(parts: Mapping[str, str]) -> str:
+    """The template with its parts; what a part holds is not looked at again."""
+    before, *rest = (_HERE / "page.html").read_text(encoding="utf-8").split("{{")
+    pieces = (piece.partition("}}") for piece in rest)
+    return before + "".join(parts[name] + after for name, _, after in pieces)

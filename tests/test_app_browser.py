@@ -277,11 +277,6 @@ def test_the_figure_is_shown_and_comes_in_three_formats(visit: AppPage) -> None:
         assert waiting.value.suggested_filename.endswith("." + kind.lower())
 
 
-def test_the_weight_by_frame_is_drawn(visit: AppPage) -> None:
-    visit.page.get_by_role("tab", name="Weight by frame").click()
-    expect(visit.page.locator(".stPlotlyChart path.js-line").first).to_be_visible()
-
-
 def test_the_keyboard_does_all_that_the_mouse_does(visit: AppPage) -> None:
     stage = visit.page.get_by_role("application")
     stage.focus()

@@ -1,59 +1,106 @@
-"""The chart of how a row's weight spreads over the frames."""
+"""The charts of how queries' weight is spread over frames, space and time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
-from nlviz.analysis import Analysis
-from nlviz.geometry import Point
-from nlviz.ui.pins import Pin
+from nlviz.statistics import BlockStatistics, Profile
+
+GREY = "#8A93A0"
+_SIZE = {"l": 8, "r": 8, "t": 8, "b": 8}
 
 
-def shares(analysis: Analysis, block: str, point: Point) -> list[float]:
-    """Share of |row| on each sampled frame, summing to 1 (0 for an empty row).
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A profile to draw: its name and its colour."""
 
-    A time step that covers several frames spreads its weight evenly over them.
-    """
-    affinity, view = analysis.affinity(block), analysis.view
-    row = affinity.row(view.cell(point, affinity.query_grid))
-    steps = np.abs(row).sum(axis=(1, 2), dtype=np.float64)
-    total = float(steps.sum()) or 1.0
-    frames = [0.0] * len(view.frames)
-    for t, weight in enumerate(steps):
-        covered = view.positions(t, affinity.key_grid)
-        for position in covered:
-            frames[position] += float(weight) / total / len(covered)
-    return frames
+    name: str
+    color: str
+    profile: Profile
 
 
-def weight_by_frame(analysis: Analysis, block: str, pins: Sequence[Pin]) -> go.Figure:
-    """One line a pin in its colour; the diamond is the pin's own frame."""
+def by_frame(curves: Sequence[Curve]) -> go.Figure:
+    """One line a pin; the diamond is the pin's own frame."""
     figure = go.Figure()
-    frames = list(analysis.view.frames)
-    for number, pin in enumerate(pins, start=1):
-        own = [frame == pin.point.frame for frame in frames]
+    for curve in curves:
+        frames = list(curve.profile.frames)
+        own = [frame == _own_frame(curve.profile) for frame in frames]
+        shape = {
+            "size": [13 if mine else 8 for mine in own],
+            "symbol": ["diamond" if mine else "circle" for mine in own],
+            "line": {"color": "#4A5463", "width": 1},
+        }
+        _line(figure, curve, frames, curve.profile.by_frame, "frame %{x}", shape)
+    frames = sorted({frame for curve in curves for frame in curve.profile.frames})
+    few = frames if len(frames) <= 16 else frames[:: -(-len(frames) // 16)]
+    return _laid_out(figure, "source frame", {"tickvals": few})
+
+
+def by_distance(curves: Sequence[Curve], average: BlockStatistics | None = None) -> go.Figure:
+    """Share by distance in space, whatever the frame; dashed the mean over all queries."""
+    figure = go.Figure()
+    for curve in curves:
+        share = curve.profile.by_distance
+        if share is not None:
+            edges = curve.profile.edges
+            middles = (edges[:-1] + edges[1:]) / 2
+            _line(figure, curve, middles, share, "%{x:.0%} of the diagonal away")
+    if average is not None:
         figure.add_scatter(
-            x=frames,
-            y=shares(analysis, block, pin.point),
-            name=f"pin {number}",
-            mode="lines+markers",
-            line={"color": pin.color, "width": 2.5},
-            marker={
-                "size": [13 if mine else 8 for mine in own],
-                "symbol": ["diamond" if mine else "circle" for mine in own],
-                "line": {"color": "#4A5463", "width": 1},
-            },
-            hovertemplate="frame %{x}: %{y:.1%}<extra>" + f"pin {number}</extra>",
+            x=(average.edges[:-1] + average.edges[1:]) / 2,
+            y=average.by_distance,
+            name="all queries",
+            mode="lines",
+            line={"color": GREY, "width": 2, "dash": "dash"},
+            hovertemplate="%{x:.0%} of the diagonal away: %{y:.1%}<extra>all queries</extra>",
         )
+    return _laid_out(figure, "distance in space, of the diagonal", {"tickformat": ".0%"})
+
+
+def by_second(curves: Sequence[Curve]) -> go.Figure:
+    """Share by distance in time from the query's own time step, before and after."""
+    figure = go.Figure()
+    for curve in curves:
+        seconds, share = curve.profile.seconds, curve.profile.by_second
+        if seconds is not None and share is not None:
+            _line(figure, curve, seconds, share, "%{x:+.2f} s")
+    return _laid_out(figure, "seconds after the pin's frame", {"tickformat": "+.1f"})
+
+
+def _own_frame(profile: Profile) -> int | None:
+    return getattr(profile.query.point, "frame", None)
+
+
+def _line(
+    figure: go.Figure,
+    curve: Curve,
+    x: Iterable[float],
+    y: Iterable[float],
+    where: str,
+    marker: dict[str, Any] | None = None,
+) -> None:
+    figure.add_scatter(
+        x=list(x),
+        y=list(y),
+        name=curve.name,
+        mode="lines+markers",
+        line={"color": curve.color, "width": 2.5},
+        marker=marker or {"size": 5},
+        hovertemplate=where + ": %{y:.1%}<extra>" + curve.name + "</extra>",
+    )
+
+
+def _laid_out(figure: go.Figure, title: str, axis: dict[str, Any]) -> go.Figure:
     figure.update_layout(
-        height=300,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        showlegend=len(pins) > 1,
-        legend={"orientation": "h", "y": 1.12},
-        xaxis={"title": "source frame", "tickvals": frames},
+        height=270,
+        margin=_SIZE,
+        showlegend=len(figure.data) > 1,
+        legend={"orientation": "h", "y": 1.16},
+        xaxis={"title": title, **axis},
         yaxis={"title": "share of the row", "tickformat": ".0%", "rangemode": "tozero"},
     )
     return figure

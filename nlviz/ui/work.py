@@ -79,7 +79,7 @@ def make(choice: Choice, report: Report) -> Shown:
         start=part.start,
         name=material.path.rpartition("/")[2],
     )
-    with _turn(report):
+    with turn(report):
         report(0.05, f"Loading {choice.model}")
         loaded = network(choice.model)
         analysis = analyse(
@@ -119,10 +119,11 @@ def _door() -> threading.Lock:
 
 
 @contextmanager
-def _turn(report: Report) -> Iterator[None]:
+def turn(report: Report) -> Iterator[None]:
+    """Held by whoever runs a network; ``report`` is told while another does."""
     door = _door()
     while not door.acquire(timeout=_PATIENCE):
-        report(0.05, "Waiting for another analysis to end")
+        report(0.05, "Waiting for another computation to end")
     try:
         yield
     finally:

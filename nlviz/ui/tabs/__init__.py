@@ -1,0 +1,1 @@
+"""The tabs below the viewer: each says one thing more about what is pinned."""

@@ -1,0 +1,52 @@
+"""What a tab is given: the analysis on screen, the pins with their links, and the options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from nlviz.analysis import Analysis
+from nlviz.links import Link, Query
+from nlviz.ui.messages import Options, asked
+from nlviz.ui.pins import Pin
+from nlviz.ui.work import Shown
+
+_ON_PAPER = {"#FFFFFF": "#8C96A5"}  # a white pin, where there is no frame behind it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What is looked at; ``options.block`` is a block that the analysis has."""
+
+    shown: Shown
+    links: Mapping[Pin, tuple[Link, ...]]
+    options: Options
+
+    @property
+    def analysis(self) -> Analysis:
+        """The analysis on screen."""
+        return self.shown.analysis
+
+    @property
+    def block(self) -> str:
+        """The block that the viewer shows."""
+        return self.options.block or self.analysis.blocks[-1]
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """In the order in which the viewer names them."""
+        return tuple(self.links)
+
+    def query(self, pin: Pin, block: str | None = None) -> Query:
+        """What a pin asks, of another block if one is named."""
+        query = asked(self.analysis, pin, self.options)
+        return query if block is None else replace(query, block=block)
+
+    def name(self, pin: Pin) -> str:
+        """What the visitor calls a pin."""
+        return getattr(pin, "name", None) or f"Pin {self.pins.index(pin) + 1}"
+
+
+def ink(pin: Pin) -> str:
+    """A pin's colour where it is drawn on the page instead of on a frame."""
+    return _ON_PAPER.get(pin.color, pin.color)

@@ -1,0 +1,51 @@
+"""Waiting for a job: how far it is, a way to stop it, and its sentence where it could not be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from nlviz.ui.material import Choice
+from nlviz.ui.tabs import desk
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "nlviz_waiting",
+    html="""<div class="waiting"><p role="status"></p>
+<div role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><i></i></div>
+<button type="button">Stop</button></div>
+""",
+    css=(_HERE / "waiting.css").read_text(encoding="utf-8"),
+    js=(_HERE / "waiting.js").read_text(encoding="utf-8"),
+)
+
+
+def result(about: Choice, key: Hashable, work: desk.Work, *, name: str) -> Any:
+    """What a background job gives, or None while it is not there and the page says why.
+
+    Draws the progress, and reruns the fragment it is called in until the job is done. ``name``
+    tells two such places of one page apart.
+    """
+    here = desk.current()
+    job = here.ask(about, key, work)
+    if job.done and job.failed:
+        st.error("This could not be worked out; the server's log says why.", icon="⚠️")
+    elif job.done and job.problem is not None:
+        st.info(job.problem)
+    elif job.stopped:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Stopped.")
+            st.button("Start again", key=f"again-{name}", on_click=here.forget, args=(key,))
+    elif not job.done:
+        _mount(
+            key=f"waiting-{name}",
+            # The beat makes each answer a new one: the page asks again after each.
+            data={"fraction": job.fraction, "words": job.words, "beat": time.monotonic()},
+            on_tick_change=lambda: None,
+            on_stop_change=job.stop,
+        )
+    return job.result if job.done else None

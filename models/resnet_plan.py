@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from models.nonlocal_block import Function
 from models.taps import Tap
@@ -89,6 +90,31 @@ class Plan:
     def shifts(self, block: int) -> bool:
         """Whether a residual block shifts its input in time; in deep networks every second does."""
         return self.shift and block % (2 if self.blocks[2] >= R101[2] else 1) == 0
+
+
+def paper(
+    kind: Literal["c2d", "i3d"],
+    *,
+    depth: int = 50,
+    blocks: int = 5,
+    function: Function = "embedded_gaussian",
+) -> Plan:
+    """The paper's networks: Table 1 with 1, 5 or 10 non-local blocks, as its authors' code has it.
+
+    Args:
+        kind: "c2d", whose convolutions see single frames, or "i3d".
+        depth: 50 or 101.
+        blocks: how many non-local blocks; see ``spread``.
+        function: their pairwise function.
+
+    Raises:
+        ValueError: another kind, depth or number of blocks.
+    """
+    kernels, stages = {"c2d": C2D_KERNELS, "i3d": I3D_KERNELS}, {50: R50, 101: R101}
+    if kind not in kernels or depth not in stages:
+        raise ValueError(f"There is no {kind!r} of depth {depth}; choose c2d or i3d, 50 or 101.")
+    places = spread(stages[depth], blocks)
+    return Plan(blocks=stages[depth], kernels=kernels[kind], places=places, function=function)
 
 
 def spread(blocks: Stages, count: int) -> Places:

@@ -18,7 +18,6 @@ import nlviz
 from models import fetching, zoo
 from models.catalogue import RECORDS
 from models.errors import CheckpointError, FetchError, ZooError
-from models.resnet import VideoResNet
 from nlviz.cli import main
 from tests import make
 from tests.restated import PROJECTS, state
@@ -228,42 +227,3 @@ def test_every_published_checkpoint_is_a_record(capsys):
         assert described["conventions"]
         if record.digest:
             assert record.digest.split(":")[1][:8] in described["url"]
-
-
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
-def test_blocks_of_full_size_lie_where_their_taps_say(record):
-    # On the meta device: shapes without numbers, so that a ResNet-101 takes no time.
-    with torch.device("meta"):
-        network = VideoResNet(record.plan).eval()
-        x = torch.empty(1, 3, record.frames, 224, 224)
-    shapes = {}
-    for name in record.taps:
-        network.get_submodule(name).register_forward_hook(
-            lambda _, inputs, output, name=name: shapes.__setitem__(name, output.shape)
-        )
-    assert network(x).shape == (1, 400)
-    for name, tap in record.taps.items():
-        assert shapes[name][2] == record.frames / tap.stride[0]
-        assert shapes[name][3] == shapes[name][4] == 224 / tap.stride[1]
-        assert 0 < tap.first[0] <= tap.stride[0] / 2
-
-
-@pytest.mark.parametrize("name", ["Caffe2 I3D", "mmaction2 I3D gaussian", "SlowFast", "TSM"])
-def test_taps_are_the_centres_of_what_the_cells_read(name):
-    # With all weights positive and mean for max, a gradient reaches all that a cell reads.
-    plan = PROJECTS[name].plan
-    network = VideoResNet(replace(plan, places=((), (), (), ()), shift=False)).eval()
-    for parameter in network.parameters():
-        torch.nn.init.ones_(parameter)
-    for parent, pool in ((network.stem, "pool"), (network, "pool2")):
-        old = parent.get_submodule(pool)
-        parent.add_module(pool, torch.nn.AvgPool3d(old.kernel_size, old.stride, old.padding))
-    x = torch.rand(1, 3, 64, 192, 192, requires_grad=True)
-    cells = network.res3(network.pool2(network.res2(network.stem(x))))
-    middle = [n // 2 for n in cells.shape[2:]]
-    cells[0, 0, middle[0], middle[1], middle[2]].backward()
-    tap = next(iter(plan.taps.values()))
-    for axis, index in enumerate(middle):
-        reached = x.grad[0].sum(0).transpose(0, axis).flatten(1).sum(1).nonzero()
-        centre = (reached.min() + reached.max() + 1).item() / 2
-        assert centre == tap.first[axis] + tap.stride[axis] * index

@@ -24,7 +24,8 @@ _TORCH_BEFORE_ZIP = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the magic num
 # What unpickling damaged bytes raises.
 _DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
-    *(AttributeError, RuntimeError, OverflowError, MemoryError, OSError, zipfile.BadZipFile),
+    *(AttributeError, RuntimeError, OverflowError, MemoryError, OSError, AssertionError),
+    zipfile.BadZipFile,
 )
 
 

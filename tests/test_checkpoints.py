@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
 import contextlib
 import io
 import os
 import pickle
 import struct
+import sys
+import types
 import zipfile
-from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -153,7 +156,7 @@ def test_caffe2_pickles_are_read(tmp_path):
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("shelf", ["state_dict", "model_state", None])
 def test_pytorch_checkpoints_are_read_old_and_new(tmp_path, zipped, shelf):
-    weights = OrderedDict(a=torch.arange(3.0), b=torch.ones(2, 2))
+    weights = collections.OrderedDict(a=torch.arange(3.0), b=torch.ones(2, 2))
     content = weights if shelf is None else {"epoch": 3, "optimizer": {"x": 1}, shelf: weights}
     torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     assert checkpoints.read(tmp_path / "w.pth").keys() == weights.keys()
@@ -162,6 +165,36 @@ def test_pytorch_checkpoints_are_read_old_and_new(tmp_path, zipped, shelf):
 def test_safetensors_are_read(tmp_path):
     save_file({"a": torch.arange(3.0)}, tmp_path / "w.safetensors")
     assert checkpoints.read(tmp_path / "w.safetensors")["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_logs_and_arguments_beside_the_weights_are_read_as_nothing(tmp_path, monkeypatch, zipped):
+    # As mmengine saves them: a record of its own with arrays in it, and a bound function.
+    module = types.ModuleType("mmengine.logging.history_buffer")
+
+    class HistoryBuffer:
+        def __init__(self):
+            self.log = np.arange(3.0)
+            self.best = np.float64(70.5)
+            self.mean = getattr(collections.Counter, "most_common")  # noqa: B009
+
+    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = module.__name__, "HistoryBuffer"
+    module.HistoryBuffer = HistoryBuffer
+    for name in ("mmengine", "mmengine.logging"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    content = {
+        "state_dict": {"a": torch.arange(3.0)},
+        "message_hub": {"loss": HistoryBuffer()},
+        "args": argparse.Namespace(lr=0.1, where=Path("x")),
+        "best": np.float64(3.5),
+    }
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    monkeypatch.delitem(sys.modules, module.__name__)
+    assert checkpoints.read(tmp_path / "w.pth")["a"].tolist() == [0, 1, 2]
+    # Only while a checkpoint is read: elsewhere torch refuses them as before.
+    with pytest.raises(pickle.UnpicklingError, match="GLOBAL"):
+        torch.load(tmp_path / "w.pth", weights_only=True)
 
 
 class Evil:

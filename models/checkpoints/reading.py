@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.checkpoints import caffe2
+from models.checkpoints.beside import read_as_nothing
 from models.errors import CheckpointError
 
 # Where projects keep the weights inside what they save beside them.
@@ -84,7 +85,8 @@ def _content(path: Path, start: bytes) -> Any:
     elif not start.startswith(_TORCH_BEFORE_ZIP):
         with path.open("rb") as file:
             return caffe2.load(file)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with read_as_nothing():
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _holds_code(path: Path, what: str) -> CheckpointError:

@@ -51,7 +51,10 @@ ARROWS = {
     "statistics": {"affinity", "geometry", "links", "reach", "rows"},
     "writing": set(),
     "figures": {"links", "clip", "geometry", "affinity", "writing"},
-    "export": {"affinity", "clip", "geometry", "links", "media", "rows", "statistics", "ui"},
+    "export": {
+        *("affinity", "analysis", "clip", "geometry", "links", "media", "reach", "rows"),
+        *("statistics", "ui"),
+    },
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "figures", "geometry", "links"),
         *("masking", "media", "statistics", "writing"),

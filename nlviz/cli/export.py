@@ -1,4 +1,4 @@
-"""``python -m nlviz export``: numbers for a plot, as JSON, CSV, NPZ or safetensors."""
+"""``python -m nlviz export``: numbers for a plot, and sessions that open again."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nlviz.cli.question import add_question, analysed, blocks, progress, queries
+from nlviz.cli.question import add_question, analysed, blocks, check_asked, progress, queries
+from nlviz.cli.sessions import provenance
 from nlviz.cli.terminal import add_output
-from nlviz.errors import QueryError
 from nlviz.links import top_links
 from nlviz.writing import check, write
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
 
-_ENDINGS = (".json", ".csv", ".npz", ".safetensors")
+_ENDINGS = (".json", ".csv", ".npz", ".safetensors", ".nlviz")
 _TABLES = ("links", "profile", "blocks")
 
 
@@ -25,7 +25,11 @@ def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("export", help="write links, rows, θ and φ, or statistics")
     add_question(parser)
-    add_output(parser, "OUT.json or OUT.csv: links; OUT.npz or OUT.safetensors: θ, φ and rows")
+    kinds = (
+        "OUT.json or OUT.csv: links; OUT.npz or OUT.safetensors: θ, φ and rows; OUT.nlviz: a "
+        "session, which every command takes as INPUT"
+    )
+    add_output(parser, kinds)
     tables = (
         "what a CSV holds: the links, how each query's weight is spread, or averages over all "
         "queries of each block (default: %(default)s)"
@@ -36,9 +40,8 @@ def add(commands: Any) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     ending = check(options.output, _ENDINGS, force=options.force)
-    alone = ending in (".npz", ".safetensors") or (ending, options.table) == (".csv", "blocks")
-    if not options.at and not alone:
-        raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
+    if ending == ".json" or (ending == ".csv" and options.table != "blocks"):
+        check_asked(options)
     write(options.output, _content(options, ending, analysed(options)))
     print(f"Wrote {options.output}.", file=sys.stderr)
 
@@ -47,23 +50,25 @@ def _content(options: argparse.Namespace, ending: str, analysis: Analysis) -> by
     from nlviz import export, statistics
 
     asked = queries(options, analysis)
-    provenance = export.Provenance.of(analysis, asked, command=options.typed)
+    made = provenance(options, analysis, asked)
     chosen = blocks(options, analysis)
+    if ending == ".nlviz":
+        return export.save(export.Session(analysis, made, tuple(asked)))
     if ending == ".npz":
-        return export.npz(analysis, asked, provenance, chosen)
+        return export.npz(analysis, asked, made, chosen)
     if ending == ".safetensors":
-        return export.tensors(analysis, asked, provenance, chosen)
+        return export.tensors(analysis, asked, made, chosen)
     if ending == ".csv" and options.table == "profile":
         profiles = [statistics.profile(analysis, query) for query in asked]
-        return export.profile_csv(profiles, provenance)
+        return export.profile_csv(profiles, made)
     if ending == ".csv" and options.table == "blocks":
         averages = [
             statistics.block_statistics(analysis, block, head=options.head, progress=progress)
             for block in chosen
         ]
-        return export.statistics_csv(averages, provenance)
+        return export.statistics_csv(averages, made)
     answers = [top_links(analysis, query) for query in asked]
     if ending == ".csv":
-        return export.links_csv(answers, provenance)
-    told = {**export.report(analysis, answers), "provenance": asdict(provenance)}
+        return export.links_csv(answers, made)
+    told = {**export.report(analysis, answers), "provenance": asdict(made)}
     return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from nlviz.cli.question import add_question, analysed, queries
+from nlviz.cli.sessions import provenance
 from nlviz.cli.terminal import add_output
 from nlviz.writing import check, write
 
@@ -23,13 +24,13 @@ def add(commands: Any) -> None:
 
 
 def _html(options: argparse.Namespace) -> None:
-    from nlviz.export import Provenance, page
+    from nlviz.export import page
 
     check(options.output, (".html",), force=options.force)
     analysis = analysed(options)
     asked = queries(options, analysis)
-    provenance = Provenance.of(analysis, asked, command=options.typed)
-    content = page(analysis, asked, provenance, title=options.title)
+    made = provenance(options, analysis, asked)
+    content = page(analysis, asked, made, title=options.title)
     write(options.output, content)
     advice = "; fewer frames or a smaller --size make it smaller" if len(content) > _LARGE else ""
     print(f"Wrote {options.output}, {len(content) / 1e6:.1f} MB{advice}.", file=sys.stderr)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nlviz.cli.sessions import is_session, opened
 from nlviz.cli.typed import count, number, point, region
 from nlviz.errors import NetworkError, QueryError
 from nlviz.geometry import View
@@ -20,7 +21,7 @@ _BASELINES = ("uniform", "cosine", "shuffled")  # those of nlviz.baselines, whic
 def add_question(parser: argparse.ArgumentParser) -> None:
     """Everything that says which links of which clip."""
     add = parser.add_argument
-    add("input", metavar="INPUT", help="a video, an image, a GIF or a folder of images")
+    add("input", metavar="INPUT", help="a video, an image, a GIF, a folder of images or a .nlviz")
     place = "a place: source frame index and source pixels; repeatable"
     add("--at", action="append", type=point, metavar="FRAME,X,Y", help=place)
     box = "a box in place of a pixel: the mean over its cells; repeatable"
@@ -48,15 +49,20 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
     """The analysis of the input and the links of each place, region and token."""
-    if not options.at:
-        raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
+    check_asked(options)
     analysis = analysed(options)
     return analysis, [top_links(analysis, query) for query in queries(options, analysis)]
 
 
+def check_asked(options: argparse.Namespace) -> None:
+    """QueryError where no place is asked about; a session file has its own."""
+    if not options.at and not is_session(options.input):
+        raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
+
+
 def analysed(options: argparse.Namespace) -> Analysis:
     """The analysis of the input, or of the block's baseline if that was asked for."""
-    return run(options)[0]
+    return opened(options).analysis if is_session(options.input) else run(options)[0]
 
 
 def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
@@ -64,6 +70,8 @@ def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     from nlviz.analysis import analyse
     from nlviz.media import read
 
+    if is_session(options.input):
+        raise QueryError(f"'{options.input}' has no network to run again; give the clip itself.")
     frames = usual_frames(options.model) if options.frames is None else options.frames
     clip = read(options.input, frames=frames, stride=options.stride, start=options.start)
     for note in clip.notes:
@@ -101,6 +109,8 @@ def blocks(options: argparse.Namespace, analysis: Analysis) -> tuple[str, ...]:
 
 def queries(options: argparse.Namespace, analysis: Analysis) -> list[Query]:
     """What the options ask of an analysis: one query for each place, region and token."""
+    if not options.at and is_session(options.input):
+        return list(opened(options).queries)
     block = blocks(options, analysis)[-1]
     # A picture, or a clip that is one time step of the block, has no other frame to link to.
     alone = analysis.affinity(block).key_grid.t == 1

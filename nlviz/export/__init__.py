@@ -4,15 +4,19 @@ from nlviz.export.arrays import npz, tensors
 from nlviz.export.page import page
 from nlviz.export.provenance import Provenance
 from nlviz.export.report import report
+from nlviz.export.session import Session, open_session, save
 from nlviz.export.tables import links_csv, profile_csv, statistics_csv
 
 __all__ = [
     "Provenance",
+    "Session",
     "links_csv",
     "npz",
+    "open_session",
     "page",
     "profile_csv",
     "report",
+    "save",
     "statistics_csv",
     "tensors",
 ]

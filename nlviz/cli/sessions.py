@@ -1,0 +1,56 @@
+"""Session files as INPUT: an analysis made before, opened in place of running a network."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nlviz.errors import QueryError
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+    from nlviz.export import Provenance, Session
+    from nlviz.links import Query
+
+_UNUSED = ("frames", "stride", "size")
+
+
+def is_session(name: str) -> bool:
+    """Whether an INPUT is a session file, by its ending."""
+    return name.lower().endswith(".nlviz")
+
+
+def opened(options: argparse.Namespace) -> Session:
+    """The session that INPUT is; opened once."""
+    from nlviz.export import open_session
+
+    if "session" not in options:
+        if options.baseline:
+            raise QueryError(
+                f"'{options.input}' has no network to run again; give the clip itself for "
+                "--baseline."
+            )
+        options.session = open_session(options.input)
+        if any(getattr(options, name) is not None for name in _UNUSED):
+            print(
+                "note: A session keeps the frames and the size it was made with.", file=sys.stderr
+            )
+    session: Session = options.session
+    return session
+
+
+def provenance(
+    options: argparse.Namespace, analysis: Analysis, queries: Sequence[Query]
+) -> Provenance:
+    """How an export of this command was made: what was typed, and the weights of then."""
+    from dataclasses import replace
+
+    from nlviz.export import Provenance
+
+    made = Provenance.of(analysis, queries, command=options.typed)
+    if not is_session(options.input):
+        return made
+    before = opened(options).provenance
+    return replace(made, weights=before.weights, model=before.model)

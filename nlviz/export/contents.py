@@ -1,0 +1,218 @@
+"""What a session file says of an analysis, and the analysis again: every value is checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlviz.affinity import Affinity
+from nlviz.analysis import Analysis, Prediction
+from nlviz.clip import Clip
+from nlviz.export.arrays import affinity_header
+from nlviz.export.provenance import Provenance
+from nlviz.export.report import asked
+from nlviz.geometry import Grid, Point, Region, View
+from nlviz.links import Query
+from nlviz.reach import Groups
+
+Text = Mapping[str, Any]
+Arrays = Mapping[str, NDArray[Any]]
+
+_MOST = 2**31
+
+
+def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
+    """All of an analysis but its arrays, ready for JSON."""
+    clip, view = analysis.clip, analysis.view
+    return {
+        "clip": {
+            "name": clip.name,
+            "indices": [int(i) for i in clip.indices],
+            "timestamps": [float(seconds) for seconds in clip.timestamps],
+            "total": int(clip.total),
+            "notes": list(clip.notes),
+        },
+        "view": {"source": list(view.source), "input": list(view.input)},
+        "network": analysis.network,
+        "blocks": {
+            block: {**affinity_header(affinity), "fidelity": float(analysis.fidelity[block])}
+            for block, affinity in analysis.affinities.items()
+        },
+        "prediction": [asdict(each) for each in analysis.prediction],
+        "refused": dict(analysis.refused),
+        "queries": [asked(query) for query in queries],
+    }
+
+
+def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
+    """The analysis again; ValueError, TypeError, KeyError or NlvizError where that cannot be."""
+    clip = _clip(whole_object(text["clip"]), frames)
+    source, size = (_whole_numbers(text["view"][name], 2) for name in ("source", "input"))
+    if source != (clip.width, clip.height):
+        raise ValueError("the frames have another size than the view")
+    blocks = whole_object(text["blocks"])
+    return Analysis(
+        clip=clip,
+        view=View((clip.width, clip.height), (size[0], size[1]), clip.indices),
+        network=_words(text["network"]),
+        affinities=MappingProxyType(
+            {block: _affinity(block, whole_object(each), arrays) for block, each in blocks.items()}
+        ),
+        fidelity=MappingProxyType(
+            {block: _number(each["fidelity"]) for block, each in blocks.items()}
+        ),
+        prediction=tuple(
+            Prediction(_words(each["label"]), _number(each["score"])) for each in text["prediction"]
+        ),
+        refused={_words(block): _words(why) for block, why in text["refused"].items()},
+        sizes={
+            block: _array(arrays, f"{block}/sizes", np.float32, 1)
+            for block in blocks
+            if f"{block}/sizes" in arrays
+        },
+    )
+
+
+def query(text: Text, analysis: Analysis) -> Query:
+    """A query that the analysis can answer."""
+    point: Point | Region | str
+    if "token" in text:
+        point = _words(text["token"])
+    elif "region" in text:
+        outline = tuple((_number(x), _number(y)) for x, y in text["region"]["outline"])
+        point = Region(_whole(text["region"]["frame"], 0), outline)
+    else:
+        at = text["at"]
+        point = Point(_whole(at["frame"], 0), _number(at["x"]), _number(at["y"]))
+    if not isinstance(point, str):
+        analysis.view.check(point)
+    affinity = analysis.affinity(text["block"])
+    head = None if "head" not in text else _whole(text["head"], 0)
+    if head is not None:
+        affinity.head(head)
+    return Query(
+        point=point,
+        block=text["block"],
+        k=_whole(text["k"]),
+        exclude=text["exclude"],
+        head=head,
+        reverse=text.get("reverse", False) is True,
+        rank_by=text.get("rank_by", "affinity"),
+    )
+
+
+def provenance(text: Text) -> Provenance:
+    """A provenance, its texts and numbers as they were written."""
+    names = {each.name for each in fields(Provenance)}
+    if set(text) != names:
+        raise ValueError("the provenance is not whole")
+    whole = {name: _words(text[name]) for name in ("version", "model", "clip", "checksum")}
+    weights, command = (
+        None if text[name] is None else _words(text[name]) for name in ("weights", "command")
+    )
+    source, size = (_whole_numbers(text[name], 2) for name in ("source", "input"))
+    return Provenance(
+        **whole,
+        weights=weights,
+        command=command,
+        frames=_whole_numbers(text["frames"]),
+        total=_whole(text["total"]),
+        source=(source[0], source[1]),
+        input=(size[0], size[1]),
+        queries=tuple(whole_object(each) for each in text["queries"]),
+    )
+
+
+def whole_object(value: Any) -> dict[str, Any]:
+    """A JSON object."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r:.40} stands where an object belongs")
+    return value
+
+
+def no_number(value: str) -> float:
+    """For JSON's parser: NaN and the infinities are no numbers here."""
+    raise ValueError(f"{value} is not a number")
+
+
+def _clip(text: Text, frames: NDArray[Any]) -> Clip:
+    indices = _whole_numbers(text["indices"], least=0)
+    if list(indices) != sorted(set(indices)):
+        raise ValueError("the frames are not in order")
+    return Clip(
+        frames=frames,
+        indices=indices,
+        timestamps=tuple(map(_number, text["timestamps"])),
+        name=_words(text["name"]),
+        total=_whole(text["total"]),
+        notes=tuple(map(_words, text["notes"])),
+    )
+
+
+def _affinity(block: str, text: Text, arrays: Arrays) -> Affinity:
+    reach = tuple(
+        Groups(*(_array(arrays, f"{block}/reach/{i}/{of}", np.int32, 1) for of in ("query", "key")))
+        for i in range(_whole(text["reach"], 0))
+    )
+    return Affinity(
+        function=_words(text["function"]),
+        theta=_array(arrays, f"{block}/theta", np.float32, 2),
+        phi=_array(arrays, f"{block}/phi", np.float32, 2),
+        query_grid=_grid(text["query_grid"]),
+        key_grid=_grid(text["key_grid"]),
+        scale=_number(text["scale"]),
+        heads=_whole(text["heads"]),
+        reach=reach,
+        tokens=tuple(map(_words, text["tokens"])),
+    )
+
+
+def _grid(text: Text) -> Grid:
+    stride, first = (
+        None if text[name] is None else tuple(map(_number, text[name]))
+        for name in ("stride", "first")
+    )
+    for three in (stride, first):
+        if three is not None and len(three) != 3:
+            raise ValueError("a grid's stride and first cell have three numbers")
+    if stride is not None and min(stride) <= 0:
+        raise ValueError("a grid does not move on")
+    t, rows, cols = (_whole(text[name]) for name in ("t", "rows", "cols"))
+    return Grid(t, rows, cols, stride, first)  # type: ignore[arg-type]  # three, checked above
+
+
+def _array(arrays: Arrays, name: str, kind: type, axes: int) -> NDArray[Any]:
+    array = arrays[name]
+    if array.dtype != kind or array.ndim != axes or not np.isfinite(array).all():
+        raise ValueError(f"{name:.60} is not what it should be")
+    return array
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} stands where words belong")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{value!r:.40} stands where a number belongs")
+    return float(value)
+
+
+def _whole(value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
+        raise TypeError(f"{value!r:.40} stands where a whole number from {least} belongs")
+    return value
+
+
+def _whole_numbers(values: Any, count: int | None = None, least: int = 0) -> tuple[int, ...]:
+    if not isinstance(values, list) or len(values) != (len(values) if count is None else count):
+        raise TypeError(f"{values!r:.40} stands where whole numbers belong")
+    return tuple(_whole(value, least) for value in values)

@@ -1,0 +1,172 @@
+"""Session: an analysis and what was asked of it in one file, opened again without the network.
+
+A ``.nlviz`` file is a zip of three parts, none of them compressed: ``session.json``, and as
+safetensors ``frames.safetensors`` and ``blocks.safetensors``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
+
+from nlviz.errors import ExportError, NlvizError
+from nlviz.export import contents
+from nlviz.export.arrays import affinity_arrays
+from nlviz.export.provenance import Provenance
+from nlviz.links import Query
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+ENDING = ".nlviz"
+FORMAT = 1
+"""Of the files that this version writes and opens."""
+
+_TEXT, _FRAMES, _BLOCKS = PARTS = ("session.json", "frames.safetensors", "blocks.safetensors")
+_LONGEST_TEXT = 16 << 20
+_LARGEST = 4 << 30
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same session gives the same bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """What a session file holds.
+
+    Args:
+        analysis: the analysis; its clip has no path.
+        queries: what was asked, the pins.
+        settings: of the view, as its host names them: plain JSON.
+        provenance: how it was made.
+    """
+
+    analysis: Analysis
+    provenance: Provenance
+    queries: tuple[Query, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(session: Session) -> bytes:
+    """The content of a session file."""
+    analysis = session.analysis
+    arrays: dict[str, NDArray[Any]] = {}
+    for block, affinity in analysis.affinities.items():
+        arrays |= affinity_arrays(block, affinity)
+        if block in analysis.sizes:
+            arrays[f"{block}/sizes"] = analysis.sizes[block]
+    text = {
+        "format": FORMAT,
+        "nlviz": session.provenance.version,
+        **contents.told(analysis, session.queries),
+        "settings": dict(session.settings),
+        "provenance": asdict(session.provenance),
+    }
+    parts = {
+        _TEXT: json.dumps(text, ensure_ascii=False, allow_nan=False, indent=1).encode(),
+        _FRAMES: safetensors.save({"frames": np.ascontiguousarray(analysis.clip.frames)}),
+        _BLOCKS: safetensors.save(arrays),
+    }
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as file:
+        for name in PARTS:
+            file.writestr(zipfile.ZipInfo(name, _EPOCH), parts[name])
+    return content.getvalue()
+
+
+def open_session(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Session:
+    """Open a session file: the same analysis again, and no network is needed.
+
+    Args:
+        source: a path, or the content.
+        name: what messages call it.
+
+    Raises:
+        ExportError: it cannot be read, is cut short, comes from another version, or is not what a
+            session file is. Nothing in it is run or written anywhere.
+    """
+    called = name or ("The session file" if isinstance(source, bytes) else repr(str(source)))
+    parts = _parts(source, called)
+    try:
+        return _session(parts, called)
+    except (SafetensorError, NlvizError, ValueError, TypeError, KeyError, RecursionError) as error:
+        if isinstance(error, ExportError):
+            raise
+        what = f"it has no {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise ExportError(
+            f"{called} is damaged or was changed ({what}); save the session again."
+        ) from error
+
+
+def _session(parts: Mapping[str, bytes], called: str) -> Session:
+    text = contents.whole_object(json.loads(parts[_TEXT], parse_constant=contents.no_number))
+    if text.get("format") != FORMAT:
+        raise ExportError(
+            f"{called} was written by nlviz {text.get('nlviz')!s:.20} in format "
+            f"{text.get('format')!s:.20}, and this is nlviz for format {FORMAT}; open it with the "
+            "version that wrote it."
+        )
+    frames = safetensors.load(parts[_FRAMES])["frames"]
+    analysis = contents.analysis(text, frames, safetensors.load(parts[_BLOCKS]))
+    queries = tuple(contents.query(each, analysis) for each in text["queries"])
+    return Session(
+        analysis=analysis,
+        provenance=contents.provenance(text["provenance"]),
+        queries=queries,
+        settings=contents.whole_object(text["settings"]),
+    )
+
+
+def _parts(source: str | os.PathLike[str] | bytes, called: str) -> dict[str, bytes]:
+    """The three parts, checked before they are read."""
+    try:
+        with _bytes(source) as given, zipfile.ZipFile(given) as file:
+            size = given.seek(0, os.SEEK_END)
+            _check(file.infolist(), size, called)
+            return {name: file.read(name) for name in PARTS}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ExportError(
+            f"{called} is no session file, or is cut short or damaged; save or copy it again."
+        ) from error
+    except OSError as error:
+        raise ExportError(f"{called} cannot be read ({error.strerror}).") from None
+
+
+def _bytes(source: str | os.PathLike[str] | bytes) -> IO[bytes]:
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+
+
+def _check(entries: Sequence[zipfile.ZipInfo], size: int, called: str) -> None:
+    names = [entry.filename for entry in entries]
+    for name in names:
+        if name not in PARTS:
+            raise ExportError(
+                f"{called} holds {name!r:.60}, which is no part of a session file; it was changed, "
+                "so save the session again."
+            )
+    missing = [name for name in PARTS if name not in names]
+    if missing or len(names) > len(PARTS):
+        wrong = f"lacks {missing[0]}" if missing else "holds a part twice"
+        raise ExportError(f"{called} {wrong}; save the session again.")
+    for entry in entries:
+        # Parts as long as what lies in the file: nothing can unfold to more.
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise ExportError(
+                f"{called} has a compressed part, {entry.filename}, which session files never "
+                "have; save the session again."
+            )
+        most = _LONGEST_TEXT if entry.filename == _TEXT else _LARGEST
+        if entry.file_size > min(most, size):
+            raise ExportError(
+                f"{called} says that {entry.filename} has {entry.file_size} bytes, more than is "
+                "opened; save the session again, with fewer frames or a smaller input size."
+            )

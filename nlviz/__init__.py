@@ -29,10 +29,18 @@ if TYPE_CHECKING:
     from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
     from nlviz.masking import Faithfulness, faithfulness
-    from nlviz.media import MediaInfo, probe, read
+    from nlviz.media import MediaInfo, probe, read, read_mask, read_masks
     from nlviz.reach import Groups
     from nlviz.rows import Row, row_of
     from nlviz.statistics import BlockStatistics, Profile, block_statistics, profile
+    from nlviz.tracking import (
+        Protocol,
+        Track,
+        contour_accuracy,
+        mask_of,
+        region_similarity,
+        track,
+    )
 
 __version__ = "0.1.0"
 
@@ -57,10 +65,18 @@ _HOMES = {
     "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),
     "masking": ("Faithfulness", "faithfulness"),
-    "media": ("MediaInfo", "probe", "read"),
+    "media": ("MediaInfo", "probe", "read", "read_mask", "read_masks"),
     "reach": ("Groups",),
     "rows": ("Row", "row_of"),
     "statistics": ("BlockStatistics", "Profile", "block_statistics", "profile"),
+    "tracking": (
+        "Protocol",
+        "Track",
+        "contour_accuracy",
+        "mask_of",
+        "region_similarity",
+        "track",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -89,24 +105,32 @@ __all__ = [
     "Point",
     "Prediction",
     "Profile",
+    "Protocol",
     "Query",
     "QueryError",
     "Region",
     "Row",
+    "Track",
     "View",
     "ablated",
     "analyse",
     "baseline",
     "block_statistics",
     "capture",
+    "contour_accuracy",
     "effects",
     "faithfulness",
     "film_strip",
+    "mask_of",
     "probe",
     "profile",
     "read",
+    "read_mask",
+    "read_masks",
+    "region_similarity",
     "row_of",
     "top_links",
+    "track",
     "with_sizes",
 ]
 

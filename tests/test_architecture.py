@@ -49,6 +49,7 @@ ARROWS = {
     "ablation": {"again", "analysis", "hooks", "network"},
     "masking": {"affinity", "again", "analysis", "links", "network", "rows"},
     "statistics": {"affinity", "geometry", "links", "reach", "rows"},
+    "tracking": {"affinity", "geometry", "statistics"},
     "writing": set(),
     "figures": {"links", "clip", "geometry", "affinity", "writing"},
     "export": {
@@ -57,7 +58,7 @@ ARROWS = {
     },
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "figures", "geometry", "links"),
-        *("masking", "media", "statistics", "writing"),
+        *("masking", "media", "statistics", "tracking", "writing"),
     },
     "__main__": {"cli"},
 }

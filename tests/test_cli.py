@@ -130,6 +130,34 @@ def test_ablate_tells_each_blocks_effect_and_masks_a_places_links(clip, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 1 + 1 + 3
 
 
+def test_track_carries_a_region_and_measures_itself_against_masks(clip, tmp_path, capsys):
+    truth, out = tmp_path / "truth", tmp_path / "out"
+    truth.mkdir()
+    out.mkdir()
+    for i in range(4):
+        mask = np.zeros((96, 160), np.uint8)
+        mask[30:60, 10 + 30 * i : 40 + 30 * i] = 255
+        cv2.imwrite(str(truth / f"{i}.png"), mask)
+    asked = ["track", str(clip), *SMALL, "--block", "nl3"]
+    assert main([*asked, "--masks", str(truth), "--json", "-o", str(out)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert 0 <= report["J"] <= 1
+    assert report["frames"][0]["J"] > 0.5  # the given mask, as its cells have it
+    assert report["protocol"]["context"] == 7
+    assert sorted(path.name for path in out.iterdir()) == [f"{i:05d}.png" for i in range(4)]
+    assert cv2.imread(str(out / "00002.png")).shape == (96, 160, 3)
+    assert main([*asked, "--masks", str(truth), "-o", str(out)]) == 2
+    assert "has PNG files; add --force" in capsys.readouterr().err
+    assert main([*asked, "--region", "1,40,30,70,60", "--radius", "0", "--baseline", "cosine"]) == 0
+    said = capsys.readouterr().out
+    assert "block nl3 (cosine), from frame 1" in said
+    assert "10 heaviest keys anywhere" in said
+    assert main([*asked, "--mask", str(truth / "0.png")]) == 0
+    (truth / "3.png").unlink()
+    assert main([*asked, "--masks", str(truth)]) == 2
+    assert "has 3 masks, but the clip has 4 frames" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_figure_is_written(clip, tmp_path, ending, capsys):
     out = tmp_path / f"figure.{ending}"
@@ -174,6 +202,10 @@ def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
         (["figure", "CLIP", "--at", "0,1,1", "-o", "no/such/folder/figure.png"], "no/such/folder"),
         (["stats", "CLIP", "--baseline", "grey"], "invalid choice: 'grey'"),
         (["ablate", "CLIP", "--head", "0"], "leave out --baseline and --head"),
+        (["track", "CLIP"], "starts from one object; give one of --mask"),
+        (["track", "CLIP", "--token", "class"], "starts from one object"),
+        (["track", "CLIP", "--masks", "nowhere"], "'nowhere' is not a folder"),
+        (["track", "CLIP", "--at", "0,1,1", "-o", "no/such"], "no folder 'no/such'"),
         (["dance"], "dance"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

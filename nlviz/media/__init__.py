@@ -8,10 +8,11 @@ from pathlib import Path
 from nlviz.clip import Clip
 from nlviz.media import folder, images, video
 from nlviz.media.info import MediaInfo
+from nlviz.media.masks import read_mask, read_masks
 from nlviz.media.sampling import Sampling
 from nlviz.media.source import Given, Source
 
-__all__ = ["MediaInfo", "probe", "read"]
+__all__ = ["MediaInfo", "probe", "read", "read_mask", "read_masks"]
 
 
 def read(

@@ -1,0 +1,67 @@
+"""How well masks agree: J and F of the DAVIS benchmark (Perazzi et al., CVPR 2016)."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nlviz.errors import QueryError
+
+Mask = NDArray[np.bool_]
+
+_NEAR = 0.008  # of the diagonal: how far a contour may be off
+
+
+def region_similarity(found: Mask, truth: Mask) -> float:
+    """J = |found ∩ truth| / |found ∪ truth| of two (H, W) masks, 0 to 1; 1 if both are empty.
+
+    QueryError for masks of different sizes.
+    """
+    _check(found, truth)
+    union = int((found | truth).sum())
+    return int((found & truth).sum()) / union if union else 1.0
+
+
+def contour_accuracy(found: Mask, truth: Mask) -> float:
+    """F = 2PR / (P + R) of the contours of two (H, W) masks, 0 to 1.
+
+    P is the share of found's contour that lies within 0.8 % of the diagonal, rounded up to whole
+    pixels, of truth's; R the share of truth's that lies so near to found's. A missing contour has
+    P = 1 or R = 1 of its own. QueryError for masks of different sizes.
+    """
+    _check(found, truth)
+    ours, theirs = _contour(found), _contour(truth)
+    radius = math.ceil(_NEAR * math.hypot(*found.shape))
+    precision, recall = _near(ours, theirs, radius), _near(theirs, ours, radius)
+    total = precision + recall
+    return 2 * precision * recall / total if total else 0.0
+
+
+def _check(found: Mask, truth: Mask) -> None:
+    if found.shape != truth.shape:
+        raise QueryError(
+            f"Masks of {found.shape[1]}×{found.shape[0]} and {truth.shape[1]}×{truth.shape[0]} "
+            "pixels cannot be compared; bring them to one size."
+        )
+
+
+def _contour(mask: Mask) -> Mask:
+    """Pixels that differ from the one to the right, below, or both; one pixel wide."""
+    edge = np.zeros_like(mask)
+    edge[:, :-1] |= mask[:, :-1] != mask[:, 1:]
+    edge[:-1] |= mask[:-1] != mask[1:]
+    edge[:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]
+    return edge
+
+
+def _near(contour: Mask, other: Mask, radius: int) -> float:
+    """Share of a contour within ``radius`` pixels of another; 1 if there is none to share."""
+    if not contour.any():
+        return 1.0
+    down, right = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    disc = (down**2 + right**2 <= radius**2).astype(np.uint8)
+    reach = cv2.dilate(other.astype(np.uint8), disc).astype(bool)
+    return float((contour & reach).sum() / contour.sum())

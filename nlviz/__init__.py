@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlviz.ablation import Effect, ablated, effects, with_sizes
+    from nlviz.about import About
     from nlviz.affinity import Affinity
     from nlviz.analysis import Analysis, Prediction, analyse
     from nlviz.baselines import baseline
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         QueryError,
     )
     from nlviz.figures import Figure, film_strip
+    from nlviz.foreign import Input, UserNetwork, load_user_network
     from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
     from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "about": ("About",),
     "ablation": ("Effect", "ablated", "effects", "with_sizes"),
     "affinity": ("Affinity",),
     "analysis": ("Analysis", "Prediction", "analyse"),
@@ -61,6 +64,7 @@ _HOMES = {
         "QueryError",
     ),
     "figures": ("Figure", "film_strip"),
+    "foreign": ("Input", "UserNetwork", "load_user_network"),
     "geometry": ("Cell", "Footprint", "Grid", "Point", "Region", "View"),
     "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),
@@ -81,6 +85,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "About",
     "Affinity",
     "Analysis",
     "BlockStatistics",
@@ -97,6 +102,7 @@ __all__ = [
     "Footprint",
     "Grid",
     "Groups",
+    "Input",
     "Link",
     "MediaError",
     "MediaInfo",
@@ -111,6 +117,7 @@ __all__ = [
     "Region",
     "Row",
     "Track",
+    "UserNetwork",
     "View",
     "ablated",
     "analyse",
@@ -121,6 +128,7 @@ __all__ = [
     "effects",
     "faithfulness",
     "film_strip",
+    "load_user_network",
     "mask_of",
     "probe",
     "profile",

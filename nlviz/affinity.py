@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
-from nlviz.reach import Groups, Reached, reached_from, reaching
+from nlviz.reach import Groups, Reached, joins_frames, reached_from, reaching
 
 Array = NDArray[np.float32]
 
@@ -99,6 +99,11 @@ class Affinity:
     def keys_pooled(self) -> bool:
         """Whether the keys lie on a coarser grid than the queries."""
         return self.key_grid.size < self.query_grid.size
+
+    @property
+    def joins_frames(self) -> bool:
+        """Whether any link can lead from one time step to another."""
+        return joins_frames(self.reach, self.query_grid, self.key_grid)
 
     def head(self, number: int) -> Affinity:
         """One head alone, from 0; QueryError for a head there is not."""

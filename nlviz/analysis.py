@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nlviz.about import About, about
 from nlviz.affinity import Affinity
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError, QueryError
+from nlviz.foreign import UserNetwork
 from nlviz.geometry import View
 from nlviz.hooks import capture
 from nlviz.network import Network, Tap
@@ -49,6 +51,7 @@ class Analysis:
             against the y that the block really put out; about 1e-6 where the capture is right.
         prediction: the network's top classes, best first; empty for a network without classes.
         refused: block name → why it was found but not understood, and so is not among the others.
+        kinds: block name → what it is, in a few words.
         sizes: block name → (M,) ‖W_z g_j‖ of each key, where ``with_sizes`` has measured it.
     """
 
@@ -59,6 +62,7 @@ class Analysis:
     fidelity: Mapping[str, float]
     prediction: tuple[Prediction, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
@@ -73,6 +77,11 @@ class Analysis:
                 f"Block {block!r} is not captured; choose one of {', '.join(self.blocks)}."
             )
         return self.affinities[block]
+
+    def about(self, block: str) -> About:
+        """What is honest to say of one block; QueryError for an unknown one."""
+        affinity, kind = self.affinity(block), self.kinds.get(block, "non-local block")
+        return about(block, kind, affinity, self.view, self.fidelity[block])
 
 
 def analyse(
@@ -109,7 +118,7 @@ def analyse(
         )
     try:
         frames = network_input(clip, view, network)
-        with _reporting(network, report):
+        with _reporting(network, report), _explaining(network, frames):
             seen = capture(network.module, frames, sample=None)
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -132,12 +141,18 @@ def analyse(
         fidelity=MappingProxyType(dict(seen.fidelity)),
         prediction=top_classes(seen.output, network.classes),
         refused=seen.refused,
+        kinds=seen.kinds,
     )
 
 
 def network_input(clip: Clip, view: View, network: Network) -> torch.Tensor:
     """What a network's module is called with for a clip."""
     return network.prepare(_resize(clip.frames, *view.input))
+
+
+def _explaining(network: Network, frames: torch.Tensor) -> AbstractContextManager[None]:
+    """What a user's own module raises is told as such; our own networks raise only by a fault."""
+    return network.explaining(frames) if isinstance(network, UserNetwork) else nullcontext()
 
 
 def _silent(fraction: float, what: str) -> None:

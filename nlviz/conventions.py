@@ -15,7 +15,7 @@ from nlviz.errors import CaptureError
 from nlviz.fidelity import checked, even_weights, is_right, relative_error
 from nlviz.geometry import Grid
 from nlviz.parts import Parts, Pass
-from nlviz.reach import Groups, across, apart
+from nlviz.reach import Groups, across, apart, in_groups
 
 Array = NDArray[np.float32]
 
@@ -97,6 +97,9 @@ def _conventions(
 ) -> Iterator[_Convention]:
     """What is worth trying; the paper's own come first and win a tie."""
     reach = apart(queries, keys, elements)
+    group = getattr(parts.block, "group", None)
+    if not reach and isinstance(group, int) and 0 < group < queries.t:
+        reach = in_groups(queries, keys, group)
     embedded, root = "embedded_gaussian", float(width) ** 0.5
     if parts.kind == "context":
         yield _Convention(embedded, 1.0, reach)

@@ -19,8 +19,8 @@ _GAMMA = ("query_conv", "key_conv", "value_conv")
 _CONTEXT = ("channel_add_conv", "channel_mul_conv")
 _WORDS: dict[Kind, str] = {
     "non-local": "non-local block",
-    "gamma": "attention block with a gamma",
-    "context": "global context block",
+    "gamma": "attention block with a gamma (query_conv, key_conv, value_conv)",
+    "context": "global context block: one map for all queries",
 }
 LOOKED_FOR = (
     f"children named {' or '.join(_G)} and {' or '.join(_OUT)}, {', '.join(_GAMMA)} and gamma, or "

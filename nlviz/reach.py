@@ -61,9 +61,26 @@ def reaching(reach: Sequence[Groups], key: int) -> Reached | None:
     return reached
 
 
+def joins_frames(reach: Sequence[Groups], queries: Grid, keys: Grid) -> bool:
+    """Whether any group holds cells of more than one time step."""
+    grids = (queries, keys)
+    step = np.concatenate([np.arange(g.size) // (g.rows * g.cols) for g in grids])
+    for groups in reach:
+        group = np.concatenate([groups.query[: queries.size], groups.key[: keys.size]])
+        if len(np.unique(np.stack([group, step]), axis=1).T) > len(np.unique(group)):
+            return True
+    return not reach and keys.t > 1
+
+
 def apart(queries: Grid, keys: Grid, runs: int) -> tuple[Groups, ...]:
     """The reach of a block that works on runs of time steps by themselves; () for one run."""
     return (Groups(_runs(queries, runs), _runs(keys, runs)),) if runs > 1 else ()
+
+
+def in_groups(queries: Grid, keys: Grid, steps: int) -> tuple[Groups, ...]:
+    """The reach of a block whose time steps see each other in groups, the last maybe shorter."""
+    query, key = (np.indices(grid.shape, np.int32)[0].ravel() // steps for grid in (queries, keys))
+    return (Groups(query, key),)
 
 
 def across(grid: Grid, runs: int) -> tuple[Groups, ...]:

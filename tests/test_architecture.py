@@ -28,6 +28,8 @@ ARROWS = {
     "media": {"clip"},
     "reach": {"geometry"},
     "affinity": {"geometry", "reach"},
+    "about": {"affinity", "geometry", "reach"},
+    "foreign": {"network"},
     "parts": set(),
     "sample": set(),
     "logits": set(),
@@ -41,7 +43,7 @@ ARROWS = {
     "hooks": {
         *("affinity", "attention", "blocks", "conventions", "layout", "parts", "places", "sample"),
     },
-    "analysis": {"affinity", "clip", "geometry", "hooks", "network"},
+    "analysis": {"about", "affinity", "clip", "foreign", "geometry", "hooks", "network"},
     "rows": {"affinity", "geometry"},
     "links": {"geometry", "rows"},
     "again": {"analysis", "hooks", "network", "parts"},
@@ -57,6 +59,7 @@ ARROWS = {
         *("statistics", "ui"),
     },
     "cli": {
+        "foreign",
         *("ablation", "analysis", "baselines", "clip", "export", "figures", "geometry", "links"),
         *("masking", "media", "statistics", "tracking", "writing"),
     },

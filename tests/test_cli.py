@@ -62,7 +62,7 @@ def test_links_as_text_list_every_link(clip, capsys):
     assert main(["links", str(clip), "--at", "0,25,45", *SMALL, "--k", "3", "--block", "nl3"]) == 0
     out, _ = capsys.readouterr()
     assert "nl-lite0, block nl3" in out
-    assert len(out.splitlines()) == 1 + 1 + 1 + 1 + 3
+    assert len(out.splitlines()) == 1 + 3 + 1 + 1 + 1 + 3
 
 
 def test_a_region_and_the_reverse_question_are_answered(clip, capsys):

@@ -20,7 +20,8 @@ def add(commands: Any) -> None:
 def _links(options: argparse.Namespace) -> None:
     from nlviz.export import report
 
-    told = report(*ask(options))
+    analysis, answers = ask(options)
+    told = report(analysis, answers)
     if options.json:
         print(json.dumps(told, indent=2))
         return
@@ -29,6 +30,8 @@ def _links(options: argparse.Namespace) -> None:
         f"{told['model']}, block {told['block']}, queries {grid['query']}, "
         f"keys {grid['key']}, fidelity {told['fidelity']:.1e}"
     )
+    for sentence in analysis.about(told["block"]).sentences:
+        print(f"  {sentence}")
     for answer in told["queries"]:
         links = answer["links"]
         covered = f"{answer['covered']:.1%} of the {'column' if options.reverse else 'row'}"

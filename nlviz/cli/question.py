@@ -32,7 +32,9 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--reverse", action="store_true", help="who looks here: columns in place of rows")
     add("--head", type=number, help="one head, from 0; the mean of all by default")
     add("--block", help="which block; the last one by default")
-    add("--model", default="nl-lite0", help="see `models` (default: %(default)s)")
+    named = "see `models`, or FILE.py:FUNCTION of your own (default: %(default)s)"
+    add("--model", default="nl-lite0", help=named)
+    add("--weights", metavar="FILE", help="a checkpoint of your own for that model")
     add("--k", type=count, default=20, help="how many links (default: %(default)s)")
     excluded = "keys that get no link: the query's own (default: frame; cell for an image)"
     add("--exclude", choices=EXCLUDES, help=excluded)
@@ -80,8 +82,8 @@ def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     for place in options.at or ():
         if not isinstance(place, str):
             whole.check(place)  # a wrong place is refused before the long work
-    loaded = network(options.model, options.device)
-    if options.block not in (None, *loaded.taps):
+    loaded = network(options.model, options.device, options.weights)
+    if loaded.taps and options.block not in (None, *loaded.taps):
         raise QueryError(
             f"Block {options.block!r} is not in {loaded.name}; choose one of "
             f"{', '.join(loaded.taps)}."
@@ -112,8 +114,8 @@ def queries(options: argparse.Namespace, analysis: Analysis) -> list[Query]:
     if not options.at and is_session(options.input):
         return list(opened(options).queries)
     block = blocks(options, analysis)[-1]
-    # A picture, or a clip that is one time step of the block, has no other frame to link to.
-    alone = analysis.affinity(block).key_grid.t == 1
+    # A picture has no other frame to link to, nor has a block that sees each frame by itself.
+    alone = not analysis.affinity(block).joins_frames
     exclude: Exclude = options.exclude or ("cell" if alone else "frame")
     return [
         Query(place, block, options.k, exclude, options.head, options.reverse, options.rank)
@@ -121,12 +123,15 @@ def queries(options: argparse.Namespace, analysis: Analysis) -> list[Query]:
     ]
 
 
-def network(name: str, device: str) -> Any:
-    """A network of the zoo; NetworkError where it cannot be had."""
+def network(name: str, device: str, weights: str | None = None) -> Any:
+    """A network of the zoo, or of the user's own file; NetworkError where it cannot be had."""
     from models import zoo
+    from nlviz.foreign import is_user_network, load_user_network
 
+    if is_user_network(name):
+        return load_user_network(name, weights=weights, device=device)
     try:
-        return zoo.load(name, device=device)
+        return zoo.load(name, device=device, weights=weights)
     except zoo.ZooError as error:
         raise NetworkError(str(error)) from error
 

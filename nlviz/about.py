@@ -1,0 +1,103 @@
+"""What is honest to say of a captured block: what it is, which links can exist, what a cell is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nlviz.affinity import Affinity
+from nlviz.geometry import Grid, View
+from nlviz.reach import Groups
+
+_FUNCTIONS = {
+    "gaussian": "Gaussian",
+    "embedded_gaussian": "embedded Gaussian",
+    "dot_product": "dot product",
+    "concatenation": "concatenation",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """One block in words and numbers.
+
+    Args:
+        block: its name.
+        kind: what it is: "non-local block", "self-attention", …
+        function: the pairwise function in words, with its scale and heads.
+        rows: whether rows sum to one, in words.
+        keys: where the keys lie beside the queries, in words.
+        reach: which links can exist, in words.
+        tokens: names of what takes part without a place in the clip.
+        footprint: (frames, pixels down, pixels right) of the clip that a query's cell stands for,
+            by stride; what the cell has seen is larger.
+        key_footprint: the same of a key's cell.
+        fidelity: relative error of the block's output recomputed from the capture.
+    """
+
+    block: str
+    kind: str
+    function: str
+    rows: str
+    keys: str
+    reach: str
+    tokens: tuple[str, ...]
+    footprint: tuple[float, float, float]
+    key_footprint: tuple[float, float, float]
+    fidelity: float
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The same as lines to print."""
+        t, dy, dx = self.footprint
+        tokens = f"; tokens beside the grid: {', '.join(self.tokens)}" if self.tokens else ""
+        return (
+            f"{self.kind}, {self.function}; {self.rows}",
+            f"links: {self.reach}; {self.keys}{tokens}",
+            f"a cell stands for {dx:.3g}×{dy:.3g} source pixels and {t:.3g} sampled "
+            f"frame{'s' if t != 1 else ''}; fidelity {self.fidelity:.1e}",
+        )
+
+
+def about(block: str, kind: str, affinity: Affinity, view: View, fidelity: float) -> About:
+    """What is known of one block of an analysis."""
+    queries, keys = affinity.query_grid, affinity.key_grid
+    heads = f", mean of {affinity.heads} heads" if affinity.heads > 1 else ""
+    scale = "" if affinity.scale == 1 else f", logits × {affinity.scale:.3g}"
+    sums = "rows sum to one"
+    if not affinity.rows_sum_to_one:
+        sums = "rows are signed and need not sum to one"
+        sums = sums if affinity.signed else "rows are not normalised"
+    elif affinity.tokens:
+        sums += ", tokens included"
+    pooled = [f"{n / m:.3g}" for n, m in zip(queries.shape, keys.shape, strict=True)]
+    return About(
+        block=block,
+        kind=kind,
+        function=_FUNCTIONS[affinity.function] + scale + heads,
+        rows=sums,
+        keys=f"keys pooled {'×'.join(pooled)}" if affinity.keys_pooled else "keys on every cell",
+        reach=reach_in_words(affinity.reach, queries),
+        tokens=affinity.tokens,
+        footprint=view.steps(queries),
+        key_footprint=view.steps(keys),
+        fidelity=fidelity,
+    )
+
+
+def reach_in_words(reach: tuple[Groups, ...], grid: Grid) -> str:
+    """Which links can exist, from the groups of the queries on their grid."""
+    if not reach:
+        return "from everywhere to everywhere"
+    if len(reach) > 1:
+        return "within a cell's own row and column of its frame (criss-cross)"
+    group = reach[0].query[: grid.size].reshape(grid.shape)
+    if (group == group[:, :1, :1]).all():
+        steps = int(np.unique(group[:, 0, 0], return_counts=True)[1].max())
+        of = "its own frame" if steps == 1 else f"its own group of {steps} time steps"
+        return "everywhere" if steps == grid.t else f"within {of} only"
+    if (group == group[:1]).all() and len(np.unique(group[0])) == grid.rows * grid.cols:
+        return "at a cell's own place only, over time"
+    sizes = np.unique(group, return_counts=True)[1]
+    return f"within windows of at most {int(sizes.max())} cells only"

@@ -61,14 +61,18 @@ def fetch(
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             if source is not None:
-                return _converted(record, Path(source), kept)
+                _save(_converted(record, Path(source)), record, kept)
+                return kept
             file = kept.with_name(record.url.rpartition("/")[2])
             if not file.is_file():
                 download(record.url, file, progress=progress or _silent)
             try:
-                _converted(record, file, kept)
-            finally:
-                file.unlink(missing_ok=True)  # what is wrong would be wrong again
+                network = _converted(record, file)
+            except ZooError:
+                file.unlink()  # it would be wrong again
+                raise
+            _save(network, record, kept)
+            file.unlink()
         except OSError as error:
             raise FetchError(
                 f"{kept.parent} cannot be written to ({error.strerror}); free some space, or set "
@@ -111,28 +115,30 @@ def own(record: Published, file: Path | str) -> VideoResNet:
     return network
 
 
-def _converted(record: Published, file: Path, kept: Path) -> Path:
+def _converted(record: Published, file: Path) -> VideoResNet:
     weights = checkpoints.read(file)  # first, so that a web page is called one
     _check(record, file)
     with torch.device("meta"):
         network = VideoResNet(record.plan)
     checkpoints.fit(weights, network, name=record.name)
-    whole = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+    return network
+
+
+def _save(network: VideoResNet, record: Published, kept: Path) -> None:
+    """Whole or not at all."""
+    part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+    weights = {key: value.contiguous() for key, value in network.state_dict().items()}
+    said = {"model": record.name, "url": record.url, "licence": record.licence}
     try:
-        save_file(
-            {key: value.contiguous() for key, value in network.state_dict().items()},
-            whole,
-            metadata={"model": record.name, "url": record.url, "licence": record.licence},
-        )
-        whole.replace(kept)
+        save_file(weights, part, metadata=said)
+        part.replace(kept)
     except SafetensorError as error:
         raise FetchError(
-            f"{kept.parent} cannot be written to; free some space, or set NLVIZ_CACHE to another "
-            "folder."
+            f"{kept.parent} cannot be written to ({error}); free some space, or set NLVIZ_CACHE to "
+            "another folder."
         ) from error
     finally:
-        whole.unlink(missing_ok=True)
-    return kept
+        part.unlink(missing_ok=True)
 
 
 def _check(record: Published, file: Path) -> None:

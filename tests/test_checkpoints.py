@@ -197,6 +197,15 @@ def test_logs_and_arguments_beside_the_weights_are_read_as_nothing(tmp_path, mon
         torch.load(tmp_path / "w.pth", weights_only=True)
 
 
+@pytest.mark.parametrize("sign", [b"{", b"<"])
+def test_a_header_whose_length_looks_like_text_is_still_a_header(tmp_path, sign):
+    length = int.from_bytes(b" " + sign, "little")
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(length)
+    content = struct.pack("<Q", length) + header + struct.pack("<f", 7)
+    (tmp_path / "w.safetensors").write_bytes(content)
+    assert checkpoints.read(tmp_path / "w.safetensors")["a"].tolist() == [7]
+
+
 class Evil:
     """Writes a file when it is unpickled."""
 

@@ -63,9 +63,7 @@ def _placed(weights: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tenso
         if isinstance(block, NonLocalBlock):
             at = path + "." if path else ""
             for child in ("phi", "g"):
-                if isinstance(
-                    block.get_submodule(child) if child in block._modules else None, nn.Sequential
-                ):
+                if isinstance(block._modules.get(child), nn.Sequential):
                     moves[f"{at}{child}."] = f"{at}{child}.0."
             if not isinstance(block.W, nn.Sequential):
                 moves[f"{at}W.0."] = f"{at}W."

@@ -47,8 +47,8 @@ def read(path: Path | str) -> dict[str, Tensor]:
         raise CheckpointError(
             f"The checkpoint {path.name} cannot be read ({error.strerror}); give a file."
         ) from error
-    text = start.lstrip().lower()
-    if text.startswith((b"<", b"{")) or text.startswith(b"version https://git-lfs"):
+    text = b"" if _is_safetensors(path, start) else start.lstrip().lower()
+    if text.startswith((b"<", b"{", b"version https://git-lfs")):
         raise CheckpointError(
             f"{path.name} is a text or web page, not a checkpoint, as servers send it in place "
             "of a file that they do not give; download it again."
@@ -72,8 +72,13 @@ def read(path: Path | str) -> dict[str, Tensor]:
     return weights
 
 
+def _is_safetensors(path: Path, start: bytes) -> bool:
+    """Eight bytes of how long the header is, which may look like letters, and then the header."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
 def _content(path: Path, start: bytes) -> Any:
-    if start[8:9] == b"{":
+    if _is_safetensors(path, start):
         return load_file(path)
     if start.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:

@@ -24,7 +24,12 @@ def _models(options: argparse.Namespace) -> None:
         return
     for record in records:
         lacking = "" if zoo.is_here(record.name) else " [not fetched]"
-        print(f"{record.name}{lacking}: {record.summary}; blocks {', '.join(record.taps)}")
+        parts = [
+            record.summary,
+            getattr(record, "conventions", ""),
+            "blocks " + ", ".join(record.taps),
+        ]
+        print(f"{record.name}{lacking}: {'; '.join(filter(None, parts))}")
     print("\nThose not fetched yet can be had with: python -m nlviz fetch NAME")
 
 

@@ -9,11 +9,11 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from nlviz.cli import ablate, app, export, fetch, figure, html, links, models, stats, track
+from nlviz.cli import ablate, app, export, fetch, figure, film, html, links, models, stats, track
 from nlviz.cli.terminal import Parser, refuse
 from nlviz.errors import NlvizError
 
-_COMMANDS = (links, figure, html, stats, ablate, track, export, models, fetch, app)
+_COMMANDS = (links, figure, film, html, stats, ablate, track, export, models, fetch, app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

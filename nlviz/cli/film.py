@@ -1,0 +1,74 @@
+"""``python -m nlviz film``: the clip with its links, or a query that moves, as MP4 or GIF."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from nlviz.cli.question import add_question, analysed, check_asked, progress, queries
+from nlviz.cli.sessions import provenance
+from nlviz.cli.terminal import add_output
+from nlviz.cli.typed import count
+from nlviz.errors import QueryError
+from nlviz.geometry import Point
+from nlviz.links import Query
+from nlviz.writing import check
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+    from nlviz.film import Film
+
+_SMALL = 640  # GIFs grow fast
+
+
+def add(commands: Any) -> None:
+    """Add the command to those there are."""
+    parser = commands.add_parser("film", help="draw the links as a film")
+    add_question(parser)
+    moves = parser.add_mutually_exclusive_group()
+    path = "let the query go from the first --at to the next ones, all on one frame"
+    moves.add_argument("--path", action="store_true", help=path)
+    hops = "let the query go where its heaviest link leads, HOPS times"
+    moves.add_argument("--follow", type=count, metavar="HOPS", help=hops)
+    add = parser.add_argument
+    add("--seconds", type=float, help="how long the path takes (default: 4)")
+    add("--fps", type=float, help="pictures a second (default: 4; 12 for a query that moves)")
+    wide = "of the film (default: up to 1280 for MP4, 640 for GIF)"
+    add("--width", type=count, metavar="PX", help=wide)
+    add("--opacity", type=float, default=0.7, help="of the heat, 0 to 1 (default: %(default)s)")
+    add_output(parser, "OUT.mp4 or OUT.gif")
+    parser.set_defaults(command=_film)
+
+
+def _film(options: argparse.Namespace) -> None:
+    from nlviz.film import ENDINGS
+
+    check(options.output, ENDINGS, force=options.force)
+    check_asked(options)
+    if not 0 <= options.opacity <= 1:
+        raise QueryError(f"--opacity {options.opacity:g} is no part of 1; choose 0 to 1.")
+    analysis = analysed(options)
+    _drawn(options, analysis, queries(options, analysis)).save(options.output, progress=progress)
+    print(f"Wrote {options.output}.", file=sys.stderr)
+
+
+def _drawn(options: argparse.Namespace, analysis: Analysis, asked: list[Query]) -> Film:
+    from nlviz.film import follow, play, travel
+
+    made = provenance(options, analysis, asked)
+    small = options.output.lower().endswith(".gif")
+    how: dict[str, Any] = {
+        "width": options.width or (_SMALL if small else None),
+        "rate": options.fps,
+        "opacity": options.opacity,
+        "comment": json.dumps(asdict(made)),
+    }
+    if options.path:
+        points = [query.point for query in asked if isinstance(query.point, Point)]
+        return travel(analysis, asked[0], points, seconds=options.seconds, **how)
+    if options.follow:
+        return follow(analysis, asked[0], options.follow, **how)
+    return play(analysis, asked, **how)

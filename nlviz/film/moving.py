@@ -1,0 +1,171 @@
+"""Moving: the query travels along a path, or follows its heaviest link again and again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from nlviz.errors import ExportError
+from nlviz.figures.marks import COLOURS
+from nlviz.film import ink, scene
+from nlviz.film.film import Film
+from nlviz.film.player import check
+from nlviz.film.sheet import Picture, Sheet
+from nlviz.geometry import Point
+from nlviz.links import Link, Query, top_links
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+_RATE = Fraction(12)
+_SECONDS = 4.0
+_LOOK, _GO = 10, 8  # pictures that a hop stands still and is on its way
+_TRAIL = ink.colour("#FFFFFF")
+
+
+def travel(
+    analysis: Analysis,
+    query: Query,
+    path: Sequence[Point],
+    *,
+    seconds: float | None = None,
+    width: int | None = None,
+    rate: float | None = None,
+    opacity: float = 0.7,
+    comment: str = "",
+) -> Film:
+    """All frames side by side, and the query on its way along a path in one of them.
+
+    Args:
+        analysis: what is shown.
+        query: what is asked at each place; its own point is not used.
+        path: at least two points of one frame; the query goes straight from each to the next.
+        seconds: how long it takes, 4 if None.
+        width, rate, opacity, comment: as for ``play``; the rate is 12 if None.
+
+    Raises:
+        ExportError: a path that is none, or a size, rate or time that is not drawn.
+        QueryError: what ``top_links`` raises.
+    """
+    check([query], rate)
+    if len(path) < 2 or len({point.frame for point in path}) != 1:
+        raise ExportError("A path needs at least two points, all on one frame.")
+    time = _SECONDS if seconds is None else seconds
+    if not 0.5 <= time <= 120:
+        raise ExportError(f"A film of {time:g} seconds is not drawn; choose 0.5 to 120.")
+    for point in path:
+        analysis.view.check(point)
+    speed = _RATE if rate is None else Fraction(rate)
+    sheet = Sheet.of(analysis.clip, tuple(range(len(analysis.clip.frames))), width)
+    count = max(2, round(time * speed))
+
+    def draw(i: int) -> Picture:
+        asked = replace(query, point=_on(path, i / (count - 1)))
+        return _drawn(analysis, sheet, asked, top_links(analysis, asked), opacity)
+
+    return Film(count, speed, draw, comment)
+
+
+def follow(
+    analysis: Analysis,
+    query: Query,
+    hops: int = 5,
+    *,
+    width: int | None = None,
+    rate: float | None = None,
+    opacity: float = 0.7,
+    comment: str = "",
+) -> Film:
+    """All frames side by side, and the query going where its heaviest link leads, hop by hop.
+
+    It ends earlier where it comes back to a cell it has been at.
+
+    Args:
+        analysis: what is shown.
+        query: where it starts, a point.
+        hops: how often it goes on, 1 to 50.
+        width, rate, opacity, comment: as for ``play``; the rate is 12 if None.
+
+    Raises:
+        ExportError: a query that is no point, or a size, rate or number that is not drawn.
+        QueryError: what ``top_links`` raises.
+    """
+    check([query], rate)
+    if not isinstance(query.point, Point) or not 1 <= hops <= 50:
+        raise ExportError("Following links starts at a point and goes on 1 to 50 times.")
+    chain = _chain(analysis, query, hops)
+    sheet = Sheet.of(analysis.clip, tuple(range(len(analysis.clip.frames))), width)
+
+    def draw(i: int) -> Picture:
+        hop, step = divmod(i, _LOOK + _GO)
+        asked, answer = chain[hop]
+        trail = [links[0] for _, links in chain[:hop]]
+        gone = max(0, step - _LOOK + 1) / _GO
+        return _drawn(analysis, sheet, asked, answer, opacity, trail, gone)
+
+    count = len(chain) * (_LOOK + _GO) - _GO
+    return Film(count, _RATE if rate is None else Fraction(rate), draw, comment)
+
+
+def _chain(analysis: Analysis, query: Query, hops: int) -> list[tuple[Query, tuple[Link, ...]]]:
+    """Each query and its links; one query more than hops, unless it comes back."""
+    grid = analysis.affinity(query.block).query_grid
+    chain: list[tuple[Query, tuple[Link, ...]]] = []
+    been = set()
+    while len(chain) <= hops:
+        cell = analysis.view.cell(query.point, grid) if isinstance(query.point, Point) else None
+        chain.append((query, top_links(analysis, query)))
+        if cell in been:
+            break
+        been.add(cell)
+        query = replace(query, point=chain[-1][1][0].target)
+    return chain
+
+
+def _drawn(
+    analysis: Analysis,
+    sheet: Sheet,
+    query: Query,
+    answer: Sequence[Link],
+    opacity: float,
+    trail: Sequence[Link] = (),
+    gone: float = 0.0,
+) -> Picture:
+    """One picture; ``gone`` is the part of the heaviest link that the query has gone along."""
+    picture = sheet.picture()
+    scene.heat(picture, sheet, analysis, query, opacity)
+    colour = ink.colour(COLOURS[0])
+    for link in trail:
+        if link.source is not None:
+            ends = (sheet.place(link.source), sheet.place(link.target))
+            ink.arc(picture, *ends, _TRAIL, 2.0, 0.8)
+    scene.links(picture, sheet, answer, colour, answer[0].source)
+    scene.asked(picture, sheet, query, colour)
+    if gone and answer[0].source is not None:
+        ends = (sheet.place(answer[0].source), sheet.place(answer[0].target))
+        ink.disc(picture, ink.along(*ends, gone)[-1], colour, 5.0)
+    point = query.point
+    where = (
+        f"frame {point.frame}, ({point.x:.0f}, {point.y:.0f})" if isinstance(point, Point) else ""
+    )
+    covered = sum(link.share for link in answer)
+    scene.caption(
+        picture, sheet, f"{query.block} · {where} · {len(answer)} links cover {covered:.0%}"
+    )
+    return picture
+
+
+def _on(path: Sequence[Point], part: float) -> Point:
+    """The place after a part of the path's length."""
+    ways = [(a, b, math.dist((a.x, a.y), (b.x, b.y))) for a, b in pairwise(path)]
+    left = part * sum(length for *_, length in ways)
+    for a, b, length in ways:
+        if left <= length and length > 0:
+            u = left / length
+            return Point(a.frame, a.x + u * (b.x - a.x), a.y + u * (b.y - a.y))
+        left -= length
+    return path[-1]

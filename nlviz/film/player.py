@@ -1,0 +1,98 @@
+"""Player: the clip plays, and on each frame lie the heat and the links that fall on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from nlviz.errors import ExportError
+from nlviz.figures.marks import COLOURS
+from nlviz.film import ink, scene
+from nlviz.film.film import Film
+from nlviz.film.sheet import Picture, Sheet
+from nlviz.geometry import Point
+from nlviz.links import Query, top_links
+from nlviz.rows import row_of
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+_RATE = Fraction(4)
+
+
+def play(
+    analysis: Analysis,
+    queries: Sequence[Query],
+    *,
+    width: int | None = None,
+    rate: float | None = None,
+    opacity: float = 0.7,
+    comment: str = "",
+) -> Film:
+    """The clip frame by frame: heat of the first query, links of all that end on the frame.
+
+    A disc marks the place pointed at on its own frame, a ring the same place on the others.
+
+    Args:
+        analysis: what is shown.
+        queries: 1 to 8, each in its colour.
+        width: of the picture in pixels; the clip's own, up to 1280, if None.
+        rate: frames of the clip a second; 4 if None.
+        opacity: of the heat, 0 to 1; 0 leaves it out.
+        comment: kept in the file.
+
+    Raises:
+        ExportError: a clip of one frame, no query or more than eight, or a size or rate that is
+            not drawn.
+        QueryError: what ``top_links`` raises.
+    """
+    count = len(analysis.clip.frames)
+    if count == 1:
+        raise ExportError("A picture does not play; let the query move, along a path or links.")
+    check(queries, rate)
+    answers = [top_links(analysis, query) for query in queries]
+    shares = _shares(analysis, queries[0])
+    covered = sum(link.share for link in answers[0])
+
+    def draw(position: int) -> Picture:
+        clip = analysis.clip
+        sheet = Sheet.of(clip, (position,), width)
+        picture = sheet.picture()
+        scene.heat(picture, sheet, analysis, queries[0], opacity)
+        for query, drawn, name in zip(queries, answers, COLOURS, strict=False):
+            colour, frame = ink.colour(name), clip.indices[position]
+            here = [link for link in drawn if link.target.frame == frame]
+            own = drawn[0].source
+            source = None if own is None else Point(frame, own.x, own.y)
+            scene.links(picture, sheet, here, colour, source)
+            scene.asked(picture, sheet, query, colour)
+        text = (
+            f"{queries[0].block} · frame {clip.indices[position]} · "
+            f"{clip.timestamps[position]:.2f} s · {shares[position]:.0%} of the weight here · "
+            f"{len(answers[0])} links cover {covered:.0%}"
+        )
+        scene.caption(picture, sheet, text)
+        return picture
+
+    Sheet.of(analysis.clip, (0,), width)  # a wrong width is told now
+    return Film(count, _RATE if rate is None else Fraction(rate), draw, comment)
+
+
+def check(queries: Sequence[Query], rate: float | None) -> None:
+    """ExportError for no query, more than there are colours, or a rate that nothing plays."""
+    if not 1 <= len(queries) <= len(COLOURS):
+        raise ExportError(f"A film shows 1 to {len(COLOURS)} queries; got {len(queries)}.")
+    if rate is not None and not 0.5 <= rate <= 60:
+        raise ExportError(f"{rate:g} pictures a second are not played; choose 0.5 to 60.")
+
+
+def _shares(analysis: Analysis, query: Query) -> list[float]:
+    """The share of the weight on each frame; frames of one time step split its share evenly."""
+    row = row_of(analysis, query)
+    shares = [0.0] * len(analysis.clip.frames)
+    for t, step in enumerate(abs(row.weights).sum(axis=(1, 2))):
+        positions = analysis.view.positions(t, row.grid)
+        for position in positions:
+            shares[position] += float(step) / len(positions) / (row.total or 1.0)
+    return shares

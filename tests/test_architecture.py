@@ -53,6 +53,7 @@ ARROWS = {
     "statistics": {"affinity", "geometry", "links", "reach", "rows"},
     "tracking": {"affinity", "geometry", "statistics"},
     "writing": set(),
+    "heat": {"geometry", "links", "rows"},
     "figures": {"links", "clip", "geometry", "affinity", "writing"},
     "export": {
         *("affinity", "analysis", "clip", "geometry", "links", "media", "reach", "rows"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import nlviz
 from nlviz.ui import chart
-from nlviz.ui.tabs import desk
+from nlviz.ui.tabs import desk, matter, solid
+from nlviz.ui.tabs.picture import Layout
 from tests import make
 
 
@@ -107,3 +109,84 @@ def test_a_fault_of_the_visitors_is_a_sentence_and_one_of_ours_is_logged(caplog)
     until(lambda: job.done)
     assert (job.problem, job.failed) == (None, True)
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(("frames", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (12, (2, 4))])
+def test_a_click_on_a_small_multiple_is_a_place_of_the_frame_under_it(frames, shape):
+    analysis = make.analysis(frames=frames)
+    last = analysis.view.frames[-1]
+    layout = Layout.of(analysis.view, nlviz.Query(nlviz.Point(last, 3, 3), "fine"))
+    assert (layout.rows, layout.columns) == shape
+    assert layout.positions[-1] == frames - 1
+    for index, position in enumerate(layout.positions):
+        row, column = divmod(index, layout.columns)
+        u, v = (column + 0.25) / layout.columns, (row + 0.5) / layout.rows
+        point = layout.place(analysis.view, u, v)
+        assert point == nlviz.Point(analysis.view.frames[position], 16.0, 24.0)
+    assert layout.place(analysis.view, 0.5, 1.2) is None
+
+
+def test_a_small_multiple_shows_the_frame_that_is_asked_about():
+    analysis = make.analysis(frames=20)
+    for frame in analysis.view.frames:
+        layout = Layout.of(analysis.view, nlviz.Query(nlviz.Point(frame, 3, 3), "fine"))
+        assert frame in [analysis.view.frames[i] for i in layout.positions]
+        assert len(set(layout.positions)) == 8
+
+
+def test_the_solid_holds_every_link_and_the_best_place_of_each_frame():
+    analysis = make.analysis()
+    query = nlviz.Query(nlviz.Point(5, 20, 20), "coarse", k=7)
+    links = nlviz.top_links(analysis, query)
+    best = solid.path(analysis, query)
+    weights = nlviz.row_of(analysis, query).weights
+    assert [weight for _, weight in best] == [weights[t].max() for t in (0, 2, 3)]
+    assert [point.frame for point, _ in best] == [0, 10, 15]
+    figure = solid.spacetime(analysis, [solid.Asked("Pin 1", "#E69F00", query, links)])
+    planes = [trace for trace in figure.data if trace.type == "surface"]
+    assert [int(plane.z[0, 0]) for plane in planes] == [0, 1, 2, 3]
+    lines = [t for t in figure.data if t.type == "scatter3d" and t.mode == "lines" and not t.name]
+    ends = {
+        tuple(float(line[axis][i]) for axis in "xyz")
+        for line in lines
+        for i in range(1, len(line.x), 3)
+    }
+    assert ends == {(k.target.x, k.target.y, float(k.target.frame // 5)) for k in links}
+    widest = max(lines, key=lambda line: line.line.width)
+    first = links[0].target
+    assert first.x in widest.x
+
+
+def test_links_by_contribution_are_shown_beside_their_rank_by_affinity():
+    analysis = make.analysis()
+    sizes = {"coarse": np.random.default_rng(2).random(48).astype(np.float32)}
+    sized = replace(analysis, sizes=sizes)
+    query = nlviz.Query(nlviz.Point(5, 20, 20), "coarse", k=3)
+    links, by_affinity = matter.ranked(sized, query)
+    row = nlviz.row_of(analysis, query)
+    product = np.where(row.allowed, row.weights, 0).ravel() * sizes["coarse"]
+    assert [link.contribution for link in links] == pytest.approx(
+        sorted(product, reverse=True)[: len(links)]
+    )
+    order = np.argsort(-np.where(row.allowed, row.weights, -1).ravel())
+    heaviest = int(product.argmax())
+    assert by_affinity[links[0].target] == 1 + list(order).index(heaviest)
+    assert f"<td>{links[0].contribution:.3g}</td>" in matter.contributions_table(links, by_affinity)
+
+
+def test_the_effects_table_tells_size_and_fall_and_escapes_names():
+    before, after = nlviz.Prediction("cat, tabby", 0.8), nlviz.Prediction("dog", 0.5)
+    shown = matter.effects_table([nlviz.Effect("<nl>", 0.25, (before,), (after,), 0.3)])
+    assert "&lt;nl&gt;" in shown
+    for words in ("25.0%", "cat 80.0%", "dog 50.0%", "-30.00 points"):
+        assert words in shown
+
+
+def test_the_masking_chart_starts_at_the_whole_score_and_draws_every_order():
+    query = nlviz.Query(nlviz.Point(5, 20, 20), "coarse")
+    found = nlviz.Faithfulness(
+        query, "cat", 0.9, np.array([0.1, 0.5]), np.array([0.4, 0.2]), np.array([[0.8, 0.6]] * 3)
+    )
+    figure = chart.masking(found)
+    assert list(figure.data[-1].y) == [0.9, 0.4, 0.2]
+    assert [list(trace.y) for trace in figure.data[:-1]] == [[0.9, 0.8, 0.6]] * 3

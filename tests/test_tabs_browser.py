@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.app_page import PATIENCE, AppPage, serve
+from tests.app_page import PATIENCE, AppPage, serve, settled
 from tests.browser import browser  # noqa: F401, a fixture
 
 expect.set_options(timeout=PATIENCE * 1000)
@@ -48,3 +48,46 @@ def test_the_profile_comes_at_once_and_the_blocks_averages_after_it(visit: AppPa
     expect(visit.page.get_by_text("Block nl5 looks")).to_be_visible()
     expect(visit.page.get_by_role("progressbar", name="Progress")).to_have_count(0)
     expect(visit.page.locator(".scatterlayer path.js-line")).to_have_count(4)
+
+
+def test_a_small_multiple_opens_its_block_in_the_viewer(visit: AppPage) -> None:
+    open_tab(visit, "Compare")
+    visit.page.get_by_role("button", name="Show nl3 in the viewer").click()
+    visit.until(lambda s: s["options"]["block"] == "nl3" and settled(s), "block nl3")
+    tile = visit.page.get_by_role("button", name="Show nl3 in the viewer")
+    expect(tile).to_have_attribute("aria-current", "true")
+    tile.press("Enter")
+    visit.ready()
+
+
+def test_a_click_beside_asks_both_blocks_there(visit: AppPage) -> None:
+    open_tab(visit, "Compare")
+    visit.page.get_by_role("radio", name="Side by side").or_(
+        visit.page.get_by_role("button", name="Side by side")
+    ).first.click()
+    pictures = visit.page.get_by_role("img", name="Heat of")
+    expect(pictures).to_have_count(2)
+    before = [str(picture.get_attribute("src")) for picture in pictures.all()]
+    pictures.first.click(position={"x": 20, "y": 20})
+    expect(visit.page.get_by_role("button", name="Back to Pin 1")).to_be_visible()
+    for picture, src in zip(pictures.all(), before, strict=True):
+        expect(picture).not_to_have_attribute("src", src)
+    assert len(visit.ready()["pins"]) == 1
+
+
+def test_spacetime_is_drawn(visit: AppPage) -> None:
+    open_tab(visit, "Spacetime")
+    expect(visit.page.locator(".stPlotlyChart canvas").first).to_be_visible()
+
+
+def test_what_blocks_add_comes_and_a_long_computation_can_be_stopped(visit: AppPage) -> None:
+    open_tab(visit, "Does it matter?")
+    expect(visit.page.get_by_role("row", name="nl3")).to_be_visible()
+    mask = visit.page.get_by_role("button", name="Mask them and see")
+    expect(mask).to_be_visible()
+    mask.click()
+    stop = visit.page.locator(".waiting").get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    stop.click()
+    expect(visit.page.get_by_text("Stopped.")).to_be_visible()
+    expect(visit.page.get_by_role("button", name="Start again")).to_be_visible()

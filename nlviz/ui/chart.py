@@ -1,4 +1,4 @@
-"""The charts of how queries' weight is spread over frames, space and time."""
+"""The charts: how queries' weight is spread, and how a score falls as keys are masked."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from nlviz.masking import Faithfulness
 from nlviz.statistics import BlockStatistics, Profile
 
 GREY = "#8A93A0"
@@ -104,3 +105,34 @@ def _laid_out(figure: go.Figure, title: str, axis: dict[str, Any]) -> go.Figure:
         yaxis={"title": "share of the row", "tickformat": ".0%", "rangemode": "tozero"},
     )
     return figure
+
+
+def masking(found: Faithfulness) -> go.Figure:
+    """The first class's score by the share of keys masked: by affinity, and each random order."""
+    shares = [0.0, *found.fractions]
+    figure = go.Figure()
+    for number, curve in enumerate(found.by_random):
+        figure.add_scatter(
+            x=shares,
+            y=[found.before, *curve],
+            name="at random",
+            legendgroup="random",
+            showlegend=number == 0,
+            mode="lines+markers",
+            line={"color": GREY, "width": 1.5, "dash": "dash"},
+            marker={"size": 4},
+            hovertemplate="%{x:.0%} masked: %{y:.2%}<extra>at random</extra>",
+        )
+    figure.add_scatter(
+        x=shares,
+        y=[found.before, *found.by_affinity],
+        name="by affinity",
+        mode="lines+markers",
+        line={"color": "#D55E00", "width": 2.5},
+        marker={"size": 7},
+        hovertemplate="%{x:.0%} masked: %{y:.2%}<extra>by affinity</extra>",
+    )
+    _laid_out(figure, "share of the keys masked", {"tickformat": ".0%"})
+    return figure.update_layout(
+        yaxis={"title": "score of the first class", "tickformat": ".1%"}, showlegend=True
+    )

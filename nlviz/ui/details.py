@@ -10,7 +10,7 @@ from nlviz.links import Link
 from nlviz.ui.guard import guarded
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import Pin
-from nlviz.ui.tabs import figure, profile, reproduction
+from nlviz.ui.tabs import compare, figure, matter, profile, reproduction, spacetime
 from nlviz.ui.tabs.look import Look
 from nlviz.ui.work import Shown
 
@@ -19,6 +19,9 @@ Links = Mapping[Pin, tuple[Link, ...]]
 TABS: dict[str, Callable[[Look], None]] = {
     "Reproduce": reproduction.show,
     "Profile": profile.show,
+    "Compare": compare.show,
+    "Spacetime": spacetime.show,
+    "Does it matter?": matter.show,
     "Figure": figure.show,
 }
 """In their order; what each draws."""

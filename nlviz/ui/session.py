@@ -88,3 +88,9 @@ def current(first: Material) -> Session:
         st.session_state[_KEY] = Session(first)
     session: Session = st.session_state[_KEY]
     return session
+
+
+def visiting() -> Session:
+    """The session of a visitor who already has one: for what the tabs' controls do."""
+    session: Session = st.session_state[_KEY]
+    return session

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import streamlit as st
+
 from nlviz.analysis import Analysis
 from nlviz.links import Link, Query
 from nlviz.ui.messages import Options, asked
@@ -40,7 +42,9 @@ class Look:
     def query(self, pin: Pin, block: str | None = None) -> Query:
         """What a pin asks, of another block if one is named."""
         query = asked(self.analysis, pin, self.options)
-        return query if block is None else replace(query, block=block)
+        if block is None or block == query.block:
+            return query
+        return replace(query, block=block, head=None)
 
     def name(self, pin: Pin) -> str:
         """What the visitor calls a pin."""
@@ -50,3 +54,20 @@ class Look:
 def ink(pin: Pin) -> str:
     """A pin's colour where it is drawn on the page instead of on a frame."""
     return _ON_PAPER.get(pin.color, pin.color)
+
+
+def choose_pin(look: Look, key: str) -> Pin:
+    """The pin that a tab is about: the newest until another is chosen; one alone is no choice."""
+    if len(look.pins) == 1:
+        return look.pins[0]
+    ids = {pin.id: pin for pin in look.pins}
+    chosen = st.segmented_control(
+        "Pin",
+        list(ids),
+        default=look.pins[-1].id,
+        required=True,
+        format_func=lambda id: look.name(ids[id]),
+        key="-".join((key, *ids)),  # a new pin is the one to be looked at
+        label_visibility="collapsed",
+    )
+    return ids[chosen]

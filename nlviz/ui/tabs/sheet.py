@@ -1,0 +1,46 @@
+"""A sheet of pictures of the same frames with one linked cursor, as a component of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "nlviz_sheet",
+    html='<div class="sheet"></div>\n',
+    css=(_HERE / "sheet.css").read_text(encoding="utf-8"),
+    js=(_HERE / "sheet.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A picture: its id, what it is called, a note, the picture's address, whether it is on."""
+
+    id: str
+    label: str
+    note: str
+    src: str
+    chosen: bool = False
+
+
+def openable(tiles: Sequence[Tile], key: str, opened: Callable[[str], None]) -> None:
+    """Pictures that are buttons; ``opened`` is a callback and gets the id of the one clicked."""
+    _mount(
+        key=key,
+        data={"tiles": [asdict(tile) for tile in tiles], "action": "open", "widest": 280},
+        on_open_change=lambda: opened(str(st.session_state[key].open)),
+    )
+
+
+def askable(tiles: Sequence[Tile], key: str, asked: Callable[[float, float], None]) -> None:
+    """Pictures to click in; ``asked`` is a callback and gets the fractions of width and height."""
+    _mount(
+        key=key,
+        data={"tiles": [asdict(tile) for tile in tiles], "action": "ask", "widest": 400},
+        on_ask_change=lambda: asked(*map(float, st.session_state[key].ask)),
+    )

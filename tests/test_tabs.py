@@ -76,6 +76,19 @@ def test_another_question_stops_the_one_that_runs_and_it_can_be_asked_again(ask)
     assert again.result == "answer"
 
 
+def test_what_is_done_can_be_asked_for_without_stopping_what_runs():
+    here, begun, ended = desk.Desk(), threading.Event(), threading.Event()
+    done = here.ask("clip", "first", lambda report: "answer")
+    until(lambda: done.done)
+    job = here.ask("clip", "second", endless(begun, ended))
+    assert begun.wait(30)
+    assert here.ask("clip", "first", lambda report: None) is done
+    assert here.ask("clip", "second", lambda report: None) is job
+    assert not ended.wait(0.05)
+    job.stop()
+    assert ended.wait(30)
+
+
 def test_a_job_that_nobody_looks_at_ends(monkeypatch):
     monkeypatch.setattr(desk, "PATIENCE", 0.05)
     begun, ended = threading.Event(), threading.Event()
@@ -178,7 +191,7 @@ def test_the_effects_table_tells_size_and_fall_and_escapes_names():
     before, after = nlviz.Prediction("cat, tabby", 0.8), nlviz.Prediction("dog", 0.5)
     shown = matter.effects_table([nlviz.Effect("<nl>", 0.25, (before,), (after,), 0.3)])
     assert "&lt;nl&gt;" in shown
-    for words in ("25.0%", "cat 80.0%", "dog 50.0%", "-30.00 points"):
+    for words in ("25.00%", "cat 80.0%", "dog 50.0%", "-30.00 points"):
         assert words in shown
 
 

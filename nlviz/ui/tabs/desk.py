@@ -85,33 +85,32 @@ class Desk:
         self._jobs: dict[Hashable, Job] = {}
 
     def ask(self, about: Hashable, key: Hashable, work: Work) -> Job:
-        """The job of that key: begun if it is new, and whatever else runs is stopped.
+        """The job of that key: begun if it is new, which stops whatever else runs.
 
         Args:
             about: what decides the analysis; another one forgets all jobs.
             key: tells the jobs of one analysis apart.
             work: called in another thread with a report, which raises where it is to end.
         """
-        for other, job in self._jobs.items():
-            if not job.done and (about != self._about or other != key):
-                job.leave()
         if about != self._about:
+            self._leave()
             self._about, self._jobs = about, {}
-        self._jobs = {k: job for k, job in list(self._jobs.items())[-_KEPT:] if not job.left}
-        if key not in self._jobs:
+        if key not in self._jobs or self._jobs[key].left:
+            self._leave()
+            kept = list(self._jobs.items())[-_KEPT:]
+            self._jobs = {other: job for other, job in kept if not job.left}
             self._jobs[key] = Job(work)
         job = self._jobs[key]
         job.look()
         return job
 
+    def _leave(self) -> None:
+        for job in self._jobs.values():
+            job.leave()
+
     def forget(self, key: Hashable) -> None:
         """Begin anew when it is asked for again."""
         self._jobs.pop(key, None)
-
-    def given(self, about: Hashable, key: Hashable) -> Any:
-        """What a job gave, or None; begins nothing."""
-        job = self._jobs.get(key) if about == self._about else None
-        return job.result if job is not None and job.done else None
 
 
 def current() -> Desk:

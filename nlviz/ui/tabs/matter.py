@@ -69,11 +69,15 @@ def effects_table(found: Sequence[Effect]) -> str:
         rows.append(
             f'<tr><th scope="row">{escape(effect.block)}</th>'
             f'<td class="bar"><span style="width:{100 * effect.size / most:.0f}%"></span>'
-            f"{effect.size:.1%}</td><td>{before}</td><td>{_class(effect.after)}</td>"
-            f"<td>{-100 * effect.fall:+.2f} points</td></tr>"
+            f"{effect.size:.2%}</td><td>{before}</td><td>{_class(effect.after)}</td>"
+            f"<td>{_points(-effect.fall)}</td></tr>"
         )
     heads = ("block", "added, beside x", "first class", "without it", "first class then")
     return _table(heads, rows)
+
+
+def _points(change: float) -> str:
+    return "no change" if abs(change) < 5e-5 else f"{100 * change:+.2f} points"
 
 
 def _class(prediction: Sequence[Prediction]) -> str:
@@ -158,7 +162,7 @@ def _curve(found: Faithfulness) -> None:
     sooner = "sooner" if found.gap > 0 else "no sooner"
     st.markdown(
         f"Masked by affinity, the score of *{found.label.split(',')[0]}* falls {sooner} than at "
-        f"random: by {100 * found.gap:+.2f} points on average over the shares below."
+        f"random: by {_points(found.gap)} on average over the shares below."
     )
     st.plotly_chart(
         chart.masking(found),

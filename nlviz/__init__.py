@@ -25,15 +25,17 @@ if TYPE_CHECKING:
         NlvizError,
         QueryError,
     )
-    from nlviz.figures import Figure, film_strip
+    from nlviz.figures import Figure, Heat, film_strip
     from nlviz.foreign import Input, UserNetwork, load_user_network
     from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
     from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
     from nlviz.masking import Faithfulness, faithfulness
     from nlviz.media import MediaInfo, probe, read, read_mask, read_masks
+    from nlviz.paths import best_path
     from nlviz.reach import Groups
     from nlviz.rows import Row, row_of
+    from nlviz.scale import HeatScale, heat_scale
     from nlviz.statistics import BlockStatistics, Profile, block_statistics, profile
     from nlviz.tracking import (
         Protocol,
@@ -47,8 +49,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "about": ("About",),
     "ablation": ("Effect", "ablated", "effects", "with_sizes"),
+    "about": ("About",),
     "affinity": ("Affinity",),
     "analysis": ("Analysis", "Prediction", "analyse"),
     "baselines": ("baseline",),
@@ -63,15 +65,17 @@ _HOMES = {
         "NlvizError",
         "QueryError",
     ),
-    "figures": ("Figure", "film_strip"),
+    "figures": ("Figure", "Heat", "film_strip"),
     "foreign": ("Input", "UserNetwork", "load_user_network"),
     "geometry": ("Cell", "Footprint", "Grid", "Point", "Region", "View"),
     "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),
     "masking": ("Faithfulness", "faithfulness"),
     "media": ("MediaInfo", "probe", "read", "read_mask", "read_masks"),
+    "paths": ("best_path",),
     "reach": ("Groups",),
     "rows": ("Row", "row_of"),
+    "scale": ("HeatScale", "heat_scale"),
     "statistics": ("BlockStatistics", "Profile", "block_statistics", "profile"),
     "tracking": (
         "Protocol",
@@ -102,6 +106,8 @@ __all__ = [
     "Footprint",
     "Grid",
     "Groups",
+    "Heat",
+    "HeatScale",
     "Input",
     "Link",
     "MediaError",
@@ -122,12 +128,14 @@ __all__ = [
     "ablated",
     "analyse",
     "baseline",
+    "best_path",
     "block_statistics",
     "capture",
     "contour_accuracy",
     "effects",
     "faithfulness",
     "film_strip",
+    "heat_scale",
     "load_user_network",
     "mask_of",
     "probe",

@@ -107,21 +107,31 @@ def top_links(analysis: Analysis, query: Query) -> tuple[Link, ...]:
     Raises:
         QueryError: what ``row_of`` raises, or an exclusion that leaves no place.
     """
+    row = linkable_row(analysis, query)
+    places = _heaviest(row, query.k)
+    return tuple(
+        link_to(analysis, query, row, place, rank) for rank, place in enumerate(places, start=1)
+    )
+
+
+def linkable_row(analysis: Analysis, query: Query) -> Row:
+    """The row of a query that leaves some place to link to; QueryError as in ``top_links``."""
     row = row_of(analysis, query)
     if not row.allowed.any():
         raise QueryError(_nothing_left(analysis, query, row))
-    total = row.total or 1.0
-    return tuple(
-        Link(
-            rank=rank,
-            weight=weight,
-            share=abs(weight) / total,
-            target=analysis.view.point(row.grid.cell(place), row.grid),
-            query=query,
-            contribution=None if row.contributions is None else float(row.ranked.flat[place]),
-        )
-        for rank, place in enumerate(_heaviest(row, query.k), start=1)
-        for weight in (float(row.weights.flat[place]),)
+    return row
+
+
+def link_to(analysis: Analysis, query: Query, row: Row, place: int, rank: int = 1) -> Link:
+    """The link of a query to one position of its row, in row-major order."""
+    weight = float(row.weights.flat[place])
+    return Link(
+        rank=rank,
+        weight=weight,
+        share=abs(weight) / (row.total or 1.0),
+        target=analysis.view.point(row.grid.cell(place), row.grid),
+        query=query,
+        contribution=None if row.contributions is None else float(row.ranked.flat[place]),
     )
 
 

@@ -54,7 +54,9 @@ ARROWS = {
     "tracking": {"affinity", "geometry", "statistics"},
     "writing": set(),
     "heat": {"geometry", "links", "rows"},
-    "figures": {"links", "clip", "geometry", "affinity", "writing"},
+    "scale": {"affinity", "links", "rows"},
+    "paths": {"links"},
+    "figures": {"affinity", "clip", "geometry", "links", "rows", "scale", "writing"},
     "export": {
         *("affinity", "analysis", "clip", "geometry", "links", "media", "reach", "rows"),
         *("statistics", "ui"),
@@ -62,7 +64,8 @@ ARROWS = {
     "film": {"clip", "figures", "geometry", "links", "media", "rows", "writing"},
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "figures", "film", "foreign"),
-        *("geometry", "links", "masking", "media", "statistics", "tracking", "writing"),
+        *("geometry", "links", "masking", "media", "paths", "scale", "statistics", "tracking"),
+        "writing",
     },
     "__main__": {"cli"},
 }

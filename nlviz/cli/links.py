@@ -6,13 +6,14 @@ import argparse
 import json
 from typing import Any
 
-from nlviz.cli.question import add_question, ask
+from nlviz.cli.question import add_path, add_question, ask
 
 
 def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("links", help="the top-weighted links of places in a clip")
     add_question(parser)
+    add_path(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_links)
 

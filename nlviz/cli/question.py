@@ -11,6 +11,7 @@ from nlviz.cli.typed import count, number, point, region
 from nlviz.errors import NetworkError, QueryError
 from nlviz.geometry import View
 from nlviz.links import EXCLUDES, RANKS, Exclude, Link, Query, top_links
+from nlviz.paths import best_path
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -49,11 +50,18 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
 
+def add_path(parser: argparse.ArgumentParser) -> None:
+    """Which links ``ask`` gives: the k heaviest, or the path."""
+    best = "the best link into each frame in place of the k heaviest"
+    parser.add_argument("--path", action="store_true", help=best)
+
+
 def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
     """The analysis of the input and the links of each place, region and token."""
     check_asked(options)
     analysis = analysed(options)
-    return analysis, [top_links(analysis, query) for query in queries(options, analysis)]
+    answer = best_path if options.path else top_links
+    return analysis, [answer(analysis, query) for query in queries(options, analysis)]
 
 
 def check_asked(options: argparse.Namespace) -> None:

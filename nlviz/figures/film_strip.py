@@ -14,6 +14,7 @@ from PIL import Image
 
 from nlviz.errors import FigureError
 from nlviz.figures import legend
+from nlviz.figures.heat import Heat, Painted
 from nlviz.figures.marks import COLOURS, GREY, SMALL, Arc, Scale, arrow, disc, dot, outline, text
 from nlviz.figures.output import Figure
 from nlviz.figures.strip import CAPTION, GAP, Strip, check_width, columns_for
@@ -33,6 +34,7 @@ def film_strip(
     *,
     width_cm: float = 17.4,
     columns: int | None = None,
+    heat: Heat | None = None,
 ) -> Figure:
     """The clip's frames in a strip, with arrows from each query to the places of its links.
 
@@ -45,19 +47,23 @@ def film_strip(
         links: one sequence of links for each query, as ``top_links`` gives them; 1 to 8.
         width_cm: width of the figure, 8 to 100; 17.4 is a page of two columns.
         columns: frames in a row; all in one row up to eight if None.
+        heat: whose row lies over the frames in colour, with a colour bar; none if None.
 
     Raises:
+        QueryError: a heat whose query cannot be answered.
         FigureError: no links, more than eight queries, links of another analysis, or a layout
             that cannot be drawn.
     """
     check_width(width_cm)
     _check(analysis, links)
     columns = columns_for(analysis.clip, columns)
-    lines = legend.count(links, width_cm)
+    painted = Painted.of(analysis, heat) if heat is not None else None
+    lines = legend.count(links, width_cm) + (2 if painted else 0)
     flat = Strip(analysis.clip, width_cm, columns, 0.0, lines)
     arcs = [Arc.of(flat, link) for one in links for link in one if link.source is not None]
     head = max((0.0, *(arc.top - flat.height for arc in arcs))) + GAP
-    return Figure(_draw(analysis, links, Strip(analysis.clip, width_cm, columns, head, lines)))
+    strip = Strip(analysis.clip, width_cm, columns, head, lines)
+    return Figure(_draw(analysis, links, strip, painted))
 
 
 def _check(analysis: Analysis, links: Sequence[Sequence[Link]]) -> None:
@@ -77,12 +83,21 @@ def _check(analysis: Analysis, links: Sequence[Sequence[Link]]) -> None:
                 )
 
 
-def _draw(analysis: Analysis, links: Sequence[Sequence[Link]], strip: Strip) -> Drawing:
+def _draw(
+    analysis: Analysis,
+    links: Sequence[Sequence[Link]],
+    strip: Strip,
+    painted: Painted | None,
+) -> Drawing:
     drawing = Drawing(figsize=(strip.width / CM_PER_INCH, strip.height / CM_PER_INCH))
     page = drawing.add_axes((0, 0, 1, 1))
     page.set_axis_off()
     for position, frame in enumerate(analysis.clip.frames):
         _frame(page, strip, position, frame)
+        if painted is not None:
+            painted.frame(page, analysis.view, strip, position)
+    if painted is not None:
+        painted.bar(page, strip, strip.lines - 2)
     page.set(xlim=(0, strip.width), ylim=(0, strip.height))
     scale = Scale.of(links)
     for one, colour in zip(links, COLOURS, strict=False):

@@ -1,0 +1,145 @@
+"""The heat of one query over the frames: its row in colour, and a labelled colour bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from nlviz.errors import FigureError
+from nlviz.figures.marks import GREY, text
+from nlviz.figures.strip import Strip
+from nlviz.geometry import Cell, Grid, View
+from nlviz.links import Query
+from nlviz.rows import Row, row_of
+from nlviz.scale import Against, Curve, HeatScale, heat_scale
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+Colours = Literal["viridis", "cividis", "grey"]
+COLOUR_MAPS: tuple[Colours, ...] = get_args(Colours)
+
+_SIGNED = "managua_r"  # blue below zero, orange above, dark at zero
+_VEIL = 0.35  # how much of the opacity a weight of zero gets, so that the rest stands out
+_PIXELS = 8  # a side of a cell, so that no program that shows the picture blurs cells into others
+_BAR, _THICK = 4.0, 0.16  # centimetres
+_AGAINST = {"row": "this row", "block": "the whole block", "absolute": "1"}
+_CURVES = {"linear": "", "root": ", square root", "log": ", logarithmic"}
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Whose row lies over the frames, and in which colours.
+
+    Args:
+        query: whose row or column; contributions where it ranks by them.
+        against: what the last colour stands for: this row's greatest weight, the block's, or 1.
+        curve: ``"linear"``, ``"root"`` or ``"log"``.
+        colours: ``"viridis"``, ``"cividis"`` or ``"grey"``; all are even in lightness and can be
+            read by colour-blind people. Signed weights have a map that diverges around zero.
+        opacity: of the heaviest weight, above 0 to 1.
+
+    Raises:
+        FigureError: an unknown colour map, or an opacity out of range.
+    """
+
+    query: Query
+    against: Against = "row"
+    curve: Curve = "linear"
+    colours: Colours = "viridis"
+    opacity: float = 0.75
+
+    def __post_init__(self) -> None:
+        if self.colours not in COLOUR_MAPS or not 0 < self.opacity <= 1:
+            raise FigureError(
+                f"Heat is drawn in {', '.join(COLOUR_MAPS)} at an opacity above 0 to 1; got "
+                f"{self.colours!r} at {self.opacity:g}."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Painted:
+    """A heat with its row and scale, ready to be drawn."""
+
+    heat: Heat
+    row: Row
+    scale: HeatScale
+
+    @classmethod
+    def of(cls, analysis: Analysis, heat: Heat) -> Painted:
+        """QueryError where the query cannot be answered or scaled so."""
+        row = row_of(analysis, heat.query)
+        how = {"against": heat.against, "curve": heat.curve}
+        return cls(heat, row, heat_scale(analysis, heat.query, row, **how))  # type: ignore[arg-type]
+
+    def frame(self, page: Axes, view: View, strip: Strip, position: int) -> None:
+        """Lay the heat over one frame; cells stay cells, and what lies outside is cut off."""
+        grid, box = self.row.grid, strip.frame(position)
+        steps = [t for t in range(grid.t) if position in view.positions(t, grid)]
+        if not steps:
+            return
+        x0, y0, x1, y1 = _extent(view, grid)
+        left, top = strip.place(position, x0, y0)
+        right, bottom = strip.place(position, x1, y1)
+        colours = self.colour(self.row.ranked[steps[0]])
+        image = page.imshow(
+            colours.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1),
+            extent=(left, right, bottom, top),
+            aspect="auto",
+            gid=f"heat-{strip.clip.indices[position]}",
+        )
+        inside = Rectangle((box.x, box.y), box.width, box.height, transform=page.transData)
+        image.set_clip_path(inside)
+
+    def bar(self, page: Axes, strip: Strip, line: int) -> None:
+        """The colour bar with its weights, and what it is scaled to."""
+        scale, middle = self.scale, strip.line(line)
+        ends = np.linspace(-1.0 if scale.signed else 0.0, 1.0, 256)[None]
+        signs = ["≤ " if scale.curve == "log" and not scale.signed else "", "", ""]
+        said = [f"{sign}{tick:.2g}" for sign, tick in zip(signs, scale.ticks, strict=True)]
+        name = "contribution" if self.row.contributions is not None else "affinity f/C"
+        column = "this column" if self.heat.query.reverse else "this row"
+        against = column if scale.against == "row" else _AGAINST[scale.against]
+        page.text(0, middle, f"heat: {name}", **text())
+        start = 2.6
+        page.imshow(
+            self._map(ends),
+            extent=(start, start + _BAR, middle - _THICK / 2, middle + _THICK / 2),
+            aspect="auto",
+            gid="heat-bar",
+        )
+        for share, words in zip((0.0, 0.5, 1.0), said, strict=True):
+            across = ("left", "center", "right")[round(share * 2)]
+            page.text(start + share * _BAR, middle - 0.21, words, **text(4.5, across=across))
+        scaled = f"scaled to {against}{_CURVES[scale.curve]}"
+        page.text(start + _BAR + 0.2, middle, scaled, **text(colour=GREY))
+
+    def colour(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(rows, cols, 4): colours whose opacity rises with the weight's size from a veil."""
+        places = self.scale.places(weights)
+        painted = self._map(places)
+        painted[..., 3] = self.heat.opacity * (_VEIL + (1 - _VEIL) * np.abs(places) ** 0.7)
+        return painted
+
+    def _map(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.scale.signed:
+            painted = matplotlib.colormaps[_SIGNED]((places + 1) / 2)
+        else:
+            name = "gray" if self.heat.colours == "grey" else self.heat.colours
+            painted = matplotlib.colormaps[name](places)
+        return np.asarray(painted, dtype=np.float64)
+
+
+def _extent(view: View, grid: Grid) -> tuple[float, float, float, float]:
+    """The outer edges of a grid's cells in source pixels; they may lie outside the frame."""
+    _, down, right = view.steps(grid)
+    middle = view.point(Cell(0, grid.rows // 2, grid.cols // 2), grid)
+    x0 = middle.x - (grid.cols // 2 + 0.5) * right
+    y0 = middle.y - (grid.rows // 2 + 0.5) * down
+    return x0, y0, x0 + grid.cols * right, y0 + grid.rows * down

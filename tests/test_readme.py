@@ -45,7 +45,11 @@ def test_the_python_lines_work(in_a_folder_with_a_clip):
 
 
 @pytest.mark.parametrize(
-    "command", ["links", "figure", "stats", "ablate", "track", "models", "fetch", "app"]
+    "command",
+    [
+        *("links", "figure", "film", "html", "stats", "ablate", "track", "export", "models"),
+        *("fetch", "app"),
+    ],
 )
 def test_every_option_of_the_command_line_is_in_the_readme(command, capsys):
     with pytest.raises(SystemExit):

@@ -7,13 +7,24 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
-from nlviz import ExportError, Point, Query, Region, export, film_strip, top_links
+from nlviz import (
+    Analysis,
+    ExportError,
+    Point,
+    Prediction,
+    Query,
+    Region,
+    export,
+    film_strip,
+    top_links,
+)
 from nlviz.cli import main
 from tests import make
 
@@ -47,6 +58,22 @@ def test_a_session_opens_to_the_same_picture(session, content):
     picture = film_strip(session.analysis, answers).png(dpi=60)
     assert film_strip(again.analysis, answers).png(dpi=60) == picture
     assert export.save(again) == content
+
+
+def test_no_field_of_an_analysis_is_forgotten(session, content):
+    whole = replace(
+        session.analysis,
+        prediction=(Prediction("cat", 0.75),),
+        refused={"odd": "Nobody knows."},
+        kinds={"fine": "self-attention"},
+        sizes={"fine": np.arange(192, dtype=np.float32)},
+    )
+    again = export.open_session(export.save(replace(session, analysis=whole))).analysis
+    plain = {"view", "network", "fidelity", "prediction", "refused", "kinds"}
+    for name in plain:
+        assert getattr(again, name) == getattr(whole, name), name
+    np.testing.assert_array_equal(again.sizes["fine"], whole.sizes["fine"])
+    assert {each.name for each in fields(Analysis)} == plain | {"clip", "affinities", "sizes"}
 
 
 def test_it_holds_nothing_but_json_and_safetensors(content):
@@ -118,7 +145,7 @@ def without(name):
         (told(blocks__coarse__heads=10**9), "do not split into 1000000000 heads"),
         (told(blocks__coarse__function="eval"), "Function 'eval' is unknown"),
         (told(blocks__coarse__scale=float("nan")), "NaN is not a number"),
-        (told(blocks__new={}), "it has no 'reach'"),
+        (told(blocks__new={}), r"it has no 'reach'"),
         (told(queries=[{"at": {"frame": 3, "x": 1, "y": 1}}]), "Frame 3 was not sampled"),
         (told(provenance={}), "the provenance is not whole"),
         (blocks(**{"coarse/theta": np.ones((5, 4), np.float32)}), "do not fit the grids"),

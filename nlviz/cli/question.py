@@ -47,7 +47,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--stride", type=int, help="take every so-manieth frame; evenly spread without")
     add("--start", type=int, default=0, help="the first frame (default: %(default)s)")
     add("--size", type=int, metavar="PX", help="longer side of the network's input")
-    add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    where = "what the network runs on (default: the first of CUDA, MPS and CPU that is there)"
+    add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help=where)
 
 
 def add_path(parser: argparse.ArgumentParser) -> None:

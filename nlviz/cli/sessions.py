@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nlviz.errors import QueryError
@@ -45,12 +47,16 @@ def provenance(
     options: argparse.Namespace, analysis: Analysis, queries: Sequence[Query]
 ) -> Provenance:
     """How an export of this command was made: what was typed, and the weights of then."""
-    from dataclasses import replace
-
     from nlviz.export import Provenance
 
     made = Provenance.of(analysis, queries, command=options.typed)
     if not is_session(options.input):
-        return made
+        return replace(made, weights=_digest(options.weights)) if options.weights else made
     before = opened(options).provenance
     return replace(made, weights=before.weights, model=before.model)
+
+
+def _digest(file: str) -> str:
+    """The checksum of the user's own weights, which have just been loaded."""
+    with open(file, "rb") as content:
+        return "sha256:" + hashlib.file_digest(content, "sha256").hexdigest()

@@ -41,7 +41,11 @@ def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
         "view": {"source": list(view.source), "input": list(view.input)},
         "network": analysis.network,
         "blocks": {
-            block: {**affinity_header(affinity), "fidelity": float(analysis.fidelity[block])}
+            block: {
+                **affinity_header(affinity),
+                "fidelity": float(analysis.fidelity[block]),
+                "kind": analysis.kinds.get(block),
+            }
             for block, affinity in analysis.affinities.items()
         },
         "prediction": [asdict(each) for each in analysis.prediction],
@@ -71,6 +75,11 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
             Prediction(_words(each["label"]), _number(each["score"])) for each in text["prediction"]
         ),
         refused={_words(block): _words(why) for block, why in text["refused"].items()},
+        kinds={
+            block: _words(each["kind"])
+            for block, each in blocks.items()
+            if each["kind"] is not None
+        },
         sizes={
             block: _array(arrays, f"{block}/sizes", np.float32, 1)
             for block in blocks

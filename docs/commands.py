@@ -1,0 +1,77 @@
+"""docs/commands.md from the parser itself: ``python -m docs.commands``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nlviz.cli import parser
+from nlviz.cli.question import add_question
+
+PAGE = Path(__file__).with_name("commands.md")
+
+_HEAD = """# Every command and option
+
+`python -m nlviz COMMAND`; made from the parser by `python -m docs.commands`.
+
+What goes wrong is one sentence on standard error and exit status 2; `NLVIZ_DEBUG=1` shows a fault
+of ours with its traceback. Progress and notes go to standard error, answers to standard output.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *_shared(), *_sections()]).rstrip() + "\n"
+
+
+def question() -> argparse.ArgumentParser:
+    """What most commands share."""
+    shared = argparse.ArgumentParser(prog="python -m nlviz", add_help=False)
+    add_question(shared)
+    return shared
+
+
+def _shared() -> Iterator[str]:
+    shared = question()
+    yield "## The question\n\nWhat most commands take: which links of which clip.\n"
+    yield from _table(shared._actions, shared)
+
+
+def _sections() -> Iterator[str]:
+    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    helps = {action.dest: action.help for action in commands._choices_actions}
+    shared = {action.dest for action in question()._actions}
+    for name, command in commands.choices.items():
+        given = [a for a in command._actions if not isinstance(a, argparse._HelpAction)]
+        own = [a for a in given if a.dest not in shared]
+        asks = len(own) < len(given)
+        named = [str(a.metavar or a.dest) for a in given if not a.option_strings]
+        needed = [
+            f"{a.option_strings[0]} {a.metavar}" for a in own if a.required and a.option_strings
+        ]
+        usage = ["python -m nlviz", name, *named, *needed, *(["[options]"] if given else [])]
+        yield f"## {name}\n\n{_sentence(helps[name])}.\n\n```\n{' '.join(usage)}\n```\n"
+        if own:
+            yield from _table(own, command)
+        if asks:
+            yield "And the options of [the question](#the-question).\n"
+
+
+def _table(actions: Sequence[argparse.Action], command: argparse.ArgumentParser) -> Iterator[str]:
+    yield "| | |\n|---|---|"
+    for action in actions:
+        spelled = ", ".join(action.option_strings) or str(action.metavar or action.dest)
+        if action.option_strings and action.nargs != 0:
+            choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else None
+            spelled += f" {action.metavar or choices or action.dest.upper()}"
+        yield f"| `{spelled}` | {_sentence(command._get_formatter()._expand_help(action))} |"
+    yield ""
+
+
+def _sentence(text: str | None) -> str:
+    return f"{text[:1].upper()}{text[1:]}" if text else ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -159,7 +159,7 @@ class Affinity:
         """
         j = self._index(key, self.key_grid)
         total = np.zeros(self.theta.shape[1], dtype=np.float32)
-        for (theta, phi), constants in zip(self._split, self._constants, strict=True):
+        for (theta, phi), constants in zip(self._split, self.constants, strict=True):
             with np.errstate(over="ignore"):  # a key out of reach may outweigh all within it
                 total += self._weights(self.scale * (phi[:, j] @ theta), constants)
         total /= np.float32(self.heads)
@@ -271,8 +271,12 @@ class Affinity:
         return logits
 
     @cached_property
-    def _constants(self) -> Array:
-        """The constants of all rows of each head, (heads, N), a chunk of rows at a time."""
+    def constants(self) -> Array:
+        """What normalises the rows of each head, (heads, N), tokens last: log C(x), or M.
+
+        The logarithm is that of the softmax kinds; the others divide by the number of keys that a
+        query can reach. Worked out once, a chunk of rows at a time.
+        """
         n, m = self.theta.shape[1], self.phi.shape[1]
         constants = np.full((self.heads, n), m, dtype=np.float32)
         step = max(1, _CHUNK_BYTES // (4 * m))

@@ -251,6 +251,11 @@ class View:
             y=min(max(y, 0.0), math.nextafter(self.source[1], 0.0)),
         )
 
+    def origin(self, grid: Grid) -> tuple[float, float]:
+        """(x, y) of the first cell's centre in source pixels; it may lie outside the frame."""
+        _, y, x = self._centre(Cell(0, 0, 0), grid)
+        return x, y
+
     def footprint(self, cell: Cell, grid: Grid) -> Footprint:
         """What a cell stands for by its stride: one step each way around its centre.
 

@@ -14,7 +14,7 @@ import pytest
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
-from nlviz.geometry import Cell, Grid, Point, View
+from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.links import Query, top_links
 from nlviz.ui import messages, payload, pins
 from nlviz.ui.messages import Options
@@ -24,6 +24,7 @@ WIDTH, HEIGHT, FRAMES = 90, 50, (0, 7, 21)
 VIEW = View((WIDTH, HEIGHT), (97, 49), FRAMES)
 QUERIES = Grid(3, 4, 7, stride=(1, 16, 16), first=(0.5, 0.5, 0.5))
 KEYS = QUERIES.pooled((3, 2, 3))
+OUTSIDE = Grid(3, 4, 7, stride=(1, 16, 16), first=(0.5, -4.0, -7.0))
 
 
 def made(function: str = "embedded_gaussian", width: int = 5, seed: int = 0) -> Affinity:
@@ -104,7 +105,7 @@ def test_a_channel_of_zeros_adds_nothing_and_warns_of_nothing() -> None:
     np.testing.assert_allclose(logits(header, parts), theta.T @ plain.phi, atol=0.01)
 
 
-@pytest.mark.parametrize("grid", [QUERIES, KEYS, Grid(3, 5, 9), Grid(1, 3, 3)])
+@pytest.mark.parametrize("grid", [QUERIES, KEYS, OUTSIDE, Grid(3, 5, 9), Grid(1, 3, 3)])
 def test_the_grid_header_places_every_cell_where_the_view_does(grid: Grid) -> None:
     header = payload.grid_header(VIEW, grid)
     assert (header["t"], header["rows"], header["cols"]) == grid.shape
@@ -113,7 +114,8 @@ def test_the_grid_header_places_every_cell_where_the_view_does(grid: Grid) -> No
         point = VIEW.point(cell, grid)
         x = header["x0"] + header["dx"] * cell.col
         y = header["y0"] + header["dy"] * cell.row
-        assert (min(x, WIDTH), min(y, HEIGHT)) == pytest.approx((point.x, point.y), abs=1e-9)
+        inside = min(max(x, 0), WIDTH), min(max(y, 0), HEIGHT)
+        assert inside == pytest.approx((point.x, point.y), abs=1e-9)
         covered = VIEW.footprint(cell, grid).frames
         assert tuple(FRAMES[t] for t in header["frames"][cell.t]) == covered
 
@@ -189,6 +191,14 @@ def test_a_click_at_the_very_edge_is_inside_the_frame() -> None:
         {"type": "add", "t": 9, "x": 1, "y": 1},
         {"type": "add", "t": 0, "x": float("nan"), "y": 1},
         {"type": "add", "t": True, "x": "1", "y": [1]},
+        {"type": "add", "t": 0, "region": [[1, 1], [2, 2]]},
+        {"type": "add", "t": 0, "region": [[1, 1], [2, 2], [float("inf"), 1]]},
+        {"type": "add", "t": 0, "region": [[1, 1, 1]] * 4},
+        {"type": "add", "t": 0, "region": "here"},
+        {"type": "rename", "id": "pin-9", "name": "x"},
+        {"type": "move", "id": "pin-1", "to": 1},
+        {"type": "move", "id": "pin-1", "to": "0"},
+        {"type": "redo"},
     ],
 )
 def test_a_message_that_makes_no_sense_changes_nothing(said: object) -> None:
@@ -196,11 +206,60 @@ def test_a_message_that_makes_no_sense_changes_nothing(said: object) -> None:
     assert messages.acted(held, said, VIEW) is held
 
 
+def test_an_added_region_is_kept_inside_the_frame_and_a_token_is_a_pin() -> None:
+    outline = [[-3, 4.126], [40, 4], [95.5, 60]]
+    held = messages.acted(Pins(), {"type": "add", "t": 2, "region": outline}, VIEW)
+    assert held.shown[0].point == Region(21, ((0, 4.13), (40, 4), (90, 50)))
+    held = messages.acted(held, {"type": "add", "token": "class"}, VIEW)
+    assert held.shown[1].point == "class"
+    assert [pin.id for pin in held.kept(View((80, 50), (97, 49), (0, 20))).shown] == ["pin-2"]
+    analysis = analysed()
+    options = Options(block="nl3", k=4).fitting(analysis)
+    links = {pin: messages.answer(analysis, pin, options) for pin in held.shown}
+    assert len(links[held.shown[0]]) == 4
+    assert links[held.shown[1]] == (), "this block has no such token; the viewer says so"
+    region, token = messages.scene(analysis, ("c", "b"), links, options)["pins"]
+    assert (region["t"], region["x"], region["y"]) == (2, 45, 27)
+    assert region["region"][1] == [40, 4]
+    assert (token["t"], token["token"]) == (None, "class")
+
+
+def test_pins_are_renamed_moved_and_redone() -> None:
+    held = Pins().add(Point(0, 1, 1)).add(Point(0, 2, 2))
+    held = messages.acted(held, {"type": "rename", "id": "pin-2", "name": " the  dog\n"}, VIEW)
+    held = messages.acted(held, {"type": "move", "id": "pin-2", "to": 0}, VIEW)
+    assert [(pin.id, pin.name) for pin in held.shown] == [("pin-2", "the dog"), ("pin-1", "")]
+    back = held.undo().undo()
+    assert [(pin.id, pin.name) for pin in back.shown] == [("pin-1", ""), ("pin-2", "")]
+    assert back.redo().redo().shown == held.shown
+    assert back.add(Point(0, 3, 3)).after == (), "a change ends what can be redone"
+    assert len(held.rename("pin-1", "n" * 99).shown[1].name) == 40
+
+
+def test_a_constants_blob_holds_the_constants_and_the_extremes() -> None:
+    affinity = made("embedded_gaussian")
+    header, parts = unpacked(payload.constants_blob(analysed(affinity), "nl3", "b3"))
+    matrix = affinity.matrix()
+    assert (header["kind"], header["block"]) == ("constants", "b3")
+    assert header["extremes"] == [pytest.approx((matrix.min(), matrix.max()))] * 2
+    constants = np.frombuffer(parts["constants"], np.float32)
+    logits = affinity.theta.T @ affinity.phi
+    np.testing.assert_allclose(constants, np.log(np.exp(logits).sum(axis=1)), rtol=1e-5)
+
+
 def test_options_keep_what_the_viewer_said_wrongly() -> None:
     chosen = Options().changed({"k": 5, "block": "nl3", "exclude": "cell", "heat": False})
     assert (chosen.k, chosen.block, chosen.exclude, chosen.heat) == (5, "nl3", "cell", False)
     assert chosen.changed({"k": "x", "opacity": None, "exclude": "all", "links": 1}) == chosen
     assert chosen.changed(None) == chosen
+    said = {"head": 1, "reverse": True, "scale": "block", "curve": "log", "colours": "cividis"}
+    seen = chosen.changed(said | {"together": False, "view": "player"})
+    assert (seen.head, seen.reverse, seen.scale, seen.curve) == (1, True, "block", "log")
+    assert (seen.colours, seen.together, seen.view) == ("cividis", False, "player")
+    assert seen.fitting(analysed()).head is None, "one head is all there is"
+    assert seen.changed({"head": None}).head is None
+    wrong = {"head": "1", "scale": "huge", "curve": [], "view": 3, "colours": None}
+    assert seen.changed(wrong) == seen
     assert chosen.changed({"k": 10**9}).k == messages.MOST_LINKS
 
 
@@ -214,7 +273,8 @@ def test_options_fall_back_to_a_block_and_an_exclusion_that_the_analysis_has() -
 def test_the_scene_holds_the_exact_links_and_plain_json() -> None:
     analysis = analysed()
     options = Options(block="nl3", k=4).fitting(analysis)
-    pin = Pins().add(Point(7, 40.0, 20.0)).shown[0]
+    held = Pins().add(Point(7, 40.0, 20.0))
+    (pin,) = held.shown
     links = messages.answer(analysis, pin, options)
     assert links == top_links(analysis, Query(pin.point, "nl3", 4, "frame"))
     said = messages.scene(analysis, ("c", "b3", "b5"), {pin: links}, options, "A word.")

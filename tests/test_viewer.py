@@ -112,7 +112,8 @@ def test_switches_and_sliders_change_what_is_drawn_and_are_told_once(
     view.hover(*PLACE)
     assert not view.pixels("heat", 5).any()
     page.get_by_role("switch", name="Links").check()
-    page.get_by_role("switch", name="Skip own frame").uncheck()
+    page.get_by_role("button", name="More").click()
+    page.get_by_label("What gets no link and no heat").select_option("none")
     page.get_by_label("Number of links").fill("7")
     page.wait_for_timeout(400)
     assert len(view.hover(*PLACE)["links"]) == 7

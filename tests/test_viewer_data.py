@@ -24,7 +24,9 @@ def test_an_image_keeps_its_links_inside_its_one_frame(show: Callable[..., Viewe
     assert state["options"]["exclude"] == "cell"
     keys, _ = block.top(0, state["place"]["x"], state["place"]["y"], 20, "cell")
     assert block.indices(state["links"]) == keys
-    assert view.page.get_by_role("switch", name="Skip own frame").is_disabled()
+    view.page.get_by_role("button", name="More").click()
+    menu = view.page.get_by_label("What gets no link and no heat")
+    assert menu.locator("option").all_inner_texts() == ["own cell", "nothing"]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nlviz import Affinity, Analysis, Grid, Point, Query, View, top_links
+from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, top_links
 from nlviz.affinity import FUNCTIONS
-from nlviz.ui import payload
+from nlviz.errors import QueryError
+from nlviz.links import Link
+from nlviz.ui import messages, payload
+from nlviz.ui.pins import Pins, Place
 from tests import make
 from tests.browser import browser
 from tests.viewer.page import Viewer, show
@@ -64,3 +67,54 @@ def test_hovered_links_are_those_of_the_library(
                 weights = [n["weight"] for n in state["links"]]
                 assert np.allclose(weights, [n.weight for n in links], rtol=0.01)
                 assert state["covered"] == pytest.approx(sum(n.share for n in links), rel=0.01)
+
+
+def found(analysis: Analysis, query: Query) -> tuple[Link, ...]:
+    try:
+        return top_links(analysis, query)
+    except QueryError:
+        return ()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_regions_tokens_heads_and_columns_are_those_of_the_library(
+    show: Callable[..., Viewer], function: str
+) -> None:
+    analysis = make.analysis(function, special=True)
+    frames = analysis.view.frames
+    clip = payload.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    blocks = [payload.block_blob(analysis, b, payload.tag(clip)) for b in analysis.blocks]
+    tags = [view.put(blob) for blob in blocks]
+    for block, tag in zip(analysis.blocks, tags, strict=True):
+        view.put(payload.constants_blob(analysis, block, str(tag)))
+    lasso = Region(frames[2], ((3.0, 2.0), (60.0, 11.0), (30.0, 44.0)))
+    places: list[Place] = [Point(frames[1], 33.0, 20.0), Point(frames[0], 1, 1), lasso, "class"]
+    compared = 0
+    for block in analysis.blocks:
+        for head in (None, 1) if block == "special" else (None,):
+            for reverse in (False, True):
+                options = messages.Options(block, head, reverse, k=6, exclude="cell")
+                for place in places:
+                    held = Pins().add(place)
+                    links = found(analysis, messages.asked(analysis, held.shown[0], options))
+                    tagged = ("clip", *map(str, tags))
+                    said = messages.scene(analysis, tagged, {held.shown[0]: links}, options)
+                    said["pins"][0]["exact"] = None  # what the page makes of it by itself
+                    view.show(pins=said["pins"], options=said["options"], blocks=tags)
+                    state = view.state()
+                    assert (state["options"]["block"], state["options"]["reverse"]) == (
+                        block,
+                        reverse,
+                    )
+                    seen = [(frames[n["t"]], n["x"], n["y"]) for n in state["links"]]
+                    assert seen == [
+                        pytest.approx((n.target.frame, n.target.x, n.target.y), abs=0.01)
+                        for n in links
+                    ]
+                    weights = [n["weight"] for n in state["links"]]
+                    assert weights == pytest.approx([n.weight for n in links], rel=0.02, abs=1e-6)
+                    covered = sum(n.share for n in links)
+                    assert state["covered"] == pytest.approx(covered, rel=0.02)
+                    compared += len(links)
+    assert compared > 150

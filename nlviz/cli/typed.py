@@ -23,14 +23,17 @@ def number(text: str) -> int:
 
 
 def region(text: str) -> Region:
-    """FRAME,X0,Y0,X1,Y1 as a box."""
+    """FRAME,X0,Y0,X1,Y1 as a box; with more corners, the outline that they make."""
     try:
-        frame, x0, y0, x1, y1 = text.split(",")
-        return Region.box(int(frame), float(x0), float(y0), float(x1), float(y1))
+        frame, *corners = text.split(",")
+        xs, ys = [float(x) for x in corners[::2]], [float(y) for y in corners[1::2]]
+        if len(corners) == 4:
+            return Region.box(int(frame), xs[0], ys[0], xs[1], ys[1])
+        return Region(int(frame), tuple(zip(xs, ys, strict=True)))
     except (ValueError, QueryError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not FRAME,X0,Y0,X1,Y1, as in 0,300,120,380,200: a whole number and the "
-            "corners of a box"
+            "corners of a box, or three and more corners of an outline"
         ) from None
 
 

@@ -11,6 +11,7 @@ const scene = JSON.parse(document.getElementById("scene").textContent);
 const taken = new Set(scene.pins.map(({ id }) => id));
 let pins = scene.pins;
 const past = [];
+const undone = [];
 
 /** The pins after what a person did; pins that Python never saw have no exact links. */
 function after({ type, id, ...said }) {
@@ -23,6 +24,10 @@ function after({ type, id, ...said }) {
       return [];
     case "rename":
       return pins.map((pin) => (pin.id === id ? { ...pin, ...said } : pin));
+    case "move": {
+      const others = pins.filter((pin) => pin.id !== id);
+      return others.toSpliced(said.to, 0, ...pins.filter((pin) => pin.id === id));
+    }
     default:
       return pins;
   }
@@ -41,8 +46,10 @@ function freeColour() {
 }
 
 function act(said) {
-  const next = said.type === "undo" ? (past.pop() ?? pins) : after(said);
-  if (said.type !== "undo" && next !== pins) past.push(pins);
+  const [from, to] = { undo: [past, undone], redo: [undone, past] }[said.type] ?? [null, past];
+  const next = from ? (from.pop() ?? pins) : after(said);
+  if (next !== pins) to.push(pins);
+  if (!from) undone.length = 0;
   pins = next;
   queueMicrotask(() => viewer.update({ ...scene, pins }));
 }

@@ -52,7 +52,7 @@ def page(
         raise ExportError(f"A page opens with at most {MOST} pins, each a point; give fewer.")
     style = viewer.style() + (_HERE / "page.css").read_text(encoding="utf-8")
     script = viewer.library() + (_HERE / "page.js").read_text(encoding="utf-8")
-    blobs = _blobs(analysis)
+    blobs, tags = _blobs(analysis)
     clip = analysis.clip
     length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
     facts = [f"{clip.width} × {clip.height}", length, analysis.network]
@@ -66,7 +66,7 @@ def page(
             "HEADING": escape(title or clip.name),
             "FACTS": escape(" · ".join(facts)),
             "WORDS": escape(provenance.words),
-            "SCENE": _json(_scene(analysis, queries, tuple(map(payload.tag, blobs)))),
+            "SCENE": _json(_scene(analysis, queries, tags)),
             "PROVENANCE": _json(asdict(provenance)),
             "BLOBS": "\n".join(map(_data, blobs)),
             "SCRIPT": script,
@@ -74,11 +74,15 @@ def page(
     ).encode()
 
 
-def _blobs(analysis: Analysis) -> list[bytes]:
-    """The clip's blob, then each block's."""
-    clip = payload.clip_blob(analysis.clip)
-    tag = payload.tag(clip)
-    return [clip, *(payload.block_blob(analysis, block, tag) for block in analysis.blocks)]
+def _blobs(analysis: Analysis) -> tuple[list[bytes], tuple[str, ...]]:
+    """The clip's blob, then each block's with its constants; the clip's and the blocks' tags."""
+    blobs = [payload.clip_blob(analysis.clip)]
+    tags = [payload.tag(blobs[0])]
+    for block in analysis.blocks:
+        blobs.append(payload.block_blob(analysis, block, tags[0]))
+        tags.append(payload.tag(blobs[-1]))
+        blobs.append(payload.constants_blob(analysis, block, tags[-1]))
+    return blobs, tuple(tags)
 
 
 def _scene(analysis: Analysis, queries: Sequence[Query], tags: tuple[str, ...]) -> dict[str, Any]:

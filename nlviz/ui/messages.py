@@ -3,53 +3,122 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard, get_args
 
+from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
-from nlviz.geometry import Point, View
-from nlviz.links import EXCLUDES, Exclude, Link, Query, top_links
-from nlviz.ui.pins import MOST, Pin, Pins
+from nlviz.geometry import Point, Region, View
+from nlviz.links import Exclude, Link, Query, top_links
+from nlviz.ui.pins import MOST, Pin, Pins, Place
 
 MOST_LINKS = 200
+_MOST_CORNERS = 400
+
+Scale = Literal["row", "block", "absolute"]
+Curve = Literal["linear", "root", "log"]
+Colours = Literal["dusk", "viridis", "cividis", "grey"]
+Look = Literal["strip", "player"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the visitor chose in the viewer's toolbar.
 
-    ``block`` None is the last one; ``opacity`` is the heat map's, 0 to 1.
+    Args:
+        block: None is the last one.
+        head: one head of the block, from 0; None for the mean of all.
+        reverse: who looks here, in place of what is looked at.
+        k: how many links.
+        exclude: which places get no link.
+        links: whether links are drawn.
+        heat: whether the heat map is drawn.
+        opacity: the heat map's, 0 to 1.
+        scale: what the heat map is scaled to.
+        curve: how weights become colours.
+        colours: the heat map's, for weights from 0 up.
+        together: the links of all pins, or of the chosen one alone.
+        view: all frames, or one that plays.
     """
 
     block: str | None = None
+    head: int | None = None
+    reverse: bool = False
     k: int = 20
-    opacity: float = 0.7
+    exclude: Exclude = "frame"
     links: bool = True
     heat: bool = True
-    exclude: Exclude = "frame"
+    opacity: float = 0.7
+    scale: Scale = "row"
+    curve: Curve = "linear"
+    colours: Colours = "dusk"
+    together: bool = True
+    view: Look = "strip"
 
     def changed(self, said: object) -> Options:
         """With what the viewer said; a value that makes no sense leaves the old one."""
         if not isinstance(said, Mapping):
             return self
-        k, opacity, block = said.get("k"), said.get("opacity"), said.get("block")
-        exclude = said.get("exclude")
-        return Options(
-            block=block if isinstance(block, str) else self.block,
-            k=min(max(int(k), 1), MOST_LINKS) if _is_number(k) else self.k,
-            opacity=min(max(float(opacity), 0.0), 1.0) if _is_number(opacity) else self.opacity,
-            links=said["links"] if isinstance(said.get("links"), bool) else self.links,
-            heat=said["heat"] if isinstance(said.get("heat"), bool) else self.heat,
-            exclude=exclude if exclude in EXCLUDES else self.exclude,
-        )
+        known = {name: _READ[name](said[name]) for name in _READ if name in said}
+        good = {name: value for name, value in known.items() if value is not _WRONG}
+        return replace(self, **good)
+
+    @property
+    def needs_constants(self) -> bool:
+        """Whether the page needs what ``payload.constants_blob`` holds."""
+        return self.reverse or self.scale == "block"
 
     def fitting(self, analysis: Analysis) -> Options:
-        """For one analysis: a block that it has, and 'cell' where one frame is all there is."""
+        """For one analysis: a block and a head it has, 'cell' where links stay in one frame."""
         block = self.block if self.block in analysis.blocks else analysis.blocks[-1]
-        alone = len(analysis.view.frames) == 1 and self.exclude == "frame"
-        return replace(self, block=block, exclude="cell" if alone else self.exclude)
+        affinity = analysis.affinity(block)
+        head = self.head if self.head is not None and self.head < affinity.heads else None
+        alone = self.exclude == "frame" and not _joins_frames(analysis, affinity)
+        exclude: Exclude = "cell" if alone else self.exclude
+        return replace(self, block=block, head=head, exclude=exclude)
+
+
+def _joins_frames(analysis: Analysis, affinity: Affinity) -> bool:
+    return len(analysis.view.frames) > 1 and affinity.joins_frames
+
+
+_WRONG = object()
+_Read = Callable[[object], Any]
+
+
+def _one_of(choices: object) -> _Read:
+    return lambda said: said if said in get_args(choices) else _WRONG
+
+
+def _yes_or_no(said: object) -> object:
+    return said if isinstance(said, bool) else _WRONG
+
+
+def _number(least: float, most: float, kind: type[int] | type[float]) -> _Read:
+    return lambda said: kind(min(max(said, least), most)) if _is_number(said) else _WRONG
+
+
+def _head(said: object) -> object:
+    return said if said is None else _number(0, 2**31, int)(said)
+
+
+_READ: Mapping[str, _Read] = {
+    "block": lambda said: said if isinstance(said, str) else _WRONG,
+    "head": _head,
+    "reverse": _yes_or_no,
+    "k": _number(1, MOST_LINKS, int),
+    "exclude": _one_of(Exclude),
+    "links": _yes_or_no,
+    "heat": _yes_or_no,
+    "opacity": _number(0, 1, float),
+    "scale": _one_of(Scale),
+    "curve": _one_of(Curve),
+    "colours": _one_of(Colours),
+    "together": _yes_or_no,
+    "view": _one_of(Look),
+}
 
 
 def acted(pins: Pins, said: object, view: View) -> Pins:
@@ -58,12 +127,19 @@ def acted(pins: Pins, said: object, view: View) -> Pins:
         return pins
     match said.get("type"):
         case "add":
-            point = _point(said, view)
-            return pins if point is None else pins.add(point)
+            place = _place(said, view)
+            return pins if place is None else pins.add(place)
         case "remove":
             return pins.remove(str(said.get("id")))
+        case "rename":
+            return pins.rename(str(said.get("id")), str(said.get("name", "")))
+        case "move":
+            to = said.get("to")
+            return pins.move(str(said.get("id")), int(to)) if _is_number(to) else pins
         case "undo":
             return pins.undo()
+        case "redo":
+            return pins.redo()
         case "clear":
             return pins.clear()
         case _:
@@ -72,12 +148,19 @@ def acted(pins: Pins, said: object, view: View) -> Pins:
 
 def asked(analysis: Analysis, pin: Pin, options: Options) -> Query:
     """What a pin asks under the options."""
-    block = options.block or analysis.blocks[-1]
-    return Query(pin.point, block, options.k, options.exclude)
+    options = options.fitting(analysis)
+    return Query(
+        pin.point,
+        options.block or analysis.blocks[-1],
+        options.k,
+        options.exclude,
+        head=options.head,
+        reverse=options.reverse,
+    )
 
 
 def answer(analysis: Analysis, pin: Pin, options: Options) -> tuple[Link, ...]:
-    """The exact links of a pin; none where the exclusion leaves no key."""
+    """The exact links of a pin; none where there can be none, and the viewer says why."""
     try:
         return top_links(analysis, asked(analysis, pin, options))
     except QueryError:
@@ -87,12 +170,21 @@ def answer(analysis: Analysis, pin: Pin, options: Options) -> tuple[Link, ...]:
 def scene(
     analysis: Analysis,
     tags: tuple[str, ...],
-    pins: Mapping[Pin, tuple[Link, ...]],
+    links: Mapping[Pin, tuple[Link, ...]],
     options: Options,
     notice: str | None = None,
+    *,
+    undo: bool = False,
+    redo: bool = False,
 ) -> dict[str, Any]:
-    """All that the viewer needs beside the blobs: ``tags`` are the clip's and each block's."""
+    """All that the viewer needs beside the blobs: ``tags`` are the clip's and each block's.
+
+    ``undo`` and ``redo`` say what can be done with the pins.
+    """
     position = {frame: t for t, frame in enumerate(analysis.view.frames)}
+    question = {
+        name: getattr(options, name) for name in ("block", "k", "exclude", "head", "reverse")
+    }
     return {
         "clip": tags[0],
         "blocks": list(tags[1:]),
@@ -100,23 +192,30 @@ def scene(
             {
                 "id": pin.id,
                 "color": pin.color,
-                "t": position[pin.point.frame],
-                "x": float(pin.point.x),
-                "y": float(pin.point.y),
+                "name": pin.name,
+                **_placed(pin.point, position),
                 "exact": {
-                    "block": options.block,
-                    "k": options.k,
-                    "exclude": options.exclude,
-                    "links": [_link(link, position) for link in links],
-                    "covered": sum(link.share for link in links),
+                    **question,
+                    "links": [_link(link, position) for link in found],
+                    "covered": sum(link.share for link in found),
                 },
             }
-            for pin, links in pins.items()
+            for pin, found in links.items()
         ],
         "options": asdict(options),
         "max_pins": MOST,
+        "can": {"undo": undo, "redo": redo},
         "notice": notice,
     }
+
+
+def _placed(place: Place, position: Mapping[int, int]) -> dict[str, Any]:
+    if isinstance(place, str):
+        return {"t": None, "x": None, "y": None, "region": None, "token": place}
+    region = [list(corner) for corner in place.outline] if isinstance(place, Region) else None
+    point = place.centre if isinstance(place, Region) else place
+    where = {"t": position[point.frame], "x": float(point.x), "y": float(point.y)}
+    return {**where, "region": region, "token": None}
 
 
 def _link(link: Link, position: Mapping[int, int]) -> dict[str, float]:
@@ -130,17 +229,32 @@ def _link(link: Link, position: Mapping[int, int]) -> dict[str, float]:
     }
 
 
-def _point(said: Mapping[str, Any], view: View) -> Point | None:
-    t, x, y = said.get("t"), said.get("x"), said.get("y")
-    if not (_is_number(t) and _is_number(x) and _is_number(y)) or not 0 <= t < len(view.frames):
+def _place(said: Mapping[str, Any], view: View) -> Place | None:
+    """The place of an act, inside the frame; None where it makes no sense."""
+    token, t, region = said.get("token"), said.get("t"), said.get("region")
+    if isinstance(token, str):
+        return token
+    if not _is_number(t) or not 0 <= t < len(view.frames):
         return None
-    width, height = view.source
-    # To a hundredth of a pixel, so that the command line shown beside is short.
-    inside = (
-        min(max(round(float(at), 2), 0.0), end - 0.01)
-        for at, end in zip((x, y), (width, height), strict=True)
+    frame = view.frames[int(t)]
+    if region is None:
+        at = _corner((said.get("x"), said.get("y")), view, 0.01)
+        return None if at is None else Point(frame, *at)
+    if not isinstance(region, Sequence) or not 3 <= len(region) <= _MOST_CORNERS:
+        return None
+    corners = [_corner(corner, view, 0) for corner in region]
+    return None if None in corners else Region(frame, tuple(filter(None, corners)))
+
+
+def _corner(said: object, view: View, margin: float) -> tuple[float, float] | None:
+    """To a hundredth of a pixel, so that the command line shown beside is short."""
+    if not isinstance(said, Sequence) or len(said) != 2 or not all(map(_is_number, said)):
+        return None
+    x, y = (
+        min(max(round(float(at), 2), 0.0), end - margin)
+        for at, end in zip(said, view.source, strict=True)
     )
-    return Point(view.frames[int(t)], *inside)
+    return x, y
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from nlviz.errors import QueryError
-from nlviz.geometry import Grid, Point, View
+from nlviz.geometry import Point, Region, View
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, and white.
 COLOURS = (
@@ -15,15 +15,27 @@ COLOURS = (
 )
 MOST = len(COLOURS)
 _REMEMBERED = 50
+_LONGEST_NAME = 40
+
+Place = Point | Region | str
+"""A point, a region, or a token by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A place that stays: its name, its colour (``#RRGGBB``) and its point in the source."""
+    """A place that stays.
+
+    Args:
+        id: what the page calls it.
+        color: ``#RRGGBB``.
+        point: a point or a region of the source, or a token by its name.
+        name: what the visitor called it; empty until then.
+    """
 
     id: str
     color: str
-    point: Point
+    point: Place
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +45,16 @@ class Pins:
     Args:
         shown: the pins in the order they were placed.
         before: earlier ``shown``, oldest first.
-        made: how many were ever placed: no name is used twice.
+        after: later ``shown`` that ``undo`` took back, the next one last.
+        made: how many were ever placed: no id is used twice.
     """
 
     shown: tuple[Pin, ...] = ()
     before: tuple[tuple[Pin, ...], ...] = ()
+    after: tuple[tuple[Pin, ...], ...] = ()
     made: int = 0
 
-    def add(self, point: Point) -> Pins:
+    def add(self, point: Place) -> Pins:
         """One pin more, in the first free colour; unchanged where eight are placed."""
         used = {pin.color for pin in self.shown}
         free = [colour for colour in COLOURS if colour not in used]
@@ -49,10 +63,25 @@ class Pins:
         pin = Pin(f"pin-{self.made + 1}", free[0], point)
         return replace(self._changed((*self.shown, pin)), made=self.made + 1)
 
-    def remove(self, name: str) -> Pins:
-        """Without the pin of that name; unchanged where there is none."""
-        rest = tuple(pin for pin in self.shown if pin.id != name)
+    def remove(self, id: str) -> Pins:
+        """Without the pin of that id; unchanged where there is none."""
+        rest = tuple(pin for pin in self.shown if pin.id != id)
         return self if len(rest) == len(self.shown) else self._changed(rest)
+
+    def rename(self, id: str, name: str) -> Pins:
+        """With another name for a pin, of at most 40 characters; unchanged without such a pin."""
+        name = " ".join(name.split())[:_LONGEST_NAME]
+        named = tuple(replace(pin, name=name) if pin.id == id else pin for pin in self.shown)
+        return self if named == self.shown else self._changed(named)
+
+    def move(self, id: str, to: int) -> Pins:
+        """With a pin elsewhere in the order; unchanged without such a pin or place."""
+        moved = [pin for pin in self.shown if pin.id == id]
+        rest = [pin for pin in self.shown if pin.id != id]
+        if not moved or not 0 <= to <= len(rest):
+            return self
+        order = (*rest[:to], *moved, *rest[to:])
+        return self if order == self.shown else self._changed(order)
 
     def clear(self) -> Pins:
         """Without any pin; ``undo`` brings them back."""
@@ -62,27 +91,42 @@ class Pins:
         """As before the last change; unchanged where there was none."""
         if not self.before:
             return self
-        return replace(self, shown=self.before[-1], before=self.before[:-1])
+        *before, shown = self.before
+        after = (*self.after, self.shown)
+        return replace(self, shown=shown, before=tuple(before), after=after)
+
+    def redo(self) -> Pins:
+        """As before the last ``undo``; unchanged where there was none since the last change."""
+        if not self.after:
+            return self
+        *after, shown = self.after
+        before = (*self.before, self.shown)
+        return replace(self, shown=shown, before=before, after=tuple(after))
 
     def kept(self, view: View) -> Pins:
-        """The pins whose points the view still has, now and in what ``undo`` brings back."""
+        """The pins whose places the view still has, now and in what can be undone and redone."""
         return replace(
             self,
             shown=_there(self.shown, view),
             before=tuple(_there(pins, view) for pins in self.before),
+            after=tuple(_there(pins, view) for pins in self.after),
         )
 
     def _changed(self, shown: tuple[Pin, ...]) -> Pins:
-        return replace(self, shown=shown, before=(*self.before, self.shown)[-_REMEMBERED:])
+        before = (*self.before, self.shown)[-_REMEMBERED:]
+        return replace(self, shown=shown, before=before, after=())
 
 
 def _there(pins: Iterable[Pin], view: View) -> tuple[Pin, ...]:
     return tuple(pin for pin in pins if _has(view, pin.point))
 
 
-def _has(view: View, point: Point) -> bool:
+def _has(view: View, place: Place) -> bool:
+    """A token is kept: another block or network may have it again."""
+    if isinstance(place, str):
+        return True
     try:
-        view.cell(point, Grid(1, 1, 1))
+        view.check(place)
     except QueryError:
         return False
     return True

@@ -5,20 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from nlviz.geometry import Point
+from nlviz.geometry import Region
 from nlviz.ui.material import Choice
 from nlviz.ui.messages import Options
+from nlviz.ui.pins import Place
 
 
 def command(
-    verb: str, choice: Choice, points: Sequence[Point], options: Options, *more: str
+    verb: str, choice: Choice, points: Sequence[Place], options: Options, *more: str
 ) -> str:
     """``python -m nlviz links`` or ``figure`` for these points, one option a line."""
-    places = [f"--at {_place(point)}" for point in points]
+    places = [_asked(point) for point in points]
+    head = "" if options.head is None else f" --head {options.head}"
+    question = f"--k {options.k} --exclude {options.exclude}{head}{' --reverse' * options.reverse}"
     lines = [
         f"python -m nlviz {verb} {shlex.quote(_path(choice))}",
         *places,
-        f"--block {options.block} --k {options.k} --exclude {options.exclude}",
+        f"--block {options.block} {question}",
         " ".join(f"--{name} {value}" for name, value in _sampling(choice)),
         f"--model {choice.model} --size {choice.size}",
         *more,
@@ -26,9 +29,14 @@ def command(
     return " \\\n    ".join(lines)
 
 
-def python(choice: Choice, points: Sequence[Point], options: Options) -> str:
+def python(choice: Choice, points: Sequence[Place], options: Options) -> str:
     """The same as Python."""
     sampling = ", ".join(f"{name}={value}" for name, value in _sampling(choice))
+    question = f"k={options.k}, exclude={options.exclude!r}"
+    if options.head is not None:
+        question += f", head={options.head}"
+    if options.reverse:
+        question += ", reverse=True"
     places = "".join(f"    {_constructor(point)},\n" for point in points)
     return f"""import nlviz
 from models import zoo
@@ -40,7 +48,7 @@ points = [
 links = [
     nlviz.top_links(
         analysis,
-        nlviz.Query(point, {options.block!r}, k={options.k}, exclude={options.exclude!r}),
+        nlviz.Query(point, {options.block!r}, {question}),
     )
     for point in points
 ]
@@ -55,12 +63,34 @@ def _sampling(choice: Choice) -> list[tuple[str, int]]:
     return [(name, value) for name, value in named if value is not None]
 
 
-def _place(point: Point) -> str:
-    return f"{point.frame},{point.x:.10g},{point.y:.10g}"
+def _asked(place: Place) -> str:
+    if isinstance(place, str):
+        return f"--token {shlex.quote(place)}"
+    if isinstance(place, Region):
+        return f"--region {place.frame},{','.join(map(_short, _corners(place)))}"
+    return f"--at {place.frame},{_short(place.x)},{_short(place.y)}"
 
 
-def _constructor(point: Point) -> str:
-    return f"nlviz.Point(frame={point.frame}, x={point.x:.10g}, y={point.y:.10g})"
+def _corners(region: Region) -> list[float]:
+    """Two opposite corners of a box, all corners of another outline."""
+    x0, y0, x1, y1 = region.bounds
+    box = {(x0, y0), (x1, y0), (x1, y1), (x0, y1)}
+    if len(region.outline) == 4 and set(region.outline) == box:
+        return [x0, y0, x1, y1]
+    return [number for corner in region.outline for number in corner]
+
+
+def _constructor(place: Place) -> str:
+    if isinstance(place, str):
+        return repr(place)
+    if isinstance(place, Region):
+        corners = ", ".join(f"({_short(x)}, {_short(y)})" for x, y in place.outline)
+        return f"nlviz.Region(frame={place.frame}, outline=({corners}))"
+    return f"nlviz.Point(frame={place.frame}, x={_short(place.x)}, y={_short(place.y)})"
+
+
+def _short(number: float) -> str:
+    return f"{number:.10g}"
 
 
 def _path(choice: Choice) -> str:

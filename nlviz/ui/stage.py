@@ -102,12 +102,24 @@ def _scene(session: Session) -> None:
         links = {pin: messages.answer(shown.analysis, pin, options) for pin in session.pins.shown}
         _mount_viewer(
             key=_VIEWER,
-            data=messages.scene(shown.analysis, shown.tags, links, options, session.notice),
+            data=messages.scene(
+                shown.analysis,
+                shown.tags,
+                links,
+                options,
+                session.notice,
+                undo=bool(session.pins.before),
+                redo=bool(session.pins.after),
+            ),
             on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
             on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
         )
         # Let the viewer's answer reach the page before the tabs are worked out: they share a core.
         time.sleep(_HEAD_START)
+        if options.needs_constants:
+            shown.work_out(options.block)
+        for tag, blob in shown.constants.items():
+            _mount_store(key=f"constants-{tag}", data=blob, height=1)
         details.show(shown, links, options)
 
 

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -25,12 +25,23 @@ _PATIENCE = 0.1  # seconds between two looks at whether the visitor has chosen s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """An analysis, the choice it answers, and its blobs: the clip's first, then each block's."""
+    """An analysis, the choice it answers, and its blobs: the clip's first, then each block's.
+
+    ``constants`` are the blobs by block's tag that were worked out since, when first asked for.
+    """
 
     choice: Choice
     analysis: Analysis
     blobs: tuple[bytes, ...]
     tags: tuple[str, ...]
+    constants: dict[str, bytes] = field(default_factory=dict)
+
+    def work_out(self, block: str | None) -> None:
+        """The constants of a block's rows, once."""
+        name = block or self.analysis.blocks[-1]
+        tag = self.tags[1 + self.analysis.blocks.index(name)]
+        if tag not in self.constants:
+            self.constants[tag] = payload.constants_blob(self.analysis, name, tag)
 
     @property
     def size(self) -> int:

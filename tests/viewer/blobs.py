@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-DTYPES = {"u8": np.uint8, "f16": np.float16, "f32": np.float32}
+DTYPES = {"u8": np.uint8, "f16": np.float16, "f32": np.float32, "i32": np.int32}
 
 
 def pack(header: dict[str, Any], parts: dict[str, tuple[str, NDArray[Any] | bytes]]) -> bytes:
@@ -78,6 +78,12 @@ def grid(
     }
 
 
+def _halves(grid: dict[str, Any]) -> NDArray[np.bool_]:
+    """Whether each cell lies in the right half."""
+    right = np.arange(grid["cols"]) >= grid["cols"] // 2
+    return np.tile(right, grid["t"] * grid["rows"])
+
+
 class Block:
     """A block with random θ and φ: its blob, and its rows straight from the equations."""
 
@@ -93,9 +99,14 @@ class Block:
         label: str = "nl5",
         seed: int = 0,
         first: float | None = None,
+        tokens: tuple[str, ...] = (),
+        heads: int = 1,
+        windows: bool = False,
     ) -> None:
+        """With ``windows`` each half of the frame, left and right, reaches only itself."""
         random = np.random.default_rng(seed)
-        n, m = int(np.prod(query)), int(np.prod(key))
+        self.tokens, self.heads, self.windows = tokens, heads, windows
+        n, m = (int(np.prod(shape)) + len(tokens) for shape in (query, key))
         self.function, self.label = function, label
         self.theta = random.normal(size=(n, channels)).astype(np.float16)
         self.phi = random.normal(size=(channels, m)).astype(np.float16)
@@ -120,12 +131,26 @@ class Block:
             "function": self.function,
             "stride": [1, 20, 20],
             "width": self.theta.shape[1],
+            "heads": self.heads,
+            "tokens": list(self.tokens),
+            "reach": int(self.windows),
             "scale": 1.0,
             "query": self.query,
             "key": self.key,
             "fidelity": 1.2e-6,
         }
-        return pack(header, {"theta": ("f16", self.theta), "phi": ("f16", self.phi)})
+        parts: dict[str, tuple[str, Any]] = {"theta": ("f16", self.theta), "phi": ("f16", self.phi)}
+        if self.windows:
+            parts |= {"query0": ("i32", _halves(self.query)), "key0": ("i32", _halves(self.key))}
+        return pack(header, parts)
+
+    def constants(self) -> bytes:
+        """What a softmax's rows are divided by, and the block's extremes."""
+        rows = np.stack([self.row(i) for i in range(len(self.theta))])
+        logits = self.theta.astype(np.float64) @ self.phi.astype(np.float64)
+        header = {"kind": "constants", "tag": f"{self.tag}+", "block": self.tag}
+        header |= {"extremes": [[float(rows.min()), float(rows.max())]] * 2}
+        return pack(header, {"constants": ("f32", np.log(np.exp(logits).sum(axis=1)))})
 
     def row(self, index: int) -> NDArray[np.float64]:
         """Row ``index`` of f/C, Eqs. (2) to (5), flat over the keys."""

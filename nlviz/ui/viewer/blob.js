@@ -1,6 +1,6 @@
 // Blobs: a JSON header and its binary parts, one after the other, as every host of the viewer sends them.
 
-const PART_TYPES = { f16: Uint16Array, f32: Float32Array, u8: Uint8Array };
+const PART_TYPES = { f16: Uint16Array, f32: Float32Array, i32: Int32Array, u8: Uint8Array };
 export const DAMAGED = "A part of this analysis arrived damaged; load the clip again.";
 
 /** Header and parts of a blob: {...header, parts: {name: typed array}}. Throws an Error with one sentence. */
@@ -28,6 +28,7 @@ function checked(blob) {
   if (typeof blob.tag !== "string") throw new Error("no tag");
   if (blob.kind === "clip") checkClip(blob);
   else if (blob.kind === "block") checkBlock(blob);
+  else if (blob.kind === "constants") checkConstants(blob);
   else throw new Error(`unknown kind ${blob.kind}`);
   return blob;
 }
@@ -38,13 +39,27 @@ function checkClip({ width, height, frames, times, parts }) {
   if (frames.some((_, i) => !(parts[`frame${i}`] instanceof Uint8Array))) throw new Error("a frame is missing");
 }
 
-function checkBlock({ query, key, width, parts }) {
+function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 0 }) {
   for (const grid of [query, key]) {
     if (!(grid.dx > 0 && grid.dy > 0) || grid.frames.length !== grid.t) throw new Error("a grid is not whole");
   }
-  const cells = (grid) => grid.t * grid.rows * grid.cols;
-  if (!(cells(query) > 0) || parts.theta.length !== cells(query) * width) throw new Error("theta does not fit its grid");
-  if (!(cells(key) > 0) || parts.phi.length !== cells(key) * width) throw new Error("phi does not fit its grid");
+  if (!(heads >= 1) || width % heads) throw new Error("the channels do not split into heads");
+  const columns = (grid) => grid.t * grid.rows * grid.cols + tokens.length;
+  const fits = (part, length) => {
+    if (!(length > 0) || parts[part].length !== length) throw new Error(`${part} does not fit its grid`);
+  };
+  fits("theta", columns(query) * width);
+  fits("phi", columns(key) * width);
+  for (let g = 0; g < reach; g++) {
+    fits(`query${g}`, columns(query));
+    fits(`key${g}`, columns(key));
+  }
+  if (parts.constants) fits("constants", columns(query) * heads);
+}
+
+function checkConstants({ block, extremes, parts }) {
+  if (typeof block !== "string" || !(extremes?.length > 0)) throw new Error("constants of no block");
+  if (!(parts.constants instanceof Float32Array)) throw new Error("the constants are missing");
 }
 
 let halfValues = null;

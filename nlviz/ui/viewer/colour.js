@@ -3,32 +3,52 @@
 /** Okabe and Ito's colours, in the order in which pins take them. */
 export const PIN_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"];
 
-/** Weights from 0 up: lightness rises evenly from dark violet to pale yellow. u runs from 0 to 1. */
-const sequential = (u) => [0.2 + 0.76 * u, 0.08 + 0.13 * Math.sin(Math.PI * u ** 0.8), 290 + 170 * u];
+/** Colour maps for weights from 0 up; each is darkest at 0, and even in lightness. u runs from 0 to 1. */
+const SEQUENTIAL = {
+  dusk: (u) => toRgb([0.2 + 0.76 * u, 0.08 + 0.13 * Math.sin(Math.PI * u ** 0.8), 290 + 170 * u]),
+  viridis: between(["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"]),
+  cividis: between(["00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838"]),
+  grey: (u) => toRgb([0.15 + 0.83 * u, 0, 0]),
+};
+
+/** The names of the colour maps, as a person reads them. */
+export const COLOUR_MAPS = { dusk: "Dusk", viridis: "Viridis", cividis: "Cividis", grey: "Grey, for print" };
 
 /** Signed weights: blue below zero, orange above, dark at zero. u runs from -1 to 1. */
-const diverging = (u) => [0.2 + 0.6 * Math.abs(u), 0.01 + 0.13 * Math.abs(u), u < 0 ? 245 : 62];
+const diverging = (u) => toRgb([0.2 + 0.6 * Math.abs(u), 0.01 + 0.13 * Math.abs(u), u < 0 ? 245 : 62]);
 
 const VEIL = 0.4; // how much of the opacity a weight of zero gets, so that the rest stands out
 
 /** 256 packed RGBA pixels of a heat map; the alpha rises with the weight's size from a dark veil. */
-export function heatPixels(signed, opacity) {
+export function heatPixels(name, signed, opacity) {
   const pixels = new Uint8ClampedArray(256 * 4);
   for (let i = 0; i < 256; i++) {
     const u = signed ? (i - 127.5) / 127.5 : i / 255;
     const alpha = 255 * opacity * (VEIL + (1 - VEIL) * Math.abs(u) ** 0.7);
-    pixels.set([...toRgb(signed ? diverging(u) : sequential(u)), alpha], i * 4);
+    pixels.set([...colourAt(name, signed, u), alpha], i * 4);
   }
   return new Uint32Array(pixels.buffer);
 }
 
 /** The same map as a CSS gradient, for the colour bar. */
-export function heatGradient(signed) {
+export function heatGradient(name, signed) {
   const stops = Array.from({ length: 17 }, (_, i) => {
-    const colour = signed ? diverging(i / 8 - 1) : sequential(i / 16);
-    return `rgb(${toRgb(colour).map(Math.round).join(" ")})`;
+    const colour = colourAt(name, signed, signed ? i / 8 - 1 : i / 16);
+    return `rgb(${colour.map(Math.round).join(" ")})`;
   });
   return `linear-gradient(to right, ${stops.join(", ")})`;
+}
+
+const colourAt = (name, signed, u) => (signed ? diverging : (SEQUENTIAL[name] ?? SEQUENTIAL.dusk))(u);
+
+/** Straight lines between colours at even distances. */
+function between(colours) {
+  const rgb = colours.map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  return (u) => {
+    const at = Math.min(Math.floor(u * (rgb.length - 1)), rgb.length - 2);
+    const rest = u * (rgb.length - 1) - at;
+    return rgb[at].map((low, i) => low + rest * (rgb[at + 1][i] - low));
+  };
 }
 
 /** OKLCH (lightness 0 to 1, chroma, hue in degrees) to sRGB 0 to 255, after Ottosson (2020). */

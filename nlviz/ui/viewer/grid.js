@@ -1,5 +1,6 @@
 // Grids: which place of the clip is which cell, in source pixels and positions of the sampled frames.
-// A place is {t, x, y}, a cell {step, row, col}, a grid {t, rows, cols, x0, y0, dx, dy, frames}.
+// A place is {t, x, y}, and may have a region: [[x, y]…] around it, or be {token: name} and nowhere.
+// A cell is {step, row, col}, a grid {t, rows, cols, x0, y0, dx, dy, frames}.
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -20,6 +21,8 @@ function stepAt(grid, t) {
   const distances = grid.frames.map(distance);
   return distances.indexOf(Math.min(...distances));
 }
+
+export const sizeOf = (grid) => grid.t * grid.rows * grid.cols;
 
 export function indexOf(grid, { step, row, col }) {
   return (step * grid.rows + row) * grid.cols + col;
@@ -58,16 +61,31 @@ export function isPooled({ query, key }) {
   return key.t < query.t || key.rows < query.rows || key.cols < query.cols;
 }
 
-/**
- * Which keys a query cell leaves out: whole time steps (1 in `steps`), or one index (`within`) in each
- * of the steps marked 2. "frame": steps that share a frame with the cell. "cell": the key that holds
- * the cell's centre, in those steps. Follows nlviz.links.allowed_keys.
- */
-export function exclusion({ query, key }, cell, exclude, clip) {
-  const own = query.frames[cell.step];
-  const shared = (frames) => frames.some((frame) => own.includes(frame));
-  const mark = { none: 0, frame: 1, cell: 2 }[exclude];
-  const steps = Uint8Array.from(key.frames, (frames) => (shared(frames) ? mark : 0));
-  const { row, col } = cellAt(key, centreOf(query, cell, clip));
-  return { steps, within: row * key.cols + col };
+/** The cells whose centres lie in a region, at its frame's time step, row by row. */
+export function cellsInside(grid, { t, region }) {
+  const step = stepAt(grid, t);
+  const cells = [];
+  for (let row = 0; row < grid.rows; row++) {
+    for (let col = 0; col < grid.cols; col++) {
+      if (holds(region, grid.x0 + grid.dx * col, grid.y0 + grid.dy * row)) cells.push({ step, row, col });
+    }
+  }
+  return cells;
+}
+
+/** Whether a place lies inside an outline: a ray to the right leaves it an odd number of times. */
+function holds(outline, x, y) {
+  let inside = false;
+  for (let i = 0, j = outline.length - 1; i < outline.length; j = i++) {
+    const [ax, ay] = outline[j];
+    const [bx, by] = outline[i];
+    if (ay > y !== by > y && x < ax + ((y - ay) * (bx - ax)) / (by - ay)) inside = !inside;
+  }
+  return inside;
+}
+
+/** The middle of a region's bounds: where its links are drawn from. */
+export function middleOf(outline) {
+  const ends = (values) => (Math.min(...values) + Math.max(...values)) / 2;
+  return { x: ends(outline.map(([x]) => x)), y: ends(outline.map(([, y]) => y)) };
 }

@@ -1,8 +1,13 @@
-// Heat: one row of weights over the frames, each key at its own place, however the grid lies.
+// Heat: one row of weights over the frames, each place where it lies, however the grid lies.
 
+import { EXCLUDED } from "./asking.js";
 import { heatPixels } from "./colour.js";
+import { isVisible } from "./layout.js";
+import { levels } from "./scale.js";
 
-/** A painter onto a 2-D context; it keeps one small canvas for each time step of the key grid. */
+const UNREACHED_PIXEL = 0xa0808080; // grey, where no link can exist
+
+/** A painter onto a 2-D context; it keeps one small canvas for each time step of the grid. */
 export function createHeat() {
   let tiles = [];
   let shape = "";
@@ -20,52 +25,36 @@ export function createHeat() {
     });
   };
 
-  const colour = (signed, opacity) => {
-    if (paletteKey !== `${signed},${opacity}`) {
-      paletteKey = `${signed},${opacity}`;
-      palette = heatPixels(signed, opacity);
-    }
+  const colour = (...given) => {
+    const key = given.join();
+    if (paletteKey !== key) palette = heatPixels(...given);
+    paletteKey = key;
     return palette;
   };
 
   return {
-    /** Draw a row that look() gave. Steps and cells that are left out stay clear. */
-    paint(context, layout, clip, block, { row, left, range }, opacity) {
-      const key = block.key;
-      const scale = heatScale(block, range);
-      const area = key.rows * key.cols;
-      fit(key);
-      const lut = colour(scale.signed, opacity);
-      if (!(scale.high > scale.low)) return;
-      for (let step = 0; step < key.t; step++) {
-        if (left.steps[step] === 1) continue;
-        const tile = tiles[step];
-        fill(tile.pixels, row, step * area, lut, scale);
-        if (left.steps[step] === 2) tile.pixels[left.within] = 0;
-        tile.context.putImageData(tile.image, 0, 0);
-        for (const t of key.frames[step]) place(context, tile.canvas, layout.frames[t], key, clip);
+    /** Draw what a look has seen, on a scale of heatScale(). What the person left out stays clear. */
+    paint(context, layout, clip, { row, left, grid }, scale, { colours, opacity }) {
+      const area = grid.rows * grid.cols;
+      fit(grid);
+      const lut = colour(colours, scale.signed, opacity);
+      const level = scale.high > 0 ? levels(scale) : () => (scale.signed ? 128 : 0);
+      for (let step = 0; step < grid.t; step++) {
+        const frames = grid.frames[step].filter((t) => isVisible(layout, t));
+        if (!frames.length) continue;
+        const { canvas, context: small, image, pixels } = tiles[step];
+        for (let i = 0, j = step * area; i < area; i++, j++) {
+          pixels[i] = left[j] ? (left[j] === EXCLUDED ? 0 : UNREACHED_PIXEL) : lut[level(row[j])];
+        }
+        small.putImageData(image, 0, 0);
+        for (const t of frames) place(context, canvas, layout.frames[t], grid, clip);
       }
     },
   };
 }
 
-/** Ends of the colour scale: 0 to the row's highest weight, or the same distance both ways for signed rows. */
-export function heatScale({ function: kind }, { low, high }) {
-  if (kind !== "dot_product") return { low: 0, high, signed: false };
-  const reach = Math.max(Math.abs(low), Math.abs(high));
-  return { low: -reach, high: reach, signed: true };
-}
-
-function fill(pixels, row, start, lut, { low, high }) {
-  const factor = 255 / (high - low);
-  for (let i = 0; i < pixels.length; i++) {
-    const level = ((row[start + i] - low) * factor + 0.5) | 0;
-    pixels[i] = lut[level < 0 ? 0 : level > 255 ? 255 : level];
-  }
-}
-
 /** Cell centres lie at x0 + dx·col, so the tile starts half a step before; the frame clips it. */
-function place(context, tile, frame, key, clip) {
+function place(context, tile, frame, grid, clip) {
   const sx = frame.w / clip.width;
   const sy = frame.h / clip.height;
   context.save();
@@ -74,10 +63,10 @@ function place(context, tile, frame, key, clip) {
   context.clip();
   context.drawImage(
     tile,
-    frame.x + (key.x0 - key.dx / 2) * sx,
-    frame.y + (key.y0 - key.dy / 2) * sy,
-    key.cols * key.dx * sx,
-    key.rows * key.dy * sy,
+    frame.x + (grid.x0 - grid.dx / 2) * sx,
+    frame.y + (grid.y0 - grid.dy / 2) * sy,
+    grid.cols * grid.dx * sx,
+    grid.rows * grid.dy * sy,
   );
   context.restore();
 }

@@ -1,27 +1,33 @@
 // Ink: links, pins and outlines, drawn over the frames with a dark casing so that they read on any picture.
 
 import { boxOf } from "./grid.js";
-import { pointAt } from "./layout.js";
+import { isVisible, pointAt } from "./layout.js";
 
 const CASING = "rgb(0 0 0 / 0.5)";
 const SOFT_CASING = "rgb(0 0 0 / 0.28)"; // under lines, which may be thinner than their casing
 
-/** Links from a place, the weakest first so that the strongest lies on top; `ringed` marks its end, `faint` steps back. */
-export function drawLinks(context, stage, source, links, colour, { ringed = true, faint = false } = {}) {
+/**
+ * Links of a place, the weakest first so that the strongest lies on top; `ringed` marks its end, `faint` steps
+ * back, `reverse` turns the arrows round. Where one frame is on the stage, links that leave it step back, and
+ * those between two others are left out. A token is nowhere: its links are dots at their ends.
+ */
+export function drawLinks(context, stage, source, links, colour, { ringed = true, faint = false, reverse = false } = {}) {
   const { layout, clip } = stage;
-  const from = pointAt(layout, clip, source);
+  const from = source.token ? null : pointAt(layout, clip, source);
+  const here = from !== null && isVisible(layout, source.t);
   const strongest = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-30);
   for (let i = links.length - 1; i >= 0; i--) {
     const link = links[i];
+    const there = isVisible(layout, link.t);
+    if (!there && !here) continue;
     const strength = Math.abs(link.weight) / strongest;
-    drawArrow(context, from, pointAt(layout, clip, link), {
-      colour,
-      width: 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0),
-      alpha: (faint ? 0.65 : 1) * (i === 0 ? 1 : 0.4 + 0.5 * strength),
-      dashed: link.weight < 0,
-    });
+    const at = pointAt(layout, clip, link);
+    const width = 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0);
+    const alpha = (faint ? 0.65 : 1) * (there ? 1 : 0.4) * (i === 0 ? 1 : 0.4 + 0.5 * strength);
+    if (!from) drawDot(context, at, width + 2, colour, alpha);
+    else drawArrow(context, ...(reverse ? [at, from] : [from, at]), { colour, width, alpha, dashed: link.weight < 0 });
   }
-  if (ringed && links.length) drawTarget(context, pointAt(layout, clip, links[0]), colour);
+  if (ringed && links.length && isVisible(layout, links[0].t)) drawTarget(context, pointAt(layout, clip, links[0]), colour);
 }
 
 /** A shallow arc with a head at its end. */
@@ -72,9 +78,15 @@ function drawTarget(context, at, colour) {
   ring(context, at, 7, null, colour, 2);
 }
 
-/** A pin, or with `open` the place under the pointer. */
+/** A pin, or with `open` the place under the pointer; hollow where it lies on a frame that is not shown. */
 export function drawPlace(context, stage, place, colour, { open = false, selected = false } = {}) {
+  if (place.token) return;
   const at = pointAt(stage.layout, stage.clip, place);
+  if (!isVisible(stage.layout, place.t)) {
+    ring(context, at, 5.5, null, CASING, 4);
+    ring(context, at, 5.5, null, colour, 2);
+    return;
+  }
   if (selected) ring(context, at, 9.5, null, CASING, 3.4);
   if (selected) ring(context, at, 9.5, null, "#fff", 1.6);
   if (open) {
@@ -85,6 +97,26 @@ export function drawPlace(context, stage, place, colour, { open = false, selecte
     ring(context, at, 5.2, colour, null, 0);
     ring(context, at, 1.6, "#14161b", null, 0);
   }
+}
+
+/** The outline of a region on its frame, dashed while it is drawn. */
+export function drawRegion(context, stage, { t, region }, colour, { open = false } = {}) {
+  const shape = new Path2D();
+  for (const [x, y] of region) {
+    const at = pointAt(stage.layout, stage.clip, { t, x, y });
+    shape.lineTo(at.x, at.y);
+  }
+  shape.closePath();
+  context.globalAlpha = isVisible(stage.layout, t) ? 1 : 0.4;
+  context.strokeStyle = CASING;
+  context.lineWidth = 3.4;
+  context.stroke(shape);
+  context.setLineDash(open ? [5, 4] : []);
+  context.strokeStyle = colour;
+  context.lineWidth = 1.8;
+  context.stroke(shape);
+  context.setLineDash([]);
+  context.globalAlpha = 1;
 }
 
 function ring(context, { x, y }, radius, fill, stroke, width) {
@@ -105,7 +137,7 @@ function ring(context, { x, y }, radius, fill, stroke, width) {
 export function drawFootprint(context, stage, grid, cell, colour) {
   const { layout, clip } = stage;
   const box = boxOf(grid, cell, clip);
-  for (const t of grid.frames[cell.step]) {
+  for (const t of grid.frames[cell.step].filter((frame) => isVisible(layout, frame))) {
     const a = pointAt(layout, clip, { t, x: box.x0, y: box.y0 });
     const b = pointAt(layout, clip, { t, x: box.x1, y: box.y1 });
     const sides = [a.x + 0.5, a.y + 0.5, Math.max(b.x - a.x - 1, 1), Math.max(b.y - a.y - 1, 1)];
@@ -124,6 +156,7 @@ export function drawFrames(context, { layout, clip, pictures }, theme) {
   context.textBaseline = "top";
   context.imageSmoothingQuality = "high";
   layout.frames.forEach((frame, t) => {
+    if (!isVisible(layout, t)) return;
     context.fillStyle = theme.empty;
     context.fillRect(frame.x, frame.y, frame.w, frame.h);
     if (pictures[t]) context.drawImage(pictures[t], frame.x, frame.y, frame.w, frame.h);

@@ -1,72 +1,104 @@
-// Links: what a place looks at in one block, computed in the page from θ and φ, and what pins were told.
+// Links: what a place looks at in one block, or who looks at it, computed in the page from θ and φ.
 
-import { cellAt, cellOf, centreOf, exclusion, indexOf } from "./grid.js";
-import { affinityRow, rowRange, strongest } from "./rows.js";
+import { asked, leftOut, UNREACHED } from "./asking.js";
+import { cellAt, cellOf, centreOf, sizeOf } from "./grid.js";
+import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
+import { rangeOf, strongest } from "./top.js";
+
+/** Whether the block can answer now; in reverse the constants of its rows may still be on their way. */
+export const answers = (block, { reverse }) => !reverse || hasColumns(block);
 
 /**
- * The row of a place and its k strongest links:
- * {cell, index, left (what is excluded), range {total, low, high, empty}, links, covered}.
- * A link is {rank, weight, share, t, x, y, cell}; `row` is lent, see affinityRow.
+ * A look that may take several turns, since a region is the mean over many rows. run(until) works until
+ * that time (performance.now()), at least one row; `seen` is what is known so far:
+ * {cells, indices, grid (of the row), row, left, reaches, total, range {low, high, empty, unreached}, links, covered, shares (by frame), done}.
+ * A link is {rank, weight, share, t, x, y, cell}; done rises to 1.
  */
-export function look(block, clip, place, { k, exclude }) {
-  const cell = cellAt(block.query, place);
-  const index = indexOf(block.query, cell);
-  const left = exclusion(block, cell, exclude, clip);
-  const row = affinityRow(block, index);
-  const range = rowRange(row, block.key, left);
-  const links = strongest(row, block.key, left, k).map((j, i) => {
-    const target = cellOf(block.key, j);
-    const share = range.total > 0 ? Math.abs(row[j]) / range.total : 0;
-    return { rank: i + 1, weight: row[j], share, ...centreOf(block.key, target, clip), cell: target };
-  });
-  const covered = links.reduce((sum, link) => sum + link.share, 0);
-  return { cell, index, left, row, range, links, covered };
+export function createLook(block, clip, place, options) {
+  const { k, reverse } = options;
+  const question = asked(block, place, reverse);
+  const { other: grid, cells, indices } = question;
+  const left = leftOut(block, question, options, clip);
+  const reaches = left.reduce((sum, why) => sum + (why !== UNREACHED), 0);
+  const ask = reverse ? affinityColumn : affinityRow;
+  const size = sizeOf(grid);
+  const order = scattered(indices);
+  const sum = new Float64Array(order.length > 1 ? size : 0);
+  const others = (block.tokens ?? []).map(() => 0); // what the tokens weigh
+  let taken = 0;
+  let seen = { cells, indices, grid, left, reaches, row: new Float32Array(size), total: 0, shares: [], done: indices.length ? 0 : 1 };
+  seen = { ...seen, range: { ...rangeOf(seen.row, left), none: !indices.length }, links: [], covered: 0 };
+
+  function take() {
+    const whole = ask(block, order[taken++], options.head);
+    if (!reverse) others.forEach((_, token) => (others[token] += whole[size + token]));
+    const row = whole.subarray(0, size);
+    if (order.length === 1) return row;
+    for (let j = 0; j < size; j++) sum[j] += row[j];
+    return null;
+  }
+
+  function run(until = Infinity) {
+    if (taken === order.length) return seen;
+    let row = take();
+    while (taken < order.length && performance.now() < until) take();
+    row ??= Float32Array.from(sum, (value) => value / taken);
+    return (seen = { ...seen, row, ...summary(row), done: taken / order.length });
+  }
+
+  function summary(row) {
+    const steps = sumsByStep(row, grid);
+    const total = [...steps, ...others.map((sum) => Math.abs(sum) / taken)].reduce((all, part) => all + part, 0);
+    const links = strongest(row, left, k).map((j, i) => {
+      const cell = cellOf(grid, j);
+      return { rank: i + 1, weight: row[j], share: total > 0 ? Math.abs(row[j]) / total : 0, ...centreOf(grid, cell, clip), cell };
+    });
+    const covered = links.reduce((all, link) => all + link.share, 0);
+    return { total, range: { ...rangeOf(row, left), unreached: reaches === 0 }, links, covered, shares: byFrame(steps, total, grid, clip) };
+  }
+
+  return {
+    run,
+    get seen() {
+      return seen;
+    },
+  };
 }
 
-/** The host's exact links of a pin, or null where they answer another block, k or exclusion. */
-export function exactLinks(pin, block, { k, exclude }) {
+/** In an order in which the first few already stand for all: a stride near the golden ratio. */
+function scattered(indices) {
+  const count = indices.length;
+  const divisor = (a, b) => (b ? divisor(b, a % b) : a);
+  let stride = Math.max(1, Math.round(count * 0.618));
+  while (divisor(stride, count) > 1) stride++;
+  return indices.map((_, i) => indices[(i * stride) % count]);
+}
+
+function sumsByStep(row, grid) {
+  const area = grid.rows * grid.cols;
+  return grid.frames.map((_, step) => {
+    let sum = 0;
+    for (let j = step * area, end = j + area; j < end; j++) sum += row[j] < 0 ? -row[j] : row[j];
+    return sum;
+  });
+}
+
+/** Share of the row on each frame; the frames that one step covers share its weight. */
+function byFrame(steps, total, grid, clip) {
+  const shares = clip.frames.map(() => 0);
+  steps.forEach((sum, step) => {
+    for (const t of grid.frames[step]) shares[t] += total > 0 ? sum / total / grid.frames[step].length : 0;
+  });
+  return shares;
+}
+
+/** The host's exact links of a pin, or null where they answer another question. */
+export function exactLinks(pin, block, { k, exclude, head, reverse }) {
   const exact = pin.exact;
   if (!exact || exact.block !== block.label) return null;
   if ((exact.k ?? k) !== k || (exact.exclude ?? exclude) !== exclude) return null;
-  const links = exact.links.map((link) => ({ ...link, cell: cellAt(block.key, link) }));
+  if ((exact.head ?? null) !== head || (exact.reverse ?? false) !== reverse) return null;
+  const grid = reverse ? block.query : block.key;
+  const links = exact.links.map((link) => ({ ...link, cell: cellAt(grid, link) }));
   return { links, covered: exact.covered };
-}
-
-const MOST_KEPT = 64; // answers for pins; eight pins in eight settings
-
-/** Remembers what was seen last, and what each pin was answered, until the block, k or exclusion changes. */
-export function createMemory() {
-  const answers = new Map();
-  let seen = null;
-  let seenKey = "";
-  const keyOf = (parts, block, { k, exclude }) => JSON.stringify([...parts, block.tag, k, exclude]);
-
-  return {
-    /** What look() gives for a place, and a key that is the same for the same cell and settings. */
-    focus(block, clip, place, options) {
-      const key = keyOf([indexOf(block.query, cellAt(block.query, place))], block, options);
-      if (key !== seenKey) seen = look(block, clip, place, options);
-      seenKey = key;
-      return { seen, key };
-    },
-
-    /** A pin's links and the share they cover: the host's exact ones, else ours. */
-    answer(block, clip, pin, options) {
-      const exact = exactLinks(pin, block, options);
-      if (exact) return exact;
-      const key = keyOf([pin.t, pin.x, pin.y], block, options);
-      if (!answers.has(key)) {
-        if (answers.size >= MOST_KEPT) answers.clear();
-        const { links, covered } = look(block, clip, pin, options);
-        answers.set(key, { links, covered });
-        seenKey = ""; // the row that `seen` borrowed is overwritten
-      }
-      return answers.get(key);
-    },
-
-    forget() {
-      seenKey = "";
-      answers.clear();
-    },
-  };
 }

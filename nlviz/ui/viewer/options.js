@@ -1,6 +1,20 @@
 // Options: the viewer owns them, tells the host a moment after the last change, and takes its wishes.
 
-const DEFAULTS = { block: null, k: 20, opacity: 0.7, links: true, heat: true, exclude: "frame" };
+const DEFAULTS = {
+  block: null, // a label; the last one where it is not there
+  head: null, // one head, or null for the mean of all
+  reverse: false, // who looks here, in place of what is looked at
+  k: 20,
+  exclude: "frame", // "frame", "cell" or "none"
+  links: true,
+  heat: true,
+  opacity: 0.7,
+  scale: "row", // "row", "block" or "absolute"
+  curve: "linear", // "linear", "root" or "log"
+  colours: "dusk", // a name of COLOUR_MAPS
+  together: true, // the links of all pins, or of the chosen one alone
+  view: "strip", // "strip" or "player"
+};
 const PAUSE = 250; // ms without a change before the host hears
 const ECHO = 2000; // ms in which what the host gives may be an answer to older options, not a wish
 

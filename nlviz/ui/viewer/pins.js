@@ -1,14 +1,31 @@
 // Pins: drawn at once, then replaced by the host's, which holds the truth.
 
+import { middleOf } from "./grid.js";
+
 const PATIENCE = 4000; // ms after which an unanswered change is forgotten
 const LONGEST_HISTORY = 50;
-const near = (a, b) => a.t === b.t && Math.abs(a.x - b.x) < 0.51 && Math.abs(a.y - b.y) < 0.51;
+const alike = (a, b) => Math.abs(a - b) < 0.51;
 
-/** A list of pins. send(act) tells the host: {"type": "add" | "remove" | "undo" | "clear", …}. */
+function same(a, b) {
+  if (a.token || b.token) return a.token === b.token;
+  const shape = (pin) => pin.region?.length ?? 0;
+  return a.t === b.t && alike(a.x, b.x) && alike(a.y, b.y) && shape(a) === shape(b);
+}
+
+/** A place as the host hears it and as it is drawn: a token, a region with its middle, or a point. */
+function placed({ t, x, y, region, token }) {
+  if (token) return [{ token }, { token, t: null, x: null, y: null }];
+  if (region) return [{ t, region }, { t, region, ...middleOf(region) }];
+  return [{ t, x, y }, { t, x, y }];
+}
+
+/** A list of pins. send(act) tells the host, see viewer.js. */
 export function createPins(colours, send) {
   let known = []; // the host's list
   let pending = []; // changes that the host has not answered yet
   let history = []; // lists as they were before each change
+  let future = []; // lists that an undo took back
+  let host = { undo: false, redo: false }; // what the host says can be done
   let made = 0;
 
   const shown = () => {
@@ -17,10 +34,16 @@ export function createPins(colours, send) {
     return pending.reduce((list, change) => change.apply(list), known);
   };
 
-  const change = (act, apply, answered) => {
-    if (act.type !== "undo") history = [...history, shown()].slice(-LONGEST_HISTORY);
+  const later = (act, apply, answered) => {
     pending.push({ since: Date.now(), apply, answered });
     send(act);
+  };
+
+  const change = (act, apply, answered) => {
+    history = [...history, shown()].slice(-LONGEST_HISTORY);
+    future = [];
+    host = { ...host, redo: false };
+    later(act, apply, answered);
   };
 
   const freeColour = () => {
@@ -31,11 +54,13 @@ export function createPins(colours, send) {
   return {
     shown,
     freeColour,
-    canUndo: () => history.length > 0 || known.length > 0,
+    canUndo: () => history.length > 0 || host.undo,
+    canRedo: () => future.length > 0 || host.redo,
 
-    /** The host's list; changes that it answers are settled. */
-    receive(list) {
-      known = list;
+    /** The host's list and whether it can undo and redo; changes that it answers are settled. */
+    receive(list, can) {
+      known = list.map((pin) => ({ name: "", ...pin, ...(pin.region ? middleOf(pin.region) : {}) }));
+      host = { undo: can.undo ?? list.length > 0, redo: can.redo ?? false };
       pending = pending.filter((change) => !change.answered(list));
     },
 
@@ -43,15 +68,17 @@ export function createPins(colours, send) {
       known = [];
       pending = [];
       history = [];
+      future = [];
     },
 
-    add({ t, x, y }) {
-      const pin = { id: `new-${++made}`, color: freeColour(), t, x, y, exact: null, pending: true };
-      change({ type: "add", t, x, y }, (list) => [...list, pin], (list) => list.some((other) => near(other, pin)));
+    add(place) {
+      const [said, drawn] = placed(place);
+      const pin = { id: `new-${++made}`, color: freeColour(), name: "", ...drawn, exact: null, pending: true };
+      change({ type: "add", ...said }, (list) => [...list, pin], (list) => list.some((other) => same(other, pin)));
     },
 
     remove(pin) {
-      const gone = (other) => other.id === pin.id || near(other, pin);
+      const gone = (other) => other.id === pin.id || same(other, pin);
       const apply = (list) => list.filter((other) => !gone(other));
       if (!pin.pending) {
         change({ type: "remove", id: pin.id }, apply, (list) => !list.some(gone));
@@ -63,11 +90,25 @@ export function createPins(colours, send) {
         since: Date.now(),
         apply,
         answered(list) {
-          const named = list.find((other) => near(other, pin));
+          const named = list.find((other) => same(other, pin));
           if (named && asked === null) send({ type: "remove", id: (asked = named.id) });
           return asked !== null && !named;
         },
       });
+    },
+
+    rename({ id }, name) {
+      const apply = (list) => list.map((pin) => (pin.id === id ? { ...pin, name } : pin));
+      change({ type: "rename", id, name }, apply, (list) => list.find((pin) => pin.id === id)?.name === name);
+    },
+
+    /** Put a pin at another place of the list. */
+    move({ id }, to) {
+      const apply = (list) => {
+        const pin = list.find((each) => each.id === id);
+        return pin ? list.filter((each) => each !== pin).toSpliced(to, 0, pin) : list;
+      };
+      change({ type: "move", id, to }, apply, (list) => list.findIndex((pin) => pin.id === id) === to);
     },
 
     clear() {
@@ -77,7 +118,14 @@ export function createPins(colours, send) {
 
     undo() {
       const before = history.pop();
-      change({ type: "undo" }, (list) => before ?? list, () => true);
+      future.push(shown());
+      later({ type: "undo" }, (list) => before ?? list, () => true);
+    },
+
+    redo() {
+      const after = future.pop();
+      history.push(shown());
+      later({ type: "redo" }, (list) => after ?? list, () => true);
     },
   };
 }

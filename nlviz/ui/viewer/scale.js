@@ -1,29 +1,41 @@
-// Scale: the colour bar of the heat map, with its ends in numbers.
+// Scale: which weight gets which colour: against which greatest weight, and along which curve.
 
-import { heatGradient } from "./colour.js";
-import { element, setText } from "./dom.js";
+const DECADES = { row: 4, block: 4, absolute: 6 }; // how far down a logarithmic scale reaches
 
-/** The colour bar: how the heat map's colours stand for weights. */
-export function createScale() {
-  const strip = element("div", { className: "nlviz-strip" });
-  const low = element("span", {});
-  const high = element("span", {});
-  const unit = element("div", { className: "nlviz-unit" });
-  const root = element(
-    "div", { className: "nlviz-scale", role: "img" },
-    strip, element("div", { className: "nlviz-ends" }, low, high), unit,
-  );
-  let drawn = null;
-  return {
-    root,
-    /** Ends of the scale as text; `rest` says what the scale leaves out. */
-    show(from, to, signed, rest) {
-      if (drawn !== signed) strip.style.backgroundImage = heatGradient(signed);
-      drawn = signed;
-      setText(low, from);
-      setText(high, to);
-      setText(unit, `affinity f/C, scaled to this row${rest}`);
-      root.setAttribute("aria-label", `Heat map: affinity f/C from ${from} to ${to}, scaled to this row`);
-    },
-  };
+/** Lowest and highest weight of the whole block, of one head or of their mean; null while they are not known. */
+export function extremesOf(block, head) {
+  const known = block.extremes ?? block.later?.extremes;
+  return known?.[head === null ? 0 : head + 1] ?? null;
+}
+
+/**
+ * The scale of a heat map: {low, high, signed, curve, decades, range}. `range` says what it is scaled to: the
+ * row's own weights, the block's ("row" while those are not known), or 1.
+ */
+export function heatScale(block, seen, { scale, curve, head }) {
+  const extremes = scale === "block" ? extremesOf(block, head) : null;
+  const range = scale === "block" && !extremes ? "row" : scale;
+  const [low, high] = { row: [seen.range.low, seen.range.high], block: extremes, absolute: [-1, 1] }[range];
+  const signed = block.function === "dot_product";
+  const most = signed ? Math.max(Math.abs(low), Math.abs(high)) : Math.max(high, 0);
+  return { low: signed ? -most : 0, high: most, signed, curve, decades: DECADES[range], range };
+}
+
+/** From a weight to its colour's place, 0 to 255. */
+export function levels({ high, signed, curve, decades }) {
+  const bend = {
+    linear: (size) => size,
+    root: Math.sqrt,
+    log: (size) => 1 + Math.log10(size) / decades,
+  }[curve];
+  const bounded = (size) => Math.min(Math.max(bend(size), 0), 1);
+  if (signed) return (weight) => Math.round(127.5 + Math.sign(weight) * 127.5 * bounded(Math.abs(weight) / high));
+  return (weight) => Math.round(255 * bounded(Math.max(weight, 0) / high));
+}
+
+/** The weights at the left end, the middle and the right end of the colour bar. */
+export function ticks({ low, high, signed, curve, decades }) {
+  if (signed) return [low, 0, high];
+  if (curve === "log") return [high * 10 ** -decades, high * 10 ** (-decades / 2), high];
+  return [0, curve === "root" ? high / 4 : high / 2, high];
 }

@@ -3,11 +3,11 @@
 import { element } from "./dom.js";
 import { createHeat } from "./heat.js";
 import { drawFrames } from "./ink.js";
-import { arrange, placeAt, pointAt } from "./layout.js";
+import { arrange, arrangeOne, placeAt, pointAt } from "./layout.js";
 
 const LABEL =
-  "Frames of the clip. Arrow keys move cell by cell, Page Up and Page Down change the frame, " +
-  "Enter pins, Escape removes the last pin.";
+  "Frames of the clip. Arrow keys move cell by cell, with Shift they draw a box; Page Up and Page Down change " +
+  "the frame, Enter pins, Space plays, Escape goes a step back.";
 
 /** changed() asks for a new drawing; failed(t) says that frame t is no picture. */
 export function createStage({ changed, failed }) {
@@ -23,6 +23,7 @@ export function createStage({ changed, failed }) {
   let pictures = [];
   let layout = null;
   let ratio = 1;
+  let only; // the one frame on the stage, or undefined for all
   let heatKey = ""; // what the heat canvas shows
   let theme = null;
 
@@ -40,7 +41,7 @@ export function createStage({ changed, failed }) {
       const picture = await createImageBitmap(new Blob([owner.parts[`frame${t}`]]));
       if (owner !== clip) return picture.close();
       pictures[t] = picture;
-      drawBase();
+      if (only === undefined || only === t) drawBase();
     } catch (error) {
       console.warn("nlviz:", error);
       if (owner === clip) failed(t);
@@ -52,7 +53,8 @@ export function createStage({ changed, failed }) {
     if (!clip || !width) return;
     ratio = globalThis.devicePixelRatio || 1;
     const tallest = Math.min(Math.max(globalThis.innerHeight * 0.66, 320), 820);
-    layout = arrange({ count: clip.frames.length, aspect: clip.width / clip.height, width, tallest, ratio });
+    const room = { count: clip.frames.length, aspect: clip.width / clip.height, width, tallest, ratio };
+    layout = only === undefined ? arrange(room) : arrangeOne({ ...room, only });
     node.style.height = `${layout.height}px`;
     for (const canvas of canvases) {
       canvas.width = Math.round(layout.width * ratio);
@@ -99,17 +101,29 @@ export function createStage({ changed, failed }) {
       return pictures.filter(Boolean).length;
     },
 
+    /** Put one frame on the stage alone, or with undefined all of them. */
+    focus(t) {
+      if (t === only) return;
+      const turned = (t === undefined) !== (only === undefined);
+      only = t;
+      if (turned || !layout) return fit();
+      layout = { ...layout, only };
+      heatKey = "";
+      drawBase();
+      changed();
+    },
+
     /** Draw the frames again where the host's theme has changed. */
     refresh() {
       if (JSON.stringify(theme) !== JSON.stringify(currentTheme())) drawBase();
     },
 
-    /** Draw a row as heat, or with an empty key nothing; the same key is not drawn twice. */
-    drawHeat(key, block, seen, opacity) {
+    /** Draw what was seen as heat, or with an empty key nothing; the same key is not drawn twice. */
+    drawHeat(key, seen, scale, look) {
       if (key === heatKey) return;
       heatKey = key;
       const context = cleared(glow);
-      if (key) heat.paint(context, layout, clip, block, seen, opacity);
+      if (key) heat.paint(context, layout, clip, seen, scale, look);
     },
 
     /** The ink's context, cleared, and where to draw on it. */
@@ -120,6 +134,18 @@ export function createStage({ changed, failed }) {
       if (!layout) return null;
       const box = node.getBoundingClientRect();
       return placeAt(layout, clip, event.clientX - box.left, event.clientY - box.top);
+    },
+
+    /** The place of frame t that is nearest to a pointer event. */
+    placeIn(event, t) {
+      const box = node.getBoundingClientRect();
+      const frame = layout.frames[t];
+      const inside = (at, from, length) => Math.min(Math.max((at - from) / length, 0), 1);
+      return {
+        t,
+        x: inside(event.clientX - box.left, frame.x, frame.w) * clip.width,
+        y: inside(event.clientY - box.top, frame.y, frame.h) * clip.height,
+      };
     },
 
     /** A place in CSS pixels of the stage. */

@@ -1,31 +1,41 @@
 // The viewer: frames on a canvas that answer to the pointer and the keyboard. It knows nothing of its host.
 //
 // createViewer(root, {onAct, onOptions}) → {update(data), destroy()}
-//   data       {clip: tag, blocks: [tag…], pins: [{id, color, t, x, y, exact}…], options, max_pins, notice}
-//   exact      {block: label, k, exclude, links: [{rank, weight, share, t, x, y}…], covered} or null
-//   onAct      {type: "add", t, x, y} | {type: "remove", id} | {type: "undo"} | {type: "clear"}
-//   onOptions  {block, k, opacity, links, heat, exclude}, a moment after the last change
-// Blobs are taken from the page's store by tag, whenever they arrive. root.nlviz is a read-only face for
-// tests and benchmarks: state(), and toClient(place) in CSS pixels of the window.
+//   data       {clip: tag, blocks: [tag…], pins: [pin…], options, max_pins, can: {undo, redo}, notice}
+//   pin        {id, color, name, t, x, y, region: [[x, y]…] or null, token: name or null, exact}
+//   exact      {block: label, k, exclude, head, reverse, links: [{rank, weight, share, t, x, y}…], covered} or null
+//   onAct      {type: "add", t, x, y} or {…, t, region} or {…, token} | {type: "remove", id} |
+//              {type: "rename", id, name} | {type: "move", id, to} | {type: "undo" | "redo" | "clear"}
+//   onOptions  all of options.js, a moment after the last change
+// Blobs are taken from the page's store by tag, whenever they arrive; one of kind "constants" belongs to the
+// block whose tag it names. root.nlviz is a read-only face for tests and benchmarks: state(), and
+// toClient(place) in CSS pixels of the window.
 
 import { DAMAGED } from "./blob.js";
 import { createChips } from "./chips.js";
 import { PIN_COLOURS } from "./colour.js";
 import { element, setText } from "./dom.js";
-import { boxOf, cellAt, centreOf } from "./grid.js";
-import { heatScale } from "./heat.js";
+import { describe } from "./face.js";
+import { middleOf } from "./grid.js";
+import { createHint } from "./hint.js";
 import { listen } from "./input.js";
-import { createMemory, exactLinks } from "./links.js";
+import { answers, exactLinks } from "./links.js";
+import { createMemory } from "./memory.js";
 import { createOptions } from "./options.js";
 import { createPins } from "./pins.js";
+import { createPlayer } from "./player.js";
+import { createPointing } from "./pointing.js";
 import { createReadout } from "./readout.js";
 import { prepare } from "./rows.js";
+import { heatScale } from "./scale.js";
 import { drawScene } from "./scene.js";
 import { createStage } from "./stage.js";
 import { pageStore } from "./store.js";
+import { createTokens } from "./tokens.js";
 import { createToolbar } from "./toolbar.js";
 
-const REACH = 10; // CSS pixels around a pin that count as the pin
+const NEAR = 10; // CSS pixels around a pin that count as the pin
+const TURN = 8; // ms of computing in one drawing; what takes longer goes on in the next
 
 export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = {}) {
   const store = pageStore();
@@ -35,14 +45,31 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     changed: invalidate,
     failed: (t) => say(`Frame ${clip.frames[t]} could not be drawn; its links can still be explored.`),
   });
-  const undo = () => act(() => pins.undo());
-  const toolbar = createToolbar({ change: choose, undo, clear: () => act(() => pins.clear()) });
+  const pointing = createPointing({ stage, changed: invalidate, start: cursor, asks: pinPlace });
+  const undo = () => pins.canUndo() && act(() => pins.undo());
+  const redo = () => pins.canRedo() && act(() => pins.redo());
+  const toolbar = createToolbar({ change: choose, tool: pointing.choose, undo, redo });
+  const hint = createHint();
+  const player = createPlayer({ turned: invalidate, open: () => options.value.view === "player" || choose({ view: "player" }) });
   const readout = createReadout();
-  const chips = createChips({ choose: select, remove: removePin });
+  const tokens = createTokens({
+    hover: (token) => (token ? pointing.put({ token, t: null }) : pointing.leave()),
+    pin: (token) => pinPlace({ token }),
+  });
+  const chips = createChips({
+    choose: select,
+    remove: removePin,
+    rename: (pin, name) => act(() => pins.rename(pin, name)),
+    move(pin, to) {
+      selected = pin.id; // else the last pin would be the chosen one
+      act(() => pins.move(pin, to));
+    },
+    clear: () => act(() => pins.clear()),
+  });
   const notice = element("p", { className: "nlviz-notice", role: "status" });
   const card = element(
     "section", { className: "nlviz", "aria-label": "Spacetime links" },
-    toolbar.root, stage.node, readout.root, chips.root, notice,
+    toolbar.root, hint.root, stage.node, player.root, readout.root, tokens.root, chips.root, notice,
   );
   root.append(card);
 
@@ -51,7 +78,6 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   let clip = null;
   let blocks = []; // those that have come
   let block = null;
-  let hover = null; // the place under the pointer or the keyboard's cursor
   let selected = null; // id of the pin whose heat shows while nothing is hovered
   let localNotice = null;
   let timing = { count: 0, compute: 0, draw: 0 };
@@ -65,9 +91,10 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     options.receive(data.options);
     if (before !== data.clip) {
       pins.forget();
-      hover = selected = null;
+      pointing.leave();
+      selected = null;
     }
-    pins.receive(data.pins ?? []);
+    pins.receive(data.pins ?? [], data.can ?? {});
     localNotice = null;
     collect();
     stage.refresh();
@@ -80,9 +107,14 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     if (named !== clip) {
       clip = named ?? null;
       memory.forget();
+      player.load(clip);
       stage.show(clip);
     }
     blocks = held(data.blocks, "block").filter(fits);
+    for (const blob of store.values()) {
+      const owner = blob.kind === "constants" && blocks.find(({ tag }) => tag === blob.block);
+      if (owner) owner.later = blob;
+    }
     settle();
     if (block) setTimeout(() => block && prepare(block), 30); // before the first hover asks for it
     invalidate();
@@ -93,16 +125,31 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   const fits = ({ query, key }) =>
     clip && [...query.frames, ...key.frames].flat().every((t) => t < clip.frames.length);
 
-  /** The chosen block, or the last one where it is not there; an image cannot leave its frame. */
+  /** The chosen block, or the last one where it is not there; an image cannot play. */
   function settle() {
-    const wanted = blocks.find(({ label }) => label === options.value.block);
+    const named = blocks.find(({ label }) => label === options.value.block);
     const complete = blocks.length === data.blocks.length;
-    block = wanted ?? (complete ? blocks.at(-1) : null) ?? null;
-    if (block && block !== wanted) options.mend({ block: block.label });
-    if (clip?.frames.length === 1 && options.value.exclude === "frame") options.mend({ exclude: "cell" });
+    block = named ?? (complete ? blocks.at(-1) : null) ?? null;
+    if (block && block !== named) options.mend({ block: block.label });
+    const single = clip?.frames.length === 1;
+    if (single || options.value.view !== "player") player.pause();
+    stage.focus(clip && isPlayer() ? player.now : undefined);
   }
 
+  /** Whether links stay in their frame: an image's do, and those of networks that see frames one by one. */
+  const inFrame = () => clip?.frames.length === 1 || block?.joins_frames === false;
+
+  /** The options as this block can follow them. */
+  const wanted = () => ({
+    ...options.value,
+    exclude: options.value.exclude === "frame" && inFrame() ? "cell" : options.value.exclude,
+    head: options.value.head < (block?.heads ?? 1) ? options.value.head : null,
+  });
+
+  const isPlayer = () => options.value.view === "player" && clip?.frames.length > 1;
+
   function choose(patch) {
+    if (patch.view === "player" && !isPlayer()) player.scrub(pointing.place?.t ?? selectedPin()?.t ?? 0);
     options.change(patch);
     settle();
     invalidate();
@@ -110,7 +157,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
 
   // Pins.
 
-  const shownPins = () => (clip ? pins.shown().filter(({ t }) => t < clip.frames.length) : []);
+  const shownPins = () => (clip ? pins.shown().filter(({ t, token }) => token || t < clip.frames.length) : []);
 
   function selectedPin() {
     const shown = shownPins();
@@ -118,13 +165,15 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   }
 
   function pinAt(place) {
+    if (place.region || place.token) return null;
     const at = stage.pointOf(place);
     const distance = (pin) => {
+      if (pin.t !== place.t) return Infinity;
       const point = stage.pointOf(pin);
-      return pin.t === place.t ? Math.hypot(point.x - at.x, point.y - at.y) : Infinity;
+      return Math.hypot(point.x - at.x, point.y - at.y);
     };
     const [nearest] = shownPins().sort((a, b) => distance(a) - distance(b));
-    return nearest && distance(nearest) <= REACH ? nearest : null;
+    return nearest && distance(nearest) <= NEAR ? nearest : null;
   }
 
   function act(change) {
@@ -135,11 +184,21 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
 
   function togglePin(place) {
     const hit = pinAt(place);
-    if (hit) return removePin(hit);
+    if (hit) removePin(hit);
+    else pinPlace(place);
+  }
+
+  function pinPlace(place) {
+    const there = place.token && shownPins().find(({ token }) => token === place.token);
+    if (there) return select(there);
+    const { seen } = memory.get(block, clip, place, wanted(), 0);
+    if (seen.range.none) return say("No cell’s centre lies inside that region; draw it larger, or click one place.");
     const most = data.max_pins ?? PIN_COLOURS.length;
     if (shownPins().length >= most) return say(`${most} pins are the most; remove one to place another.`);
+    player.pause();
     act(() => pins.add(place));
     selected = null; // the newest
+    if (place.region) pointing.leave();
   }
 
   function removePin(pin) {
@@ -148,7 +207,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
 
   function select(pin) {
     selected = pin.id;
-    leave();
+    pointing.leave();
   }
 
   function say(text) {
@@ -165,36 +224,55 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   function render() {
     queued = 0;
     const start = performance.now();
-    const look = lookNow();
+    if (clip && isPlayer()) stage.focus(player.now);
+    const look = lookNow(start + TURN);
     const computed = performance.now();
     if (stage.layout) paint(look);
-    describe(look);
+    tell(look);
     const done = performance.now();
     timing = { count: timing.count + 1, compute: computed - start, draw: done - computed };
+    if (look.unfinished) invalidate();
   }
 
-  /** The place in focus, what it sees, and the pins with their answers. */
-  function lookNow() {
+  /** The place in focus, what it sees, and the pins with theirs; what is not computed by `until` stays unfinished. */
+  function lookNow(until = Infinity) {
     const pin = selectedPin();
-    const place = stage.layout && (hover ?? pin);
-    const ready = stage.layout && block;
-    const answer = (each) => (ready && !hover ? memory.answer(block, clip, each, options.value) : null);
-    const pairs = shownPins().map((each) => [each, answer(each)]);
-    if (!ready || !place) return { pin, place, pairs, seen: null, key: "" };
-    const { seen, key } = memory.focus(block, clip, place, options.value);
-    const own = hover ? null : pairs.find(([each]) => each.id === pin.id)[1];
-    return { pin, place, pairs, key, seen: { ...seen, ...own } };
+    const hover = pointing.place;
+    const place = stage.layout ? (hover ?? pin) : null;
+    const shown = shownPins();
+    const none = { pin, place, hovered: Boolean(hover), pairs: shown.map((each) => [each, null]), curves: [], seen: null, scale: null, key: "" };
+    if (!stage.layout || !block || !answers(block, wanted())) return none;
+    const get = (each) => memory.get(block, clip, each, wanted(), until);
+    const focus = place && get(place);
+    let unfinished = focus ? focus.seen.done < 1 : false;
+    const looks = shown.map((each) => {
+      const late = performance.now() > until;
+      const { seen } = late ? memory.get(block, clip, each, wanted(), 0) : get(each);
+      unfinished ||= seen.done < 1;
+      return [each, { ...seen, ...exactLinks(each, block, wanted()) }];
+    });
+    const together = wanted().together && !hover;
+    const pairs = looks.map(([each, seen]) => [each, together || (!hover && each === pin) ? seen : null]);
+    const curves = looks.map(([each, { shares }]) => ({ shares, colour: each.color, strong: !hover && each === pin }));
+    if (!focus) return { ...none, pairs, curves, unfinished };
+    const own = hover ? null : looks.find(([each]) => each.id === pin.id)[1];
+    const seen = { ...focus.seen, ...own };
+    if (hover) curves.push({ shares: seen.shares, colour: colourOf(hover), strong: true });
+    return { pin, place, hovered: Boolean(hover), pairs, curves, seen, scale: heatScale(block, seen, wanted()), key: focus.key, unfinished };
   }
 
-  function paint({ pin, pairs, seen, key }) {
-    const { heat, opacity, links } = options.value;
-    stage.drawHeat(seen && heat ? `${key} ${opacity}` : "", block, seen, opacity);
-    const colour = hover && (pinAt(hover)?.color ?? pins.freeColour());
-    const over = hover && { place: hover, seen, colour };
-    drawScene(...stage.ink(), { block, pins: pairs, pin, hover: over, links });
+  const colourOf = (place) => pinAt(place)?.color ?? pins.freeColour();
+
+  function paint({ pin, place, hovered, pairs, curves, seen, scale, key }) {
+    const { heat, opacity, colours, links, reverse } = wanted();
+    const shown = seen && heat ? `${key} ${JSON.stringify(scale)} ${opacity} ${colours}` : "";
+    stage.drawHeat(shown, seen, scale, { colours, opacity });
+    const hover = hovered && { place: place.region ? { ...place, ...middleOf(place.region) } : place, seen, colour: colourOf(place) };
+    drawScene(...stage.ink(), { block, pins: pairs, pin, seen, hover, links, reverse });
+    player.show(isPlayer(), curves.filter(({ shares }) => shares.length));
   }
 
-  function describe({ pin, place, seen }) {
+  function tell({ pin, place, seen, scale }) {
     const missing = whatIsMissing();
     setText(stage.message, missing ?? "");
     stage.message.hidden = Boolean(clip);
@@ -202,11 +280,15 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     notice.hidden = notice.textContent === "";
     card.classList.toggle("nlviz-empty", !clip);
     if (!clip) return;
-    const pinned = shownPins().length > 0;
     const single = clip.frames.length === 1;
-    toolbar.show({ list: blocks, options: options.value, single, canUndo: pins.canUndo(), pinned });
+    const can = { canUndo: pins.canUndo(), canRedo: pins.canRedo() };
+    toolbar.show({ list: blocks, block, options: wanted(), single, inFrame: inFrame(), drawing: pointing.tool, ...can });
+    tokens.show(block?.tokens ?? []);
     chips.show(shownPins(), clip, pin);
-    readout.show({ clip, block, place, seen, options: options.value });
+    const waiting = block && !answers(block, wanted()) ? "Working out who looks where in this block…" : null;
+    readout.show({ clip, block, place, seen, scale, waiting, options: wanted() });
+    const over = pointing.place && stage.layout && pinAt(pointing.place);
+    stage.node.classList.toggle("nlviz-over-pin", Boolean(over));
   }
 
   /** One sentence on what is not there, or null. */
@@ -220,52 +302,46 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
 
   // Pointer and keyboard.
 
-  function point(event) {
-    hover = stage.placeOf(event);
-    stage.node.classList.toggle("nlviz-over-pin", Boolean(hover && pinAt(hover)));
-    invalidate();
-  }
-
-  function leave() {
-    hover = null;
-    invalidate();
-  }
-
-  /** Where the keyboard is: the place in focus, or the middle of the first frame. */
-  const cursor = () => hover ?? selectedPin() ?? { t: 0, x: clip.width / 2, y: clip.height / 2 };
-  const inside = (value, count) => Math.min(Math.max(value, 0), count - 1);
-
-  function step(down, across) {
-    const at = cursor();
-    const cell = cellAt(block.query, at);
-    if (hover) {
-      cell.row = inside(cell.row + down, block.query.rows);
-      cell.col = inside(cell.col + across, block.query.cols);
-    }
-    hover = { ...centreOf(block.query, cell, clip), t: at.t };
-    invalidate();
+  /** Where the keyboard begins: the chosen pin, or the middle of the frame on the stage. */
+  function cursor() {
+    const pin = selectedPin();
+    const middle = { t: isPlayer() ? player.now : 0, x: clip.width / 2, y: clip.height / 2 };
+    return pin && !pin.token && (!isPlayer() || pin.t === player.now) ? { t: pin.t, x: pin.x, y: pin.y } : middle;
   }
 
   function page(frames) {
-    const { t, x, y } = cursor();
-    hover = { t: inside(t + frames, clip.frames.length), x, y };
-    invalidate();
+    if (!isPlayer()) return pointing.page(clip, frames);
+    const t = Math.min(Math.max(player.now + frames, 0), clip.frames.length - 1);
+    player.scrub(t);
+    if (pointing.place) pointing.put({ ...cursor(), t });
+  }
+
+  /** Escape: end what is being drawn or pointed at with the keyboard, else remove the last pin. */
+  function back() {
+    if (pointing.place?.region) return pointing.leave();
+    return shownPins().length ? removePin(shownPins().at(-1)) : pointing.leave();
   }
 
   const whenReady = (action) => (...given) => stage.layout && block && action(...given);
+  const whenStill = (action) => (...given) => player.playing || action(...given); // the clip plays on under a resting hand
   const click = (event) => {
     const place = stage.placeOf(event);
     if (place) togglePin(place);
   };
   listen(stage.node, card, {
-    hover: point,
-    leave,
-    undo,
+    hover: whenStill(pointing.at),
+    leave: whenStill(pointing.leave),
     click: whenReady(click),
-    step: whenReady(step),
+    draws: pointing.draws,
+    draw: whenReady(pointing.draw),
+    drawn: whenReady(pointing.drawn),
+    step: whenReady((down, across, grow) => pointing.step(wanted().reverse ? block.key : block.query, clip, down, across, grow)),
     page: whenReady(page),
-    pin: whenReady(() => togglePin(cursor())),
-    removeLast: () => (shownPins().length ? removePin(shownPins().at(-1)) : leave()),
+    pin: whenReady(() => togglePin(pointing.place ?? cursor())),
+    play: whenReady(player.toggle),
+    back,
+    undo,
+    redo,
   });
 
   // Life, and the face for tests.
@@ -276,30 +352,16 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   invalidate();
 
   function state() {
-    const { pin, place, seen } = lookNow();
-    const { layout } = stage;
-    return {
-      message: stage.message.hidden ? notice.textContent : stage.message.textContent,
-      ...readout.text,
-      place: place && { t: place.t, frame: clip.frames[place.t], x: place.x, y: place.y, hovered: Boolean(hover) },
-      cell: seen && { ...seen.cell, index: seen.index, box: boxOf(block.query, seen.cell, clip) },
-      links: (seen?.links ?? []).map(({ cell, ...link }) => ({ ...link, ...cell })),
-      covered: seen?.covered ?? 0,
-      heat: seen && options.value.heat ? heatScale(block, seen.range) : null,
-      pins: shownPins().map(({ id, color, t, x, y, pending = false, exact }) => ({
-        id, color, t, x, y, pending, exact: Boolean(block && exactLinks({ exact }, block, options.value)),
-      })),
-      selected: pin?.id ?? null,
-      options: { ...options.value },
-      layout: layout && { columns: layout.columns, width: layout.width, height: layout.height, frames: layout.frames },
-      drawn: { ...timing, frames: stage.decoded },
-    };
+    const message = stage.message.hidden ? notice.textContent : stage.message.textContent;
+    const words = readout.text;
+    return describe({ clip, block, look: lookNow(), pins: shownPins(), options: wanted(), stage, player, words, message, timing, tool: pointing.tool });
   }
 
   function destroy() {
     cancelAnimationFrame(queued);
     queued = -1; // nothing is drawn any more
     unsubscribe();
+    player.pause();
     darkness.removeEventListener("change", stage.refresh);
     options.close();
     readout.close();

@@ -33,17 +33,28 @@ export function percentText(share) {
   return `${Math.round(100 * share)}%`;
 }
 
-/** "Frame 12, x 338, y 162" */
-export function placeText({ t, x, y }, clip) {
+/** "Frame 12, x 338, y 162", a region of a frame, or a token by its name. */
+export function placeText({ t, x, y, region, token }, clip) {
+  if (token) return `Token ${token}`;
+  if (region) return `Region on frame ${clip.frames[t]}`;
   return `Frame ${clip.frames[t]}, x ${Math.floor(x)}, y ${Math.floor(y)}`;
 }
 
 /** What the drawn links say, or why there are none. */
-export function linksText({ links, covered, range }) {
-  if (range.empty) return "Every key lies in the own frame, so no link is left; turn off “Skip own frame”";
-  if (range.total === 0) return "Every weight of this row is zero";
+export function linksText({ links, covered, range, total, done }, place, reverse) {
+  if (range.none) return place.token ? "this block has no such token" : "it holds the centre of no cell of this block";
+  if (done === 0) return "averaging…";
+  if (range.empty) return range.unreached ? "nothing can be reached from here" : "every place lies in the own frame, so no link is left: under “More”, leave out nothing";
+  if (total === 0) return reverse ? "nothing looks here" : "every weight of this row is zero";
   const count = `${links.length} link${links.length === 1 ? "" : "s"}`;
-  return `${count} carr${links.length === 1 ? "ies" : "y"} ${percentText(covered)} of the row’s weight`;
+  const whose = reverse ? "of the weight that all places give it" : "of the row’s weight";
+  return `${count} carr${links.length === 1 ? "ies" : "y"} ${percentText(covered)} ${whose}`;
+}
+
+/** How much of the block the place can reach, or be reached from, where that is not all. */
+export function reachText({ reaches, left }) {
+  if (reaches === left.length) return "";
+  return `reaches ${reaches.toLocaleString("en")} of ${left.length.toLocaleString("en")} places`;
 }
 
 /** The block, its keys and what one key covers, and the fidelity of the capture. */
@@ -53,13 +64,14 @@ export function blockText(block) {
   const cover = `one covers ${Math.round(key.dx)}×${Math.round(key.dy)} px of ${frames} frame${frames === 1 ? "" : "s"}`;
   const pooled = isPooled(block) ? `pooled from ${shapeOf(query)}, ` : "";
   const parts = [`${block.label}, ${FUNCTIONS[block.function]}`, `keys ${shapeOf(key)} (${pooled}${cover})`];
+  if (block.heads > 1) parts.push(`${block.heads} heads`);
   if (Number.isFinite(block.fidelity)) parts.push(`fidelity ${weightText(block.fidelity)}`);
   return parts.join(" · ");
 }
 
 /** For a screen reader: the place, its links and where the strongest leads. */
-export function spokenText(place, seen, clip) {
+export function spokenText(place, seen, clip, reverse) {
   const first = seen.links[0];
   const best = first ? `. Strongest: ${placeText(first, clip)}, affinity ${weightText(first.weight)}` : "";
-  return `${placeText(place, clip)}. ${linksText(seen)}${best}.`;
+  return `${placeText(place, clip)}: ${linksText(seen, place, reverse)}${best}.`;
 }

@@ -1,0 +1,56 @@
+// More: what few need at once, behind one button: what is left out, the scale, the colours, the pins, how to draw.
+
+import { COLOUR_MAPS } from "./colour.js";
+import { choice, menu } from "./controls.js";
+import { element, setText } from "./dom.js";
+
+const EXCLUDES = { frame: "own frame", cell: "own cell", none: "nothing" };
+const SCALES = { row: "this row", block: "the block", absolute: "absolute" };
+const CURVES = { linear: "linear", root: "square root", log: "logarithmic" };
+const TOOLS = {
+  point: ["Point", "Click one place; drag for a box, with Shift for a lasso"],
+  box: ["Box", "Draw a box, with a finger too"],
+  lasso: ["Lasso", "Draw freely around a region, with a finger too"],
+};
+
+/** change(patch) reports an option, tool(name) what a drag draws. */
+export function createMore({ change, tool }) {
+  const tools = choice("What a drag draws", TOOLS, tool);
+  const exclude = menu("Leave out", "What gets no link and no heat", EXCLUDES, (value) => change({ exclude: value }));
+  const scale = menu("Scale to", "What the heat map is scaled to", SCALES, (value) => change({ scale: value }));
+  const curve = menu("Curve", "How weights become colours", CURVES, (value) => change({ curve: value }));
+  const colours = menu("Colours", "Colours of the heat map", COLOUR_MAPS, (value) => change({ colours: value }));
+  const pins = choice(
+    "Links of the pins",
+    { true: ["All pins", "Draw the links of all pins"], false: ["One", "Draw the links of the chosen pin alone"] },
+    (value) => change({ together: value === "true" }),
+  );
+  const group = (name, ...nodes) => element("div", { className: "nlviz-group" }, element("span", {}, name), ...nodes);
+  const about = element("p", { className: "nlviz-about" });
+  const panel = element(
+    "div", { className: "nlviz-more", hidden: true, role: "group", "aria-label": "More controls" },
+    group("Ask with", tools.root), group("Links of", pins.root),
+    exclude.root, scale.root, curve.root, colours.root, about,
+  );
+  const button = element("button", { type: "button", className: "nlviz-more-button", "aria-expanded": false }, "More");
+  button.addEventListener("click", () => {
+    panel.hidden = !panel.hidden;
+    button.setAttribute("aria-expanded", !panel.hidden);
+  });
+
+  return {
+    button,
+    panel,
+    show({ options, block, inFrame, drawing }) {
+      tools.show(drawing);
+      exclude.fill(inFrame ? { cell: EXCLUDES.cell, none: EXCLUDES.none } : EXCLUDES);
+      exclude.show(options.exclude);
+      scale.show(options.scale);
+      curve.show(options.curve);
+      colours.show(options.colours);
+      colours.root.hidden = block?.function === "dot_product"; // signed rows have a map of their own, around zero
+      pins.show(String(options.together));
+      setText(about, (block?.about ?? []).join(" "));
+    },
+  };
+}

@@ -1,0 +1,40 @@
+// Reach: which links can exist, in blocks that look only within a window, a frame, a row or a group.
+// A block's `reach` counts its groupings; key j can be reached from query i if any puts both into one group.
+
+const groupings = (block) =>
+  Array.from({ length: block.reach ?? 0 }, (_, g) => [block.parts[`query${g}`], block.parts[`key${g}`]]);
+
+/** 1 for each key that any of some queries reaches (`reverse`: query that reaches any of some keys), or null for all. */
+export function reachable(block, indices, reverse) {
+  if (!block.reach) return null;
+  let reached = null;
+  for (const [query, key] of groupings(block)) {
+    const [own, other] = reverse ? [key, query] : [query, key];
+    reached ??= new Uint8Array(other.length);
+    const wanted = new Set(indices.map((index) => own[index]));
+    const only = wanted.size === 1 ? own[indices[0]] : null;
+    for (let j = 0; j < other.length; j++) {
+      if (only === null ? wanted.has(other[j]) : other[j] === only) reached[j] = 1;
+    }
+  }
+  return reached;
+}
+
+const counted = new WeakMap(); // block → how many keys each query reaches
+
+/** How many keys each query can reach, at least 1; null where all can. */
+export function reachCounts(block, queries) {
+  if (!block.reach) return null;
+  if (!counted.has(block)) {
+    const counts = new Float32Array(queries);
+    const of = new Map(); // queries of the same groups reach the same keys
+    const parts = groupings(block);
+    for (let i = 0; i < queries; i++) {
+      const groups = parts.map(([query]) => query[i]).join();
+      if (!of.has(groups)) of.set(groups, Math.max(1, reachable(block, [i], false).reduce((sum, one) => sum + one, 0)));
+      counts[i] = of.get(groups);
+    }
+    counted.set(block, counts);
+  }
+  return counted.get(block);
+}

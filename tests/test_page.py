@@ -179,7 +179,7 @@ def test_what_is_in_it_is_there_for_others(file):
     analysis = make.analysis()
     tags = [payload.tag(base64.b64decode(blob)) for blob in blobs]
     assert tags[0] == payload.tag(payload.clip_blob(analysis.clip))
-    assert len(tags) == 1 + len(analysis.blocks)
+    assert len(tags) == 1 + 2 * len(analysis.blocks), "each with the constants of its rows"
 
 
 def test_what_cannot_be_pinned_is_told(tmp_path):

@@ -43,6 +43,8 @@ class Effect:
 def ablated(module: nn.Module, block: str) -> Iterator[None]:
     """While it lasts, a block puts out z = x, Eq. (6) without W_z y, for calls by this thread.
 
+    A self-attention, or any block whose caller adds x, puts out zero, which comes to the same.
+
     Args:
         module: any module with the block in it; it is left as it was.
         block: the block's name as ``capture`` gives it.
@@ -86,16 +88,20 @@ def with_sizes(analysis: Analysis, network: Network) -> Analysis:
     parts cannot be reached from outside, or that have several heads, are left out.
     """
     seen: dict[str, Call] = {}
+    outs: dict[str, nn.Module] = {}
     with ExitStack() as hooks:
         for block in analysis.blocks:
             with suppress(CaptureError):
-                seen[block] = hooks.enter_context(calls(network.module, block))
+                out = parts_of(network.module, block).out
+                if out is not None:
+                    outs[block] = out
+                    seen[block] = hooks.enter_context(calls(network.module, block))
         run(analysis, network)
     sizes = {}
     with evaluating(network.module):
         for block, call in seen.items():
-            out, keys = parts_of(network.module, block)[0].out, analysis.affinity(block).key_grid
-            if out is None or call.g is None or call.g[:, 0].numel() != keys.size:
+            out, keys = outs[block], analysis.affinity(block).key_grid
+            if call.g is None or call.g[:, 0].numel() != keys.size:
                 continue
             added = (out(call.g) - out(torch.zeros_like(call.g))).float()
             sizes[block] = added.norm(dim=1).flatten().cpu().numpy()

@@ -29,7 +29,8 @@ class Call:
         g: what its g put out.
         y: what its output projection was given.
         added: W_z y, what the projection put out.
-        z: what the block put out.
+        z: what the block put out; the first tensor of several.
+        attention: whether it is a self-attention, whose caller adds x.
     """
 
     args: tuple[Any, ...] = ()
@@ -39,10 +40,13 @@ class Call:
     y: Tensor | None = None
     added: Tensor | None = None
     z: Tensor | None = None
+    attention: bool = False
 
     @property
     def adds_outside(self) -> bool:
         """Whether x is added by the block's caller, so that the block puts out W_z y alone."""
+        if self.attention:
+            return True
         return self.z is not None and self.added is not None and _same(self.z, self.added)
 
 
@@ -56,21 +60,31 @@ def run(analysis: Analysis, network: Network) -> Any:
         return network.module(network_input(analysis.clip, analysis.view, network))
 
 
-def parts_of(module: nn.Module, block: str) -> tuple[Parts, int]:
-    """A block's parts by its name in an analysis, and which of its calls is meant, from 1.
+def parts_of(module: nn.Module, block: str) -> Parts:
+    """The parts of a non-local block by its name in an analysis.
 
-    CaptureError for a name that is not a block of the module.
+    CaptureError for a name that is not such a block of the module.
     """
+    _, parts, _ = _found(module, block)
+    if parts is None or parts.kind != "non-local":
+        raise CaptureError(
+            f"Block {block!r} of {type(module).__name__} has not the parts of a non-local block, "
+            "so this cannot be done to it; choose another block."
+        )
+    return parts
+
+
+def _found(module: nn.Module, block: str) -> tuple[nn.Module, Parts | None, int]:
+    """A block's module, its parts unless it is an attention, and which call is meant, from 1."""
     path, _, number = block.partition("#")
     modules = dict(module.named_modules())
     found = modules.get(path, module if path == type(module).__name__ else None)
-    parts = None if found is None else Parts.of(found)
-    if parts is None or parts.kind != "non-local":
+    if found is None or not any(found.children()):
         raise CaptureError(
-            f"Block {block!r} of {type(module).__name__} cannot be changed from outside: it is not "
-            "a module with the parts of a non-local block."
+            f"Block {block!r} of {type(module).__name__} cannot be changed from outside: it is no "
+            "module that holds a non-local block or an attention."
         )
-    return parts, int(number or 1)
+    return found, Parts.of(found), int(number or 1)
 
 
 Change = Callable[[Call], Tensor | None]
@@ -90,8 +104,8 @@ def calls(
         y: given the call so far, what goes into the output projection in place of y, or None.
         z: likewise, what the block puts out in place of z.
     """
-    parts, number = parts_of(module, block)
-    thread, seen, count = threading.get_ident(), Call(), 0
+    found, parts, number = _found(module, block)
+    thread, seen, count = threading.get_ident(), Call(attention=parts is None), 0
 
     def begin(*_: Any) -> None:
         nonlocal count
@@ -125,17 +139,20 @@ def calls(
         seen.added = out.detach().clone()
 
     def leave(_: nn.Module, __: Any, out: Any) -> Any:
-        seen.z = out.detach().clone() if isinstance(out, Tensor) else None
-        return z(seen) if z is not None else None
+        first, *others = out if isinstance(out, tuple) else (out,)
+        seen.z = first.detach().clone() if isinstance(first, Tensor) else None
+        changed = z(seen) if z is not None else None
+        if changed is None or not isinstance(out, tuple):
+            return changed
+        return (changed, *others)
 
     handles = [module.register_forward_pre_hook(begin)]
-    handles.append(parts.block.register_forward_pre_hook(mine(enter), with_kwargs=True))
-    if parts.g is not None:
+    handles.append(found.register_forward_pre_hook(mine(enter), with_kwargs=True))
+    if parts is not None and parts.g is not None and parts.out is not None:
         handles.append(parts.g.register_forward_hook(mine(after_g)))
-    if parts.out is not None:
         handles.append(parts.out.register_forward_pre_hook(mine(before_out)))
         handles.append(parts.out.register_forward_hook(mine(after_out)))
-    handles.append(parts.block.register_forward_hook(mine(leave)))
+    handles.append(found.register_forward_hook(mine(leave)))
     try:
         yield seen
     finally:

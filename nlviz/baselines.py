@@ -86,7 +86,7 @@ def _uniform(affinity: Affinity) -> Affinity:
 def _cosine(affinity: Affinity, call: Call, block: str) -> Affinity:
     grid = affinity.query_grid
     x = call.x
-    if x is None or x.ndim < 3 or x.numel() != len(x[0]) * grid.size:
+    if call.attention or x is None or x.ndim < 3 or x.numel() != len(x[0]) * grid.size:
         raise CaptureError(
             f"The input of block {block!r} is not one feature vector for each of {grid} places."
         )
@@ -101,7 +101,7 @@ def _shuffled(
     affinity: Affinity, call: Call, network: Network, block: str, seed: int
 ) -> tuple[Affinity, float]:
     """The block's copy, shuffled, seen by the same capture as the block."""
-    parts, _ = parts_of(network.module, block)
+    parts = parts_of(network.module, block)
     if parts.theta is None or parts.phi is None:
         raise CaptureError(
             f"Block {block!r} has no θ and φ whose weights could be shuffled; choose 'uniform' or "

@@ -11,6 +11,7 @@ from torch import nn
 
 import nlviz
 from models.nonlocal_block import NonLocalBlock
+from nlviz.again import parts_of
 from tests import make
 from tests.plain_block import PlainNetwork, counted_hooks
 
@@ -115,6 +116,22 @@ def test_a_block_whose_caller_adds_x_is_ablated_to_zero():
     assert not torch.equal(module(x), x)
     with nlviz.ablated(module, "attend"):
         torch.testing.assert_close(module(x), x)
+
+
+@torch.no_grad()
+def test_an_attention_is_ablated_to_zero_and_told_where_it_has_no_parts():
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(6, 2, batch_first=True)
+    module = nn.ModuleDict({"attend": attention}).eval()
+    module.forward = lambda x: x + module["attend"](x, x, x)[0]
+    x = torch.randn(1, 5, 6)
+    assert not torch.equal(module(x), x)
+    with nlviz.ablated(module, "attend"):
+        torch.testing.assert_close(module(x), x)
+    assert not torch.equal(module(x), x)
+    with pytest.raises(nlviz.CaptureError, match="has not the parts of a non-local block"):
+        parts_of(module, "attend")
+    assert not counted_hooks(module)
 
 
 def test_what_is_no_block_cannot_be_ablated_and_errors_leave_no_hooks():

@@ -10,7 +10,7 @@ from nlviz.links import Link
 from nlviz.ui.guard import guarded
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import Pin
-from nlviz.ui.tabs import compare, figure, matter, profile, reproduction, spacetime
+from nlviz.ui.tabs import compare, figure, matter, profile, reproduction, spacetime, tracking
 from nlviz.ui.tabs.look import Look
 from nlviz.ui.work import Shown
 
@@ -22,6 +22,7 @@ TABS: dict[str, Callable[[Look], None]] = {
     "Compare": compare.show,
     "Spacetime": spacetime.show,
     "Does it matter?": matter.show,
+    "Tracking": tracking.show,
     "Figure": figure.show,
 }
 """In their order; what each draws."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import tempfile
 import threading
 import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 import nlviz
 from nlviz.ui import chart
-from nlviz.ui.tabs import desk, matter, solid
+from nlviz.ui.tabs import desk, matter, solid, tracking
 from nlviz.ui.tabs.picture import Layout
 from tests import make
 
@@ -151,10 +154,6 @@ def test_the_solid_holds_every_link_and_the_best_place_of_each_frame():
     analysis = make.analysis()
     query = nlviz.Query(nlviz.Point(5, 20, 20), "coarse", k=7)
     links = nlviz.top_links(analysis, query)
-    best = solid.path(analysis, query)
-    weights = nlviz.row_of(analysis, query).weights
-    assert [weight for _, weight in best] == [weights[t].max() for t in (0, 2, 3)]
-    assert [point.frame for point, _ in best] == [0, 10, 15]
     figure = solid.spacetime(analysis, [solid.Asked("Pin 1", "#E69F00", query, links)])
     planes = [trace for trace in figure.data if trace.type == "surface"]
     assert [int(plane.z[0, 0]) for plane in planes] == [0, 1, 2, 3]
@@ -165,6 +164,8 @@ def test_the_solid_holds_every_link_and_the_best_place_of_each_frame():
         for i in range(1, len(line.x), 3)
     }
     assert ends == {(k.target.x, k.target.y, float(k.target.frame // 5)) for k in links}
+    (path,) = (trace for trace in figure.data if (trace.name or "").endswith("best of each frame"))
+    assert list(path.x) == [link.target.x for link in nlviz.best_path(analysis, query)]
     widest = max(lines, key=lambda line: line.line.width)
     first = links[0].target
     assert first.x in widest.x
@@ -203,3 +204,53 @@ def test_the_masking_chart_starts_at_the_whole_score_and_draws_every_order():
     figure = chart.masking(found)
     assert list(figure.data[-1].y) == [0.9, 0.4, 0.2]
     assert [list(trace.y) for trace in figure.data[:-1]] == [[0.9, 0.8, 0.6]] * 3
+
+
+class File(io.BytesIO):
+    """An upload, as Streamlit gives it."""
+
+    def __init__(self, name: str, mask: np.ndarray) -> None:
+        super().__init__(cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes())
+        self.name = name
+
+
+def masks(count: int) -> np.ndarray:
+    shown = np.zeros((count, 48, 64), dtype=bool)
+    shown[:, 8:24, 16:40] = True
+    return shown
+
+
+def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
+    clip, truth = make.clip(), masks(4)
+    truth[2] = False
+    files = [File(f"some/folder/{t}.png", truth[t]) for t in (2, 0, 3, 1)]
+    np.testing.assert_array_equal(tracking.read(files, clip, whole=True), truth)
+    found = nlviz.track(make.analysis(), "fine", truth[0])
+    scores = tracking.measured(found, truth)
+    assert scores[2][0] == nlviz.region_similarity(found.masks[2] > 0.5, truth[2])
+    assert scores[1][1] == nlviz.contour_accuracy(found.masks[1] > 0.5, truth[1])
+    means = tracking.Tracked(found, scores).means
+    assert means == pytest.approx(tuple(np.mean(scores[1:], axis=0)))
+
+
+@pytest.mark.parametrize("name", ["../../mask.png", "..\\..\\mask.png", "/tmp/mask.png"])
+def test_a_masks_name_climbs_out_of_no_folder(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mask = tracking.read([File(name, masks(1)[0])], make.clip(), whole=False)
+    np.testing.assert_array_equal(mask, masks(1))
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_masks_of_another_size_or_length_are_one_sentence_without_our_folder():
+    small = File("mask.png", np.ones((8, 8), dtype=bool))
+    with pytest.raises(nlviz.MediaError, match="is 8×8 pixels, the clip 64×48"):
+        tracking.read([small], make.clip(), whole=False)
+    with pytest.raises(nlviz.MediaError, match=r"^The folder has 3 masks, but the clip has 20"):
+        tracking.read([File(f"{t}.png", masks(1)[0]) for t in range(3)], make.clip(), whole=True)
+
+
+def test_the_object_is_tinted_and_the_rest_is_left():
+    frame = np.full((48, 64, 3), 100, np.uint8)
+    shown = tracking.tinted(frame, masks(1)[0], "#FF0000")
+    assert (shown[:6] == 100).all()
+    assert tuple(shown[15, 28]) == (185, 45, 45)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.app_page import PATIENCE, AppPage, serve, settled
@@ -91,3 +93,21 @@ def test_what_blocks_add_comes_and_a_long_computation_can_be_stopped(visit: AppP
     stop.click()
     expect(visit.page.get_by_text("Stopped.")).to_be_visible()
     expect(visit.page.get_by_role("button", name="Start again")).to_be_visible()
+
+
+def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
+    visit: AppPage,
+) -> None:
+    open_tab(visit, "Tracking")
+    expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
+    expect(visit.page.get_by_text("Label propagation, as is usual")).to_be_visible()
+    visit.page.get_by_role("radio", name="A mask", exact=True).or_(
+        visit.page.get_by_role("button", name="A mask", exact=True)
+    ).first.click()
+    file = io.BytesIO()
+    Image.new("L", (8, 8), 255).save(file, "png")
+    visit.page.locator(".st-key-track-mask input[type=file]").set_input_files(
+        files={"name": "mask.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    expect(visit.page.get_by_text("is 8×8 pixels, the clip")).to_be_visible()
+    visit.ready()

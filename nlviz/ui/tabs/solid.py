@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from nlviz.analysis import Analysis
 from nlviz.geometry import Point
 from nlviz.links import Link, Query
-from nlviz.rows import row_of
+from nlviz.paths import best_path
 
 _ACROSS = 128  # vertices of a plane
 _WIDTHS = (1.5, 3.0, 5.0, 8.0)  # of lines, by weight beside the heaviest
@@ -65,7 +65,7 @@ def spacetime(analysis: Analysis, asked: Sequence[Asked]) -> go.Figure:
             # Images have their y downwards; time runs away from the eye.
             "camera": {
                 "up": {"x": 0, "y": -1, "z": 0},
-                "eye": {"x": -1.75, "y": -0.85, "z": -1.75},
+                "eye": {"x": -1.95, "y": -0.95, "z": -1.95},
                 "projection": {"type": "perspective"},
             },
             "dragmode": "orbit",
@@ -73,19 +73,6 @@ def spacetime(analysis: Analysis, asked: Sequence[Asked]) -> go.Figure:
         uirevision="kept",  # a new pin does not turn the picture back
     )
     return figure
-
-
-def path(analysis: Analysis, query: Query) -> list[tuple[Point, float]]:
-    """The heaviest place of each frame that may be linked to, and its weight, in order of time."""
-    row = row_of(analysis, query)
-    best = []
-    for t in range(row.grid.t):
-        if row.allowed[t].any():
-            weights = np.where(row.allowed[t], row.weights[t], -np.inf)
-            place = int(weights.argmax()) + t * row.grid.rows * row.grid.cols
-            point = analysis.view.point(row.grid.cell(place), row.grid)
-            best.append((point, float(weights.max())))
-    return best
 
 
 def _shown(analysis: Analysis) -> list[int]:
@@ -178,10 +165,10 @@ def _dots(
 
 
 def _path(figure: go.Figure, analysis: Analysis, one: Asked) -> None:
-    best = path(analysis, one.query)
+    best = best_path(analysis, one.query)
     if len(best) < 2:
         return
-    x, y, z = zip(*(_at(analysis, point) for point, _ in best), strict=True)
+    x, y, z = zip(*(_at(analysis, link.target) for link in best), strict=True)
     figure.add_scatter3d(
         **{"x": x, "y": y, "z": z, "mode": "lines", "name": f"{one.name}: best of each frame"},
         line={"color": one.color, "width": 4, "dash": "dash"},

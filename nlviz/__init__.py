@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         NlvizError,
         QueryError,
     )
-    from nlviz.figures import Figure, Heat, film_strip
+    from nlviz.figures import Figure, Heat, Panel, Style, film_strip, film_strips
     from nlviz.foreign import Input, UserNetwork, load_user_network
     from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
     from nlviz.hooks import Capture, capture
@@ -65,7 +65,7 @@ _HOMES = {
         "NlvizError",
         "QueryError",
     ),
-    "figures": ("Figure", "Heat", "film_strip"),
+    "figures": ("Figure", "Heat", "Panel", "Style", "film_strip", "film_strips"),
     "foreign": ("Input", "UserNetwork", "load_user_network"),
     "geometry": ("Cell", "Footprint", "Grid", "Point", "Region", "View"),
     "hooks": ("Capture", "capture"),
@@ -114,6 +114,7 @@ __all__ = [
     "MediaInfo",
     "NetworkError",
     "NlvizError",
+    "Panel",
     "Point",
     "Prediction",
     "Profile",
@@ -122,6 +123,7 @@ __all__ = [
     "QueryError",
     "Region",
     "Row",
+    "Style",
     "Track",
     "UserNetwork",
     "View",
@@ -135,6 +137,7 @@ __all__ = [
     "effects",
     "faithfulness",
     "film_strip",
+    "film_strips",
     "heat_scale",
     "load_user_network",
     "mask_of",

@@ -167,6 +167,16 @@ def test_a_figure_is_written(clip, tmp_path, ending, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_figure_has_the_choices_that_a_paper_needs(clip, tmp_path):
+    out = tmp_path / "figure.png"
+    line = ["figure", str(clip), "--at", "0,25,45", "--at", "0,90,60", *SMALL, "-o", str(out)]
+    line += ["--width", "252pt", "--dpi", "100", "--columns", "2", "--only", "0,2", "--rows", "all"]
+    assert main([*line, "--palette", "#0072B2,black", "--no-titles", "--font-size", "8"]) == 0
+    assert cv2.imread(str(out)).shape[1] == pytest.approx(252 / 72.27 * 100, abs=1)
+    assert main(line) == 2  # it is there
+    assert main([*line, "--force"]) == 0
+
+
 def test_models_lists_every_network(capsys):
     assert main(["models"]) == 0
     assert "nl-lite0" in capsys.readouterr().out
@@ -206,6 +216,8 @@ def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
         (["track", "CLIP", "--token", "class"], "starts from one object"),
         (["track", "CLIP", "--masks", "nowhere"], "'nowhere' is not a folder"),
         (["track", "CLIP", "--at", "0,1,1", "-o", "no/such"], "no folder 'no/such'"),
+        (["figure", "CLIP", "--at", "0,1,1", "-o", "a.png", "--width", "8"], "'8' is no length"),
+        (["figure", "CLIP", "--at", "0,1,1", "-o", "a.png", "--font", "No"], "not installed"),
         (["dance"], "dance"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

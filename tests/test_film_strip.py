@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz import film_strip
+from nlviz import Panel, Style, film_strip, film_strips
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
@@ -24,6 +24,7 @@ from nlviz.figures import Figure
 from nlviz.figures.marks import COLOURS
 from nlviz.geometry import Grid, Point, Region, View
 from nlviz.links import Link, Query, top_links
+from tests import make
 
 SVG = "{http://www.w3.org/2000/svg}"
 INDICES = (0, 3, 6, 9)
@@ -383,3 +384,77 @@ def test_impossible_figures_are_told():
     ):
         with pytest.raises(FigureError, match=says):
             film_strip(seen, given, **options)
+
+
+# Choices that a paper makes.
+
+
+def svg(figure) -> ElementTree.Element:
+    return ElementTree.fromstring(figure.svg())
+
+
+def test_only_the_chosen_frames_are_drawn_and_the_legend_says_how_many_links(tmp_path):
+    seen = analysis()
+    links = asked(seen, Point(0, 40.0, 20.0))
+    frames = (0, links[0][0].target.frame)
+    figure = film_strip(seen, links, style=Style(frames=frames))
+    page = figure.drawing.axes[0]
+    assert [i.get_gid() for i in page.images] == [f"frame-{frame}" for frame in frames]
+    drawn = [link for link in links[0] if link.target.frame in frames]
+    assert 0 < len(drawn) < len(links[0])
+    assert sum((p.get_gid() or "").startswith("link-") for p in page.patches) == len(drawn)
+    assert any(f"{len(drawn)} of them drawn" in words.get_text() for words in page.texts)
+    with pytest.raises(FigureError, match="Frame 0, from which links go, is not among"):
+        film_strip(seen, links, style=Style(frames=frames[1:]))
+    with pytest.raises(FigureError, match="Frame 99 was not sampled"):
+        film_strip(seen, links, style=Style(frames=(0, 99)))
+
+
+def test_words_have_the_font_and_size_that_were_asked_and_the_page_its_width():
+    seen = analysis()
+    links = asked(seen, Point(0, 40.0, 20.0))
+    figure = film_strip(seen, links, style=Style(font="STIXGeneral", size=9.0))
+    assert {words.get_fontfamily()[0] for words in figure.drawing.axes[0].texts} == {"STIXGeneral"}
+    assert max(words.get_fontsize() for words in figure.drawing.axes[0].texts) == 9.0
+    assert figure.drawing.get_figwidth() * 2.54 == pytest.approx(17.4)
+    bare = film_strip(seen, links, width_cm=8.4, style=Style(size=9.0, titles=False))
+    assert not list(bare.drawing.axes[0].texts)
+    assert bare.drawing.get_figwidth() * 2.54 == pytest.approx(8.4)
+
+
+def test_a_strip_for_each_block_has_its_own_scale_and_legend():
+    seen = make.analysis()
+    panels = [
+        Panel(seen, [top_links(seen, Query(Point(5, 20.0, 10.0), block, k=5))])
+        for block in seen.blocks
+    ]
+    figure = film_strips(panels, style=Style(colours=("tab:red",)))
+    assert len(figure.drawing.axes) == 2
+    for page, block in zip(figure.drawing.axes, seen.blocks, strict=True):
+        assert page.texts[len(seen.clip.frames)].get_text() == block
+    names = [part.get("id") for part in svg(figure).iter() if part.get("id")]
+    assert len(names) == len(set(names))
+    assert {"1-link-1-1", "2-link-1-1"} <= set(names)
+    boxes = [page.get_position() for page in figure.drawing.axes]
+    assert boxes[0].y0 > boxes[1].y1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"font": "No Such Font"}, "'No Such Font' is not installed"),
+        ({"size": 2.0}, "2 points are not set; choose 4 to 24"),
+        ({"colours": ("green", "blurple")}, "'blurple' is no colour"),
+        ({"frames": ()}, "no frames to draw"),
+    ],
+)
+def test_a_style_that_cannot_be_is_told(options, says):
+    with pytest.raises(FigureError, match=says):
+        Style(**options)
+
+
+def test_words_without_room_are_told():
+    seen = analysis()
+    links = asked(seen, Point(0, 40.0, 20.0))
+    with pytest.raises(FigureError, match=r"have no room in 8\.4 cm; choose at most 6\.83 points"):
+        film_strip(seen, links, width_cm=8.4, style=Style(size=9.0))

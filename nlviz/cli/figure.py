@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.question import add_path, add_question, ask
 from nlviz.cli.terminal import add_output
+from nlviz.cli.typed import count, length, numbers, words
+from nlviz.links import Link, top_links
 from nlviz.scale import AGAINST, CURVES
 from nlviz.writing import check
 
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+_WIDTH = "of the figure, as 8.4cm, 252pt or 3.3in (default: 17.4cm)"
 _COLOURS = ("viridis", "cividis", "grey")  # those of nlviz.figures, which loads Matplotlib
 
 
@@ -24,17 +31,58 @@ def add(commands: Any) -> None:
     along = "how its colours rise with the weight (default: %(default)s)"
     parser.add_argument("--curve", choices=CURVES, default="linear", help=along)
     parser.add_argument("--colours", choices=_COLOURS, default="viridis", help="of the heat")
+    _add_style(parser)
     add_output(parser, "OUT.png, OUT.svg or OUT.pdf")
     parser.set_defaults(command=_figure)
 
 
+def _add_style(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--width", type=length, default=17.4, metavar="LENGTH", help=_WIDTH)
+    add("--columns", type=count, help="frames in a row (default: all, up to eight)")
+    only = "source frames to draw, of those that were sampled (default: all)"
+    add("--only", type=numbers, metavar="FRAME,…", help=only)
+    rows = "a strip for each of these blocks, or for all"
+    add("--rows", type=words, metavar="BLOCK,…|all", help=rows)
+    add("--font", help="family of all words, one that is installed (default: DejaVu Sans)")
+    add("--font-size", type=float, metavar="PT", help="of the words in points (default: 6.5)")
+    add("--palette", type=words, metavar="COLOUR,…", help="of the queries, as #E69F00 or by name")
+    add("--no-titles", action="store_true", help="neither frame numbers nor a legend")
+    add("--dpi", type=count, default=300, help="of a PNG, 30 to 1200 (default: %(default)s)")
+
+
 def _figure(options: argparse.Namespace) -> None:
-    from nlviz.figures import ENDINGS, Heat, film_strip
+    from nlviz.figures import ENDINGS, Heat, Panel, Style, film_strips
 
     check(options.output, ENDINGS, force=options.force)  # before minutes of work, not after
-    analysis, answers = ask(options)
-    heat = None
-    if options.heat:
-        heat = Heat(answers[0][0].query, options.heat, options.curve, options.colours)
-    film_strip(analysis, answers, heat=heat).save(options.output)
+    given = {
+        "frames": options.only,
+        "font": options.font,
+        "size": options.font_size,
+        "colours": options.palette,
+    }
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    style = Style(**chosen, titles=not options.no_titles)
+    style.check_room(options.width)
+    panels = []
+    for analysis, answers in _rows(options):
+        heat = None
+        if options.heat:
+            heat = Heat(answers[0][0].query, options.heat, options.curve, options.colours)
+        panels.append(Panel(analysis, answers, heat))
+    figure = film_strips(panels, width_cm=options.width, columns=options.columns, style=style)
+    figure.save(options.output, dpi=options.dpi)
     print(f"Wrote {options.output}.", file=sys.stderr)
+
+
+def _rows(options: argparse.Namespace) -> list[tuple[Analysis, list[tuple[Link, ...]]]]:
+    """The links of each strip."""
+    analysis, answers = ask(options)
+    if not options.rows:
+        return [(analysis, answers)]
+    asked = [links[0].query for links in answers]
+    blocks = analysis.blocks if options.rows == ("all",) else options.rows
+    return [
+        (analysis, [top_links(analysis, replace(query, block=block)) for query in asked])
+        for block in blocks
+    ]

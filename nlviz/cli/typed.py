@@ -46,3 +46,27 @@ def point(text: str) -> Point:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not FRAME,X,Y, as in 0,338,162: a whole number and two numbers"
         ) from None
+
+
+_CM = {"cm": 1.0, "mm": 0.1, "in": 2.54, "pt": 2.54 / 72.27}  # TeX's points
+
+
+def length(text: str) -> float:
+    """A length in centimetres."""
+    size, unit = text[:-2], text[-2:]
+    try:
+        return float(size) * _CM[unit]
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no length; write it as 8.4cm, 84mm, 252pt or 3.3in"
+        ) from None
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between."""
+    return tuple(number(part) for part in text.split(","))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words with commas between."""
+    return tuple(part.strip() for part in text.split(","))

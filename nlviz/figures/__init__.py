@@ -1,7 +1,18 @@
 """Pictures for people: figures for papers as PNG, SVG and PDF."""
 
-from nlviz.figures.film_strip import film_strip
+from nlviz.figures.film_strip import film_strip, film_strips
 from nlviz.figures.heat import COLOUR_MAPS, Heat
 from nlviz.figures.output import ENDINGS, Figure
+from nlviz.figures.panel import Panel
+from nlviz.figures.style import Style
 
-__all__ = ["COLOUR_MAPS", "ENDINGS", "Figure", "Heat", "film_strip"]
+__all__ = [
+    "COLOUR_MAPS",
+    "ENDINGS",
+    "Figure",
+    "Heat",
+    "Panel",
+    "Style",
+    "film_strip",
+    "film_strips",
+]

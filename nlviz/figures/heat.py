@@ -81,7 +81,8 @@ class Painted:
     def frame(self, page: Axes, view: View, strip: Strip, position: int) -> None:
         """Lay the heat over one frame; cells stay cells, and what lies outside is cut off."""
         grid, box = self.row.grid, strip.frame(position)
-        steps = [t for t in range(grid.t) if position in view.positions(t, grid)]
+        sampled = view.frames.index(strip.clip.indices[position])
+        steps = [t for t in range(grid.t) if sampled in view.positions(t, grid)]
         if not steps:
             return
         x0, y0, x1, y1 = _extent(view, grid)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
-from nlviz.figures.marks import COLOURS, GREY, Scale, dot, text
+from nlviz.figures.marks import GREY, Scale, dot, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Region
 from nlviz.links import Link, Query
@@ -42,14 +42,18 @@ def draw(
     analysis: Analysis,
     links: Sequence[Sequence[Link]],
     strip: Strip,
+    colours: Sequence[str],
+    *,
+    named: bool,
 ) -> None:
-    """Write the legend onto the page."""
+    """Write the legend onto the page, with the network's name if ``named``."""
     line = 0
     for block in _blocks(links):
         affinity = analysis.affinity(block)
-        page.text(0, strip.line(line), block, weight="bold", **text())
+        title = f"{analysis.network} {block}" if named else block
+        page.text(0, strip.line(line), title, weight="bold", **text())
         grids = f"queries {affinity.query_grid}, keys {affinity.key_grid}"
-        page.text(1.25 * _length(block), strip.line(line), grids, **text(colour=GREY))
+        page.text(1.25 * _length(title), strip.line(line), grids, **text(colour=GREY))
         line += 1
     if strip.width < WIDE:
         _wedge(page, strip, line, links)
@@ -57,11 +61,11 @@ def draw(
     else:
         _wedge(page, strip, 0, links)
     across = _in_a_line(strip.width)
-    for number, (one, colour) in enumerate(zip(links, COLOURS, strict=False)):
+    for number, (one, colour) in enumerate(zip(links, colours, strict=False)):
         row, column = divmod(number, across)
         left, middle = column * ENTRY, strip.line(line + row)
         dot(page, (left + 0.1, middle), colour)
-        page.text(left + 0.28, middle, _entry(one, len(_blocks(links)) > 1), **text())
+        page.text(left + 0.28, middle, _entry(one, strip, len(_blocks(links)) > 1), **text())
 
 
 def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]]) -> None:
@@ -88,8 +92,10 @@ def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]])
         page.add_patch(Polygon([(x, middle + y) for x, y in corners], facecolor=grey, linewidth=0))
 
 
-def _entry(links: Sequence[Link], several: bool) -> str:
+def _entry(links: Sequence[Link], strip: Strip, several: bool) -> str:
     query = links[0].query
+    drawn = sum(link.target.frame in strip.clip.indices for link in links)
+    part = "" if drawn == len(links) else f", {drawn} of them drawn"
     covered = sum(link.share for link in links)
     which = f" in {query.block}" if several else ""
     head = "" if query.head is None else f", head {query.head}"
@@ -97,7 +103,7 @@ def _entry(links: Sequence[Link], several: bool) -> str:
     of = "column" if query.reverse else "row"
     return (
         f"{_asked(query)}{which}{head}: {len(links)} {what} {100 * covered:.3g} % of the {of}'s "
-        "weight"
+        f"weight{part}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle, FancyArrowPatch
 
 from nlviz.figures.strip import Strip
@@ -19,7 +20,9 @@ COLOURS = (
     *("#E69F00", "#56B4E9", "#009E73", "#F0E442"),
     *("#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"),
 )
-LIGHT = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#FFFFFF")
+LIGHT = 0.3
+"""Luminance from which a colour is light, and so has a dark rim."""
+
 INK, GREY = "#222222", "#666666"
 FONT = "DejaVu Sans"  # comes with Matplotlib
 LARGE, SMALL = 6.5, 6.0
@@ -137,11 +140,17 @@ def dot(page: Axes, place: tuple[float, float], colour: str) -> None:
 
 def outline(colour: str, width: float, opacity: float = 1.0) -> list[Any]:
     """A thin rim, dark around light colours and light around dark ones, to stand out anywhere."""
-    rim = "#000000" if colour in LIGHT else "#FFFFFF"
+    rim = "#000000" if luminance(colour) > LIGHT else "#FFFFFF"
     return [
         patheffects.Stroke(linewidth=width + 0.4, foreground=rim, alpha=0.35 * opacity),
         patheffects.Normal(),
     ]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a colour, 0 for black to 1 for white, as WCAG defines it."""
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
 def text(size: float = LARGE, colour: str = INK, across: str = "left") -> dict[str, Any]:

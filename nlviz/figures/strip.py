@@ -36,6 +36,7 @@ class Strip:
         columns: frames in a row.
         head: room left above the frames.
         lines: lines of legend.
+        titled: whether frames have their number below.
     """
 
     clip: Clip
@@ -43,6 +44,7 @@ class Strip:
     columns: int
     head: float
     lines: int
+    titled: bool = True
 
     @property
     def height(self) -> float:
@@ -54,7 +56,7 @@ class Strip:
     @property
     def caption(self) -> float:
         """Room below a frame; a still has no number to tell."""
-        return 2 * GAP if self.clip.is_image else CAPTION
+        return CAPTION if self.titled and not self.clip.is_image else 2 * GAP
 
     def frame(self, position: int) -> Box:
         """The box of a frame by its position in the clip."""

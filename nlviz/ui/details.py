@@ -10,7 +10,16 @@ from nlviz.links import Link
 from nlviz.ui.guard import guarded
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import Pin
-from nlviz.ui.tabs import compare, figure, matter, profile, reproduction, spacetime, tracking
+from nlviz.ui.tabs import (
+    compare,
+    figure,
+    matter,
+    profile,
+    reproduction,
+    spacetime,
+    tracking,
+    waiting,
+)
 from nlviz.ui.tabs.look import Look
 from nlviz.ui.work import Shown
 
@@ -40,7 +49,7 @@ def show(shown: Shown, links: Links, options: Options) -> None:
                 _open(name, look)
 
 
-@st.fragment(key="details-open")
+@st.fragment(key=waiting.TAB)
 def _open(name: str, look: Look) -> None:
     """The open tab; it reruns alone while it waits, and the viewer is not touched."""
     with guarded():

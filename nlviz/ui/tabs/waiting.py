@@ -12,6 +12,9 @@ import streamlit as st
 from nlviz.ui.material import Choice
 from nlviz.ui.tabs import desk
 
+TAB = "open-tab"
+"""Key of the fragment that a tab is drawn in."""
+
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
     "nlviz_waiting",
@@ -27,8 +30,8 @@ _mount = st.components.v2.component(
 def result(about: Choice, key: Hashable, work: desk.Work, *, name: str) -> Any:
     """What a background job gives, or None while it is not there and the page says why.
 
-    Draws the progress, and reruns the fragment it is called in until the job is done. ``name``
-    tells two such places of one page apart.
+    The tab is drawn again when the job is done; until then only the progress is. ``name`` tells
+    two such places of one page apart.
     """
     here = desk.current()
     job = here.ask(about, key, work)
@@ -41,11 +44,28 @@ def result(about: Choice, key: Hashable, work: desk.Work, *, name: str) -> Any:
             st.caption("Stopped.")
             st.button("Start again", key=f"again-{name}", on_click=here.forget, args=(key,))
     elif not job.done:
-        _mount(
-            key=f"waiting-{name}",
-            # The beat makes each answer a new one: the page asks again after each.
-            data={"fraction": job.fraction, "words": job.words, "beat": time.monotonic()},
-            on_tick_change=lambda: None,
-            on_stop_change=job.stop,
-        )
+        _progress(job, name)
     return job.result if job.done else None
+
+
+@st.fragment
+def _progress(job: desk.Job, name: str) -> None:
+    """Reruns alone: charts and pictures around it are not drawn at each look."""
+    _mount(
+        key=f"waiting-{name}",
+        # The beat makes each answer a new one: the page asks again after each.
+        data={"fraction": job.fraction, "words": job.words, "beat": time.monotonic()},
+        on_tick_change=lambda: _look(job),
+        on_stop_change=lambda: _stop(job),
+    )
+
+
+def _look(job: desk.Job) -> None:
+    job.look()
+    if job.done or job.left:
+        st.rerun(TAB)
+
+
+def _stop(job: desk.Job) -> None:
+    job.stop()
+    st.rerun(TAB)

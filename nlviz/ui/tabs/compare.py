@@ -179,6 +179,7 @@ def _tile(
     except QueryError as error:
         st.info(f"{label}: {error}")
         return None
-    own = "" if numbers.own_frame is None else f"own frame {numbers.own_frame:.0%} · "
+    still = numbers.own_frame is None or len(analysis.view.frames) == 1
+    own = "" if still else f"own frame {numbers.own_frame:.0%} · "
     note = f"{own}{numbers.effective:,.0f} of {numbers.positions:,} positions"
     return Tile(id or label, label, note, picture)

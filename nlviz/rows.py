@@ -98,6 +98,11 @@ def _contributions(
             "or rank by affinity."
         )
     sizes, affinity = analysis.sizes[query.block], affinity_of(analysis, query)
+    if not sizes.any():
+        raise QueryError(
+            f"Block {query.block!r} adds nothing to its input, so every contribution is 0; rank by "
+            "affinity."
+        )
     if not query.reverse:
         return weights * sizes.reshape(weights.shape)
     key = affinity.key_grid.index

@@ -281,6 +281,9 @@ def test_a_contribution_is_the_weight_times_the_size_of_what_the_key_adds(block,
     best = np.sort(expected[row.allowed.ravel()])[::-1][:7]
     np.testing.assert_allclose([link.contribution for link in links], best, rtol=1e-4)
     assert [link.drawn for link in links] == [link.contribution for link in links]
+    dead = replace(analysis, sizes={block: np.zeros_like(analysis.sizes[block])})
+    with pytest.raises(nlviz.QueryError, match="adds nothing to its input"):
+        nlviz.top_links(dead, query)
     back = nlviz.row_of(analysis, replace(query, reverse=True))
     key = plain.affinity(block).key_grid.index(back.cells[0])
     np.testing.assert_allclose(back.contributions, back.weights * sizes[key], rtol=1e-4)

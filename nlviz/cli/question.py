@@ -152,6 +152,16 @@ def usual_frames(name: str) -> int:
     return zoo.record(name).frames if name in zoo.names() else 8
 
 
-def progress(fraction: float, what: str) -> None:
-    """One line on standard error for each step."""
-    print(f"{fraction:4.0%} {what}", file=sys.stderr)
+class _Progress:
+    """One line on standard error for each step, and for each tenth of a long one."""
+
+    def __init__(self) -> None:
+        self._said = ("", -1)
+
+    def __call__(self, fraction: float, what: str) -> None:
+        if (what, int(fraction * 10)) != self._said:
+            self._said = (what, int(fraction * 10))
+            print(f"{fraction:4.0%} {what}", file=sys.stderr)
+
+
+progress = _Progress()

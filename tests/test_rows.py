@@ -79,7 +79,9 @@ def test_links_in_reverse_are_the_heaviest_allowed_weights_of_the_column(block, 
         same = view.cell(view.point(cell, queries), affinity.key_grid)
         if (exclude == "cell" and same == key) or (exclude == "frame" and cell.t == key.t):
             allowed[i] = False
-    links = nlviz.top_links(analysis, asked(point, block, k=9, reverse=True, exclude=exclude))
+    query = asked(point, block, k=9, reverse=True, exclude=exclude)
+    np.testing.assert_array_equal(nlviz.row_of(analysis, query).allowed.ravel(), allowed)
+    links = nlviz.top_links(analysis, query)
     expected = np.sort(column[allowed])[::-1][:9]
     np.testing.assert_allclose([link.weight for link in links], expected, rtol=1e-5)
     assert all(link.source == point for link in links)

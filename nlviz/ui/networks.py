@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from nlviz.errors import NlvizError
+from nlviz.ui import own
 from nlviz.ui.material import Choice, Material, Part
 from nlviz.ui.session import Session
 
@@ -16,8 +18,9 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
 
     with st.container(key="network", gap="xsmall"):
         st.markdown("##### Network")
-        names = zoo.names()
-        here = {name: zoo.is_here(name) for name in names}
+        mine = own.given()
+        names = (mine.name, *zoo.names()) if mine else zoo.names()
+        here = {name: own.is_own(name) or zoo.is_here(name) for name in names}
         model = st.selectbox(
             "Model",
             names,
@@ -25,6 +28,8 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
             format_func=lambda name: name if here[name] else f"{name} (to fetch)",
             help="Those to fetch were published by other projects; each is downloaded once.",
         )
+        if own.is_own(model):
+            return _own(session, material, part, model)
         st.caption(zoo.record(model).summary + ".")
         step = max(round(tap.stride[0]) for tap in zoo.record(model).taps.values())
         if 1 < part.frames < 2 * step:
@@ -32,16 +37,36 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
         if not here[model]:
             _offer(session, model)
             return _instead(session, material, part)
-        size = st.select_slider(
-            "Input size",
-            SIZES,
-            _usual_size(model),
-            key=f"size-{model}",
-            format_func=lambda size: f"{size} px",
-            help="The longer side of what the network is given. Larger sees finer; it takes "
-            "time and memory with the square of it.",
-        )
-    return Choice(material, part, model, size)
+        return Choice(material, part, model, _size(model, SIZES, _usual_size(model)))
+
+
+def _own(session: Session, material: Material, part: Part, model: str) -> Choice:
+    """The network that the app was started with; its record may fix the size of the input."""
+    from nlviz.ui.work import network
+
+    st.caption("The network that the app was started with.")
+    try:
+        loaded = network(model)
+    except NlvizError as error:
+        session.fail(str(error))
+        return _instead(session, material, part)
+    usual = loaded.default_size
+    if not isinstance(loaded.input.size, int):
+        return Choice(material, part, model, usual)
+    sizes = tuple(sorted({*SIZES, usual}))
+    return Choice(material, part, model, _size(model, sizes, usual))
+
+
+def _size(model: str, sizes: tuple[int, ...], usual: int) -> int:
+    return st.select_slider(
+        "Input size",
+        sizes,
+        usual,
+        key=f"size-{model}",
+        format_func=lambda size: f"{size} px",
+        help="The longer side of what the network is given. Larger sees finer; it takes "
+        "time and memory with the square of it.",
+    )
 
 
 def _offer(session: Session, model: str) -> None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from nlviz.geometry import Region
+from nlviz.ui import own
 from nlviz.ui.material import Choice
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import Place
@@ -23,7 +24,7 @@ def command(
         *places,
         f"--block {options.block} {question}",
         " ".join(f"--{name} {value}" for name, value in _sampling(choice)),
-        f"--model {choice.model} --size {choice.size}",
+        f"--model {shlex.quote(choice.model)}{_weights(choice)} --size {choice.size}",
         *more,
     ]
     return " \\\n    ".join(lines)
@@ -38,11 +39,14 @@ def python(choice: Choice, points: Sequence[Place], options: Options) -> str:
     if options.reverse:
         question += ", reverse=True"
     places = "".join(f"    {_constructor(point)},\n" for point in points)
+    network, needs = f"zoo.load({choice.model!r})", "from models import zoo\n"
+    if own.is_own(choice.model):
+        weights = f", weights={given.weights!r}" if (given := own.given()) and given.weights else ""
+        network, needs = f"nlviz.load_user_network({choice.model!r}{weights})", ""
     return f"""import nlviz
-from models import zoo
-
+{needs}
 clip = nlviz.read({_path(choice)!r}, {sampling})
-analysis = nlviz.analyse(clip, zoo.load({choice.model!r}), size={choice.size})
+analysis = nlviz.analyse(clip, {network}, size={choice.size})
 points = [
 {places}]
 links = [
@@ -54,6 +58,11 @@ links = [
 ]
 nlviz.film_strip(analysis, links).save("figure.svg")
 """
+
+
+def _weights(choice: Choice) -> str:
+    given = own.given() if own.is_own(choice.model) else None
+    return f" --weights {shlex.quote(given.weights)}" if given and given.weights else ""
 
 
 def _sampling(choice: Choice) -> list[tuple[str, int]]:

@@ -8,13 +8,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
 from models import zoo
 from nlviz.analysis import Analysis, analyse
 from nlviz.media import read
-from nlviz.ui import payload
+from nlviz.ui import own, payload
 from nlviz.ui.material import Choice
 
 Report = Callable[[float, str], None]
@@ -109,9 +110,9 @@ def make(choice: Choice, report: Report) -> Shown:
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
-def network(name: str) -> zoo.Network:
-    """A loaded network, shared by all visitors; ZooError where it cannot be had."""
-    loaded = zoo.load(name)
+def network(name: str) -> Any:
+    """A loaded network, shared by all visitors; ZooError or NetworkError if it cannot be had."""
+    loaded = own.load(name) if own.is_own(name) else zoo.load(name)
     # Torch's half a million objects live as long as the server: no collection need walk them.
     gc.collect()
     gc.freeze()

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from nlviz.errors import CaptureError
 
-_MASKED = -70.0  # a logit below it weighs nothing; masks are -100, the lowest float or -inf
+_NEVER = -1e4  # no logit is that low: masks are the lowest float or -inf
+_BELOW = -50.0  # or -100, told by what the same place adds in other sequences
 _CLOSE = {True: 1e-4, False: 2e-2}  # by precision: of the largest logit, what rounding may leave
 _ROWS = 64
 
@@ -55,21 +56,31 @@ def fit(logits: Tensor, query: Tensor, key: Tensor) -> Fit:
     few = logits.detach()[:, :, some].float()
     product = query[:, :, some] @ key
     scale = _slope(few, product, torch.ones_like(few))
-    if bool(((few - scale[:, None, None] * product).abs() <= close * few.abs().max()).all()):
+    rest = (few - scale[:, None, None] * product).abs()
+    if bool((few > _NEVER).all()) and float(rest.max()) <= close * float(few.abs().max()):
         return Fit(scale.cpu())
-    whole = logits.detach().float()
-    product = query @ key
-    there = (whole > _MASKED).float()
-    # What varies from sequence to sequence owes nothing to a bias by position.
-    count = there.sum(0).clamp(min=1)
-    whole_there = torch.where(there > 0, whole, 0)
-    moved, by = (t - (t * there).sum(0) / count for t in (whole_there, product))
-    spread = there * (count > 1)
-    enough = bool((by * spread).abs().amax((0, 2, 3)).min() > 1e-3)
-    scale = _slope(moved, by, spread) if enough else _slope(whole_there, product, there)
+    whole, product = logits.detach().float(), query @ key
+    there = (whole > _NEVER).float()
+    seen = torch.where(there > 0, whole, 0)
+    # What varies from sequence to sequence owes nothing to a bias by position; a mask is rare.
+    moved, by = (t - t.roll(1, 0) for t in (seen, product))
+    telling = (by.abs() > 0.1 * by.abs().amax((0, 2, 3), keepdim=True)) & (by != 0)
+    if bool(telling.any(3).any(2).any(0).all()):
+        ratios = zip((moved / by).unbind(1), telling.unbind(1), strict=True)
+        scale = torch.stack([ratio[kept].median() for ratio, kept in ratios])
+        there = _there(whole - scale[:, None, None] * product).float()
+        count = there.sum(0).clamp(min=1)
+        moved, by = (t - (t * there).sum(0) / count for t in (seen, product))
+        scale = _slope(moved, by, there * (count > 1))
+    else:
+        scale = _slope(seen, product, there)
     rest = whole - scale[:, None, None] * product
-    size = whole_there.abs().max()
-    return _split(torch.where(there > 0, rest, -torch.inf), scale, float(close * size))
+    return _split(rest, scale, float(close * seen.abs().max()))
+
+
+def _there(rest: Tensor) -> Tensor:
+    """Where nothing forbids a link, from what is added to the logits, (b, H, N, M)."""
+    return (rest > _NEVER) & (rest > rest.amax(0) + _BELOW)
 
 
 def _slope(y: Tensor, x: Tensor, where: Tensor) -> Tensor:
@@ -80,7 +91,7 @@ def _slope(y: Tensor, x: Tensor, where: Tensor) -> Tensor:
 
 def _split(rest: Tensor, scale: Tensor, close: float) -> Fit:
     """Mask and bias of what is added to the logits, (b, H, N, M)."""
-    there = rest > _MASKED
+    there = _there(rest)
     allowed = None
     if not bool(there.all()):
         if not bool((there == there[:, :1]).all()):

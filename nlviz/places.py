@@ -99,6 +99,8 @@ class Places:
         self, sequences: int, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]
     ) -> Layout:
         for _, module, shape in reversed(self.stack):
+            if getattr(module, "attention_type", None) == "joint_space_time":  # TimeSformer's
+                raise CaptureError("orders its cells by place, then time, which is not supported")
             window, shift = (getattr(module, f"{what}_size", None) for what in ("window", "shift"))
             if window is not None and shift is not None and len(shape) in (4, 5):
                 sizes = (1, *shape[1:3]) if len(shape) == 4 else shape[1:4]

@@ -249,6 +249,24 @@ def test_windows_lie_where_the_module_puts_them_shifted_or_not(v2, dimension):
         assert reached.sum() == window if number == 0 else reached.sum() <= window
 
 
+def test_loud_logits_are_not_taken_for_the_masks_of_shifted_windows():
+    model = swin(dimension=2)
+    for block in model.features[1]:
+        nn.init.normal_(block.attn.qkv.weight, std=1.5)
+    seen = nlviz.capture(model, torch.randn(1, 3, 64, 64))
+    assert not seen.refused
+    shifted = seen.affinities["features.1.1.attn"]
+    head = shifted.head(0)
+    assert (shifted.scale * head.theta.T @ head.phi).min() < -80
+    assert shifted.reached(nlviz.Cell(0, 15, 15)).sum() == 4
+
+
+def test_joint_attention_that_orders_places_before_time_is_refused():
+    more = {"num_frames": 3, "attention_type": "joint_space_time"}
+    with pytest.raises(nlviz.CaptureError, match="cells by place, then time"):
+        nlviz.capture(hugging_face("Timesformer", "eager", **more), torch.randn(1, 3, 3, 32, 32))
+
+
 def test_windows_that_do_not_divide_the_grid_are_refused():
     with pytest.raises(nlviz.CaptureError, match=r"windows of 2×4×4 .* grid 3×10×6.*padding"):
         nlviz.capture(swin(), torch.randn(1, 3, 6, 40, 24))
@@ -287,6 +305,22 @@ def _biased(q, k, v):
     distance = (torch.arange(q.shape[2])[:, None] - torch.arange(k.shape[2])).abs()
     slopes = torch.tensor([-0.3, 0.2])[:, None, None]
     return torch.softmax(0.7 * q @ k.transpose(-1, -2) + slopes * distance, -1) @ v
+
+
+@pytest.mark.parametrize("value", [-torch.inf, torch.finfo(torch.float32).min])
+def test_a_mask_written_out_forbids_its_links(value):
+    def how(q, k, v):
+        half = torch.arange(24) < 12
+        apart = (half[:, None] != half)[None, None]
+        logits = (0.7 * q @ k.transpose(-1, -2)).masked_fill(apart, value)
+        return logits.softmax(-1) @ v
+
+    affinity = nlviz.capture(loud(Written(how)), 4 * torch.randn(1, 3, 16, 24)).affinities[
+        "Written"
+    ]
+    assert affinity.reached(nlviz.Cell(0, 0, 0)).ravel().tolist() == [True] * 12 + [False] * 12
+    assert affinity.reached(nlviz.Cell(0, 3, 0)).ravel().tolist() == [False] * 12 + [True] * 12
+    assert affinity.width == 8
 
 
 def _cosine(q, k, v):

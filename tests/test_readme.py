@@ -35,13 +35,26 @@ def in_a_folder_with_a_clip(tmp_path, monkeypatch):
 
 def test_the_python_lines_work(in_a_folder_with_a_clip):
     torch.manual_seed(0)
-    library, capturing = BLOCKS
+    library, building, capturing = BLOCKS
+    assert building.startswith("# net.py")
     names: dict[str, object] = {}
     exec(library, names)  # the README's own lines
     assert names["analysis"].blocks == ("nl3", "nl4", "nl5")
     assert len(names["links"]) == 20
     assert Path("figure.svg").read_text(encoding="utf-8").startswith("<?xml")
     exec(capturing, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
+
+
+def test_the_network_of_the_guide_is_built_and_asked(in_a_folder_with_a_clip, capsys):
+    pytest.importorskip("tests.vision", reason="needs timm", exc_type=ImportError)
+    Path("net.py").write_text(BLOCKS[1], encoding="utf-8")
+    guide = README.split("## Your own network in five lines")[1].split("```")[3]
+    line, served = (text.partition("#")[0].split()[3:] for text in guide.strip().splitlines())
+    assert main([*line, "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "self-attention, embedded Gaussian" in out
+    assert "within its own frame only" in out
+    assert served == ["app", "--model", "net.py:build"]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,24 @@ def figure() -> None:
     nlviz.film_strip(analysis, [links], columns=4).save(HERE / "figure.png", dpi=200)
 
 
+def vit() -> None:
+    """A vision transformer with random weights, larger than usual so that its rows have peaks."""
+    from torch import manual_seed, nn
+
+    from tests.vision import timm
+
+    manual_seed(3)
+    module = timm.create_model("vit_tiny_patch16_224")
+    for block in module.blocks:
+        nn.init.normal_(block.attn.qkv.weight, std=0.12)
+    network = nlviz.UserNetwork(module, nlviz.Input(size=(224, 224)))
+    material = next(m for m in bundled() if m.path.endswith("pasture.jpg"))
+    analysis = nlviz.analyse(nlviz.read(material.path), network)
+    query = nlviz.Query(material.at, "blocks.5.attn", k=12, exclude="cell")
+    nlviz.film_strip(analysis, [nlviz.top_links(analysis, query)]).save(HERE / "vit.png", dpi=100)
+
+
 if __name__ == "__main__":
+    vit()
     figure()
     app()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -75,11 +75,7 @@ class Session:
 
     def choose(self, said: object) -> None:
         """What the visitor chose in the viewer's toolbar."""
-        before, self.options = self.options, self.options.changed(said)
-        alone = self.shown is not None and len(self.shown.analysis.view.frames) == 1
-        if alone and self.options.exclude == "cell" and before.exclude == "frame":
-            # The viewer fell back for this photo; the next clip leaves the own frame out again.
-            self.options = replace(self.options, exclude="frame")
+        self.options = self.options.changed(said)
 
 
 def current(first: Material) -> Session:

@@ -146,11 +146,16 @@ class Block:
 
     def constants(self) -> bytes:
         """What a softmax's rows are divided by, and the block's extremes."""
-        rows = np.stack([self.row(i) for i in range(len(self.theta))])
-        logits = self.theta.astype(np.float64) @ self.phi.astype(np.float64)
+        theta, phi = self.theta.astype(np.float32), self.phi.astype(np.float32)
+        low, high, constants = np.inf, 0.0, []
+        for chunk in np.array_split(theta, max(1, len(theta) // 1024)):
+            weights = np.exp(chunk @ phi)
+            constants.append(weights.sum(axis=1))
+            weights /= constants[-1][:, None]
+            low, high = min(low, float(weights.min())), max(high, float(weights.max()))
         header = {"kind": "constants", "tag": f"{self.tag}+", "block": self.tag}
-        header |= {"extremes": [[float(rows.min()), float(rows.max())]] * 2}
-        return pack(header, {"constants": ("f32", np.log(np.exp(logits).sum(axis=1)))})
+        header |= {"extremes": [[low, high]] * 2}
+        return pack(header, {"constants": ("f32", np.log(np.concatenate(constants)))})
 
     def row(self, index: int) -> NDArray[np.float64]:
         """Row ``index`` of f/C, Eqs. (2) to (5), flat over the keys."""

@@ -35,8 +35,8 @@ export function createBlocks(change) {
 
 function button(block, choose) {
   return element(
-    "button", { type: "button", role: "radio", title: block.name ?? block.label, onclick: choose },
+    "button", { type: "button", role: "radio", title: `${block.name ?? block.label}, ${strideOf(block)}`, onclick: choose },
     element("b", {}, block.label),
-    element("small", {}, element("span", {}, strideOf(block)), element("span", {}, shapeOf(block.query))),
+    element("small", {}, shapeOf(block.query)),
   );
 }

@@ -25,9 +25,16 @@ export function drawLinks(context, stage, source, links, colour, { ringed = true
     const width = 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0);
     const alpha = (faint ? 0.65 : 1) * (there ? 1 : 0.4) * (i === 0 ? 1 : 0.4 + 0.5 * strength);
     if (!from) drawDot(context, at, width + 2, colour, alpha);
-    else drawArrow(context, ...(reverse ? [at, from] : [from, at]), { colour, width, alpha, dashed: link.weight < 0 });
+    else drawArrow(context, ...(reverse ? [at, beside(from, at)] : [from, at]), { colour, width, alpha, dashed: link.weight < 0 });
   }
   if (ringed && links.length && isVisible(layout, links[0].t)) drawTarget(context, pointAt(layout, clip, links[0]), colour);
+}
+
+/** A point at the rim of a pin, so that arrows that end there can be seen. */
+function beside(pin, other) {
+  const length = Math.hypot(other.x - pin.x, other.y - pin.y);
+  const share = length > 30 ? 10 / length : 0;
+  return { x: pin.x + (other.x - pin.x) * share, y: pin.y + (other.y - pin.y) * share };
 }
 
 /** A shallow arc with a head at its end. */

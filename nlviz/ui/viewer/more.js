@@ -50,7 +50,7 @@ export function createMore({ change, tool }) {
       colours.show(options.colours);
       colours.root.hidden = block?.function === "dot_product"; // signed rows have a map of their own, around zero
       pins.show(String(options.together));
-      setText(about, (block?.about ?? []).join(" "));
+      setText(about, (block?.about ?? []).join(" · "));
     },
   };
 }

@@ -34,12 +34,13 @@ export function affinityRow(block, query, head = null) {
   const reached = reachable(block, [query], false);
   const which = chosen(heads, head);
   const row = new Float32Array(keys);
-  const mean = which.length > 1 ? new Float32Array(keys) : row;
+  const mean = new Float32Array(keys);
   for (const h of which) {
     logits(theta, query * block.width + h * channels, phi, h * channels * keys, row, channels, block.scale ?? 1);
-    if (SOFTMAX.has(block.function)) softmax(row, reached);
-    else divide(row, reached, block.function === "concatenation");
-    if (mean !== row) for (let j = 0; j < keys; j++) mean[j] += row[j] / which.length;
+    const soft = SOFTMAX.has(block.function);
+    const constant = soft ? exponentials(row, reached) : cut(row, reached, block.function === "concatenation");
+    const factor = 1 / (constant * which.length);
+    for (let j = 0; j < keys; j++) mean[j] += row[j] * factor;
   }
   return mean;
 }
@@ -63,27 +64,29 @@ function logits(theta, start, phi, from, row, channels, scale) {
   }
 }
 
-function softmax(row, reached) {
+/** Logits become exponentials, less the highest so that none overflows; gives their sum. */
+function exponentials(row, reached) {
   if (reached) for (let j = 0; j < row.length; j++) if (!reached[j]) row[j] = -Infinity;
   let highest = -Infinity;
   for (let j = 0; j < row.length; j++) if (row[j] > highest) highest = row[j];
-  if (highest === -Infinity) return row.fill(0); // a query that reaches nothing
+  if (highest === -Infinity) { // a query that reaches nothing
+    row.fill(0);
+    return 1;
+  }
   let sum = 0;
   for (let j = 0; j < row.length; j++) sum += row[j] = Math.exp(row[j] - highest);
-  const factor = 1 / sum;
-  for (let j = 0; j < row.length; j++) row[j] *= factor;
+  return sum;
 }
 
-function divide(row, reached, rectified) {
-  let count = row.length;
-  if (reached) {
-    count = 0;
-    for (let j = 0; j < row.length; j++) count += reached[j];
-  }
-  const factor = 1 / Math.max(count, 1);
+/** Zero where nothing is reached, and below zero where `rectified`; gives the number of keys reached. */
+function cut(row, reached, rectified) {
+  let count = 0;
   for (let j = 0; j < row.length; j++) {
-    row[j] = (rectified && row[j] < 0) || (reached && !reached[j]) ? 0 : row[j] * factor;
+    const able = !reached || reached[j];
+    count += able;
+    if (!able || (rectified && row[j] < 0)) row[j] = 0;
   }
+  return Math.max(count, 1);
 }
 
 /** Column `key` of f/C: what each query weighs it, by its own row's constant; then the tokens. */

@@ -8,8 +8,8 @@
 //              {type: "rename", id, name} | {type: "move", id, to} | {type: "undo" | "redo" | "clear"}
 //   onOptions  all of options.js, a moment after the last change
 // Blobs are taken from the page's store by tag, whenever they arrive; one of kind "constants" belongs to the
-// block whose tag it names. root.nlviz is a read-only face for tests and benchmarks: state(), and
-// toClient(place) in CSS pixels of the window.
+// block whose tag it names. root.nlviz is a read-only face for tests and benchmarks: state(),
+// timing() of the last drawing in ms, and toClient(place) in CSS pixels of the window.
 
 import { DAMAGED } from "./blob.js";
 import { createChips } from "./chips.js";
@@ -370,6 +370,6 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     delete root.nlviz;
   }
 
-  root.nlviz = Object.freeze({ state, toClient: stage.toClient });
+  root.nlviz = Object.freeze({ state, timing: () => ({ ...timing }), toClient: stage.toClient });
   return { update, destroy };
 }

@@ -63,7 +63,7 @@ export function blockText(block) {
   const frames = Math.max(...key.frames.map((list) => list.length));
   const cover = `one covers ${Math.round(key.dx)}×${Math.round(key.dy)} px of ${frames} frame${frames === 1 ? "" : "s"}`;
   const pooled = isPooled(block) ? `pooled from ${shapeOf(query)}, ` : "";
-  const parts = [`${block.label}, ${FUNCTIONS[block.function]}`, `keys ${shapeOf(key)} (${pooled}${cover})`];
+  const parts = [`${block.label}, ${FUNCTIONS[block.function]}, ${strideOf(block)}`, `keys ${shapeOf(key)} (${pooled}${cover})`];
   if (block.heads > 1) parts.push(`${block.heads} heads`);
   if (Number.isFinite(block.fidelity)) parts.push(`fidelity ${weightText(block.fidelity)}`);
   return parts.join(" · ");

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nlviz.geometry import Cell, Point, Region
+from nlviz.geometry import Point, Region
 from nlviz.links import Query
 from nlviz.rows import Row, row_of
 
@@ -133,10 +133,10 @@ def _lattice(
     """Which column and row of the grid, in fractions, lies under each pixel of a picture."""
     view, grid = analysis.view, row.grid
     _, dy, dx = view.steps(grid)
-    first = view.point(Cell(0, 0, 0), grid)
+    x0, y0 = view.origin(grid)
     x = (np.arange(width) + 0.5) * view.source[0] / width
     y = (np.arange(height) + 0.5) * view.source[1] / height
-    across, down = np.meshgrid((x - first.x) / dx, (y - first.y) / dy)
+    across, down = np.meshgrid((x - x0) / dx, (y - y0) / dy)
     return across.astype(np.float32), down.astype(np.float32)
 
 

@@ -14,6 +14,7 @@ from nlviz.errors import CaptureError, QueryError
 from nlviz.geometry import Point
 from nlviz.links import Query
 from nlviz.statistics import profile
+from nlviz.ui.messages import asked
 from nlviz.ui.pins import Pin
 from nlviz.ui.session import visiting
 from nlviz.ui.tabs import waiting
@@ -52,12 +53,12 @@ def _blocks(look: Look, pin: Pin) -> None:
     heads = look.analysis.affinity(look.block).heads
     if heads > 1:
         st.markdown(f"**The heads of {look.block}**")
-        asked = look.query(pin)
+        query = look.query(pin)
         each = [
-            _tile(look.analysis, replace(asked, head=h), layout, pin, f"head {h}", str(h))
+            _tile(look.analysis, replace(query, head=h), layout, pin, f"head {h}", str(h))
             for h in range(heads)
         ]
-        chosen = [replace(t, chosen=t.id == str(asked.head)) for t in each if t is not None]
+        chosen = [replace(t, chosen=t.id == str(query.head)) for t in each if t is not None]
         openable(chosen, "sheet-heads", lambda head: _choose({"head": int(head)}))
     st.caption(
         "The same question in each block, each scaled to its own heaviest weight. A click shows "
@@ -83,8 +84,8 @@ def _baselines(look: Look, pin: Pin) -> None:
             st.info(found)
             continue
         (name,) = found.blocks
-        asked = replace(query, block=name, head=None)
-        tiles.append(_tile(found, asked, layout, pin, name))
+        there = replace(query, block=name, head=None)
+        tiles.append(_tile(found, there, layout, pin, name))
     askable([tile for tile in tiles if tile is not None], "sheet-baselines", lambda u, v: None)
     st.caption(
         "Uniform: the same weight everywhere. Cosine: how alike the block's input is, with "
@@ -135,13 +136,14 @@ def _beside(look: Look, pin: Pin) -> None:
                 required=True,
                 key=f"beside-block-{name}",
             )
-    query = replace(look.query(pin), point=point)
+    moved = replace(pin, point=point)
+    query = look.query(moved)
     layout = Layout.of(look.analysis.view, query)
     left = _tile(look.analysis, query, layout, pin, f"{look.analysis.network} {look.block}")
     tiles = [left]
     if against is not None:
-        asked = replace(query, block=block, head=None)
-        tiles.append(_tile(against, asked, layout, pin, f"{against.network} {block}", "other"))
+        there = asked(against, moved, replace(look.options, block=block))
+        tiles.append(_tile(against, there, layout, pin, f"{against.network} {block}", "other"))
 
     def ask(u: float, v: float) -> None:
         _ask(look, pin, layout.place(look.analysis.view, u, v))

@@ -41,14 +41,12 @@ class Look:
 
     def query(self, pin: Pin, block: str | None = None) -> Query:
         """What a pin asks, of another block if one is named."""
-        query = asked(self.analysis, pin, self.options)
-        if block is None or block == query.block:
-            return query
-        return replace(query, block=block, head=None)
+        options = self.options if block is None else replace(self.options, block=block)
+        return asked(self.analysis, pin, options)
 
     def name(self, pin: Pin) -> str:
         """What the visitor calls a pin."""
-        return getattr(pin, "name", None) or f"Pin {self.pins.index(pin) + 1}"
+        return pin.name or f"Pin {self.pins.index(pin) + 1}"
 
 
 def ink(pin: Pin) -> str:

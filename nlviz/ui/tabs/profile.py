@@ -54,7 +54,7 @@ def show(look: Look) -> None:
 def _charts(look: Look, profiles: dict[Pin, Profile], average: BlockStatistics | None) -> None:
     from nlviz.ui import chart  # brings plotly: the table need not wait for it
 
-    curves = [chart.Curve(look.name(pin), ink(pin), each) for pin, each in profiles.items()]
+    curves = [chart.Curve(escape(look.name(pin)), ink(pin), each) for pin, each in profiles.items()]
     plain = {"displayModeBar": False}
     if len(look.analysis.view.frames) == 1:
         st.plotly_chart(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
 from nlviz.ui.tabs.look import Look, ink
@@ -19,7 +21,7 @@ def show(look: Look) -> None:
     from nlviz.ui.tabs import solid  # brings plotly: the words need not wait for it
 
     asked = [
-        solid.Asked(look.name(pin), ink(pin), look.query(pin), links)
+        solid.Asked(escape(look.name(pin)), ink(pin), look.query(pin), links)
         for pin, links in look.links.items()
         if links
     ]

@@ -1,9 +1,12 @@
-"""The README's pictures, made from the bundled clip: ``python -m docs.pictures``."""
+"""The pictures in docs/, made from the bundled clip: ``python -m docs.pictures``."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
+
+from playwright.sync_api import Page
 
 import nlviz
 from models import zoo
@@ -14,8 +17,19 @@ from tests.browser import launch, sync_playwright
 HERE = Path(__file__).resolve().parent
 
 
+# Each tab, what is clicked in it, and what is awaited before its picture is taken.
+TABS = {
+    "Profile": ((), "looks|pools"),
+    "Compare": (("Baselines",), r"\(shuffled\)"),
+    "Spacetime": ((), "Frames along time"),
+    "Does it matter?": (("Mask them and see",), "Masked by affinity"),
+    "Tracking": ((), "of the frame"),
+}
+PATIENCE = 600_000  # ms: masking runs the network some twenty times
+
+
 def app() -> None:
-    """The first screen as a visitor finds it, two device pixels to a CSS pixel."""
+    """The first screen as a visitor finds it, and then each tab."""
     with (
         tempfile.TemporaryDirectory() as folder,
         serve(Path(folder) / "server.log") as address,
@@ -27,8 +41,25 @@ def app() -> None:
         page.ready()
         page.page.wait_for_timeout(1000)  # fonts and fades
         page.page.screenshot(path=HERE / "app.png")
+        page.page.set_viewport_size({"width": 1280, "height": 1600})
+        for name, (clicks, awaited) in TABS.items():
+            _tab(page.page, name, clicks, re.compile(awaited))
         page.close()
         browser.close()
+
+
+def _tab(page: Page, name: str, clicks: tuple[str, ...], awaited: re.Pattern[str]) -> None:
+    page.get_by_role("tab", name=name).click()
+    panel = page.get_by_role("tabpanel", name=name)
+    for label in clicks:
+        control = panel.get_by_role("radio", name=label).or_(
+            panel.get_by_role("button", name=label)
+        )
+        control.first.click(timeout=PATIENCE)
+    panel.get_by_text(awaited).first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(3000)  # charts and pictures
+    word = re.sub(r"\W+", "-", name.lower()).strip("-")
+    panel.screenshot(path=HERE / f"tab-{word}.jpg", type="jpeg", quality=84)
 
 
 def figure() -> None:

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, expect
 
 import nlviz
 from models import zoo
+from nlviz import export
 from nlviz.analysis import Analysis
 from nlviz.ui.material import bundled
 from tests.app_page import PATIENCE, AppPage, serve
@@ -275,6 +276,25 @@ def test_the_figure_is_shown_and_comes_in_three_formats(visit: AppPage) -> None:
             visit.page.get_by_role("button", name=kind, exact=True).click()
         assert Path(waiting.value.path()).read_bytes().startswith(start)
         assert waiting.value.suggested_filename.endswith("." + kind.lower())
+
+
+def test_a_page_a_film_and_a_session_can_be_taken_away(visit: AppPage) -> None:
+    visit.page.get_by_role("tab", name="Export").click()
+    kinds = {
+        "Page": {"HTML": b"<!doctype html>"},
+        "Film": {"MP4": b"ftyp"},
+        "Links": {"CSV": b'# {"version"', "JSON": b'"provenance"'},
+        "Session": {"NLVIZ": b"PK"},
+    }
+    for kind, files in kinds.items():
+        visit.page.get_by_role("radio", name=kind, exact=True).click()
+        for name, holds in files.items():
+            with visit.page.expect_download() as waiting:
+                visit.page.get_by_role("button", name=name, exact=True).click()
+            assert holds in Path(waiting.value.path()).read_bytes()[:5000]
+            assert waiting.value.suggested_filename.endswith("." + name.lower())
+    session = export.open_session(waiting.value.path().read_bytes())
+    assert session.queries[0].point == bundled()[0].at
 
 
 def test_the_keyboard_does_all_that_the_mouse_does(visit: AppPage) -> None:

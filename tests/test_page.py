@@ -182,9 +182,26 @@ def test_what_is_in_it_is_there_for_others(file):
     assert len(tags) == 1 + 2 * len(analysis.blocks), "each with the constants of its rows"
 
 
-def test_what_cannot_be_pinned_is_told(tmp_path):
-    region = Query(Region.box(0, 1.0, 1.0, 30.0, 30.0), "fine")
-    for queries in ([QUERY] * 9, [region]):
-        with pytest.raises(ExportError, match="at most 8 pins"):
-            written(tmp_path / "a.html", queries)
+def test_it_opens_with_regions_tokens_and_the_reverse_question(browser, tmp_path):
+    analysis = make.analysis(special=True)
+    region = Region.box(0, 1.0, 1.0, 30.0, 30.0)
+    asked = [Query(point, "special", k=3, reverse=True) for point in (QUERY.point, region)]
+    file = tmp_path / "a.html"
+    file.write_bytes(export.page(analysis, asked, export.Provenance.of(analysis, asked)))
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    ready(page)
+    seen = state(page)
+    assert [pin["exact"] for pin in seen["pins"]] == [True, True]
+    assert (seen["options"]["block"], seen["options"]["reverse"]) == ("special", True)
+    wanted = top_links(analysis, asked[1])
+    assert [(link["x"], link["y"]) for link in seen["links"]] == [
+        (link.target.x, link.target.y) for link in wanted
+    ]
+    page.close()
+
+
+def test_more_pins_than_there_are_colours_are_told(tmp_path):
+    with pytest.raises(ExportError, match="at most 8 pins; got 9"):
+        written(tmp_path / "a.html", [QUERY] * 9)
     assert list(tmp_path.iterdir()) == []

@@ -51,7 +51,8 @@ function act(said) {
   if (next !== pins) to.push(pins);
   if (!from) undone.length = 0;
   pins = next;
-  queueMicrotask(() => viewer.update({ ...scene, pins }));
+  const can = { undo: past.length > 0, redo: undone.length > 0 };
+  queueMicrotask(() => viewer.update({ ...scene, pins, can }));
 }
 
 const viewer = createViewer(document.getElementById("viewer"), { onAct: act });

@@ -11,12 +11,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlviz.errors import ExportError
 from nlviz.export.provenance import Provenance
-from nlviz.geometry import Point
+from nlviz.export.staging import Staged
 from nlviz.links import Query
-from nlviz.ui import messages, payload, viewer
-from nlviz.ui.pins import MOST, Pins
+from nlviz.ui import viewer
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -39,20 +37,17 @@ def page(
 
     Args:
         analysis: what is shown.
-        queries: points to open with, at most eight; the first one's block, k and exclusion are
-            those that the page opens with.
+        queries: the pins to open with, at most eight; the first one's block, head, direction, k
+            and exclusion are those of the whole page.
         provenance: how it was made; the page shows it.
         title: of the page; the clip's name if None.
 
     Raises:
-        ExportError: more than eight queries, or one that is no point.
+        ExportError: more than eight queries.
     """
-    points = [query.point for query in queries]
-    if len(points) > MOST or not all(isinstance(point, Point) for point in points):
-        raise ExportError(f"A page opens with at most {MOST} pins, each a point; give fewer.")
+    staged = Staged.of(analysis, queries)
     style = viewer.style() + (_HERE / "page.css").read_text(encoding="utf-8")
     script = viewer.library() + (_HERE / "page.js").read_text(encoding="utf-8")
-    blobs, tags = _blobs(analysis)
     clip = analysis.clip
     length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
     facts = [f"{clip.width} × {clip.height}", length, analysis.network]
@@ -66,34 +61,12 @@ def page(
             "HEADING": escape(title or clip.name),
             "FACTS": escape(" · ".join(facts)),
             "WORDS": escape(provenance.words),
-            "SCENE": _json(_scene(analysis, queries, tags)),
+            "SCENE": _json(staged.scene(analysis, staged.pins, staged.options)),
             "PROVENANCE": _json(asdict(provenance)),
-            "BLOBS": "\n".join(map(_data, blobs)),
+            "BLOBS": "\n".join(map(_data, staged.blobs)),
             "SCRIPT": script,
         }
     ).encode()
-
-
-def _blobs(analysis: Analysis) -> tuple[list[bytes], tuple[str, ...]]:
-    """The clip's blob, then each block's with its constants; the clip's and the blocks' tags."""
-    blobs = [payload.clip_blob(analysis.clip)]
-    tags = [payload.tag(blobs[0])]
-    for block in analysis.blocks:
-        blobs.append(payload.block_blob(analysis, block, tags[0]))
-        tags.append(payload.tag(blobs[-1]))
-        blobs.append(payload.constants_blob(analysis, block, tags[-1]))
-    return blobs, tuple(tags)
-
-
-def _scene(analysis: Analysis, queries: Sequence[Query], tags: tuple[str, ...]) -> dict[str, Any]:
-    first = queries[0] if queries else None
-    asked = {"block": first.block, "k": first.k, "exclude": first.exclude} if first else {}
-    options = messages.Options().changed(asked).fitting(analysis)
-    pins = Pins()
-    for query in queries:
-        pins = pins.add(query.point) if isinstance(query.point, Point) else pins
-    links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
-    return messages.scene(analysis, tags, links, options)
 
 
 def _policy(style: str, script: str) -> str:

@@ -12,6 +12,7 @@ from nlviz.ui.messages import Options
 from nlviz.ui.pins import Pin
 from nlviz.ui.tabs import (
     compare,
+    export,
     figure,
     matter,
     profile,
@@ -33,6 +34,7 @@ TABS: dict[str, Callable[[Look], None]] = {
     "Does it matter?": matter.show,
     "Tracking": tracking.show,
     "Figure": figure.show,
+    "Export": export.show,
 }
 """In their order; what each draws."""
 

@@ -1,0 +1,61 @@
+"""Staging: what the viewer needs of an analysis, wherever it lives outside the app."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nlviz.errors import ExportError
+from nlviz.links import Query
+from nlviz.ui import messages, payload
+from nlviz.ui.pins import MOST, Pins
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Staged:
+    """Blobs and what the viewer opens with.
+
+    Args:
+        blobs: the clip's, then each block's and its constants'.
+        tags: the clip's and the blocks'.
+        pins: one for each query.
+        options: those of the first query.
+    """
+
+    blobs: tuple[bytes, ...]
+    tags: tuple[str, ...]
+    pins: Pins
+    options: messages.Options
+
+    @classmethod
+    def of(cls, analysis: Analysis, queries: Sequence[Query]) -> Staged:
+        """The whole analysis with a pin for each query; ExportError for more than eight."""
+        if len(queries) > MOST:
+            raise ExportError(f"The viewer opens with at most {MOST} pins; got {len(queries)}.")
+        blobs = [payload.clip_blob(analysis.clip)]
+        tags = [payload.tag(blobs[0])]
+        for block in analysis.blocks:
+            blobs.append(payload.block_blob(analysis, block, tags[0]))
+            tags.append(payload.tag(blobs[-1]))
+            blobs.append(payload.constants_blob(analysis, block, tags[-1]))
+        pins = Pins()
+        for query in queries:
+            pins = pins.add(query.point)
+        return cls(tuple(blobs), tuple(tags), pins, _options(analysis, queries))
+
+    def scene(self, analysis: Analysis, pins: Pins, options: messages.Options) -> dict[str, Any]:
+        """What the viewer shows, the links of each pin exact."""
+        links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
+        return messages.scene(analysis, self.tags, links, options)
+
+
+def _options(analysis: Analysis, queries: Sequence[Query]) -> messages.Options:
+    asked = {}
+    for query in queries[:1]:
+        names = ("block", "k", "exclude", "head", "reverse")
+        asked = {name: getattr(query, name) for name in names}
+    return messages.Options().changed(asked).fitting(analysis)

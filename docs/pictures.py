@@ -13,6 +13,7 @@ from models import zoo
 from nlviz.ui.material import bundled
 from tests.app_page import AppPage, serve
 from tests.browser import launch, sync_playwright
+from training.pictures import functions
 
 HERE = Path(__file__).resolve().parent
 
@@ -89,6 +90,7 @@ def vit() -> None:
 
 
 if __name__ == "__main__":
+    functions(HERE / "functions.png")
     vit()
     figure()
     app()

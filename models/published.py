@@ -64,6 +64,13 @@ class Published:
         )
 
     @property
+    def short(self) -> str:
+        """What is measured of it beside that; empty where nothing is."""
+        if self.top1_without is None:
+            return ""
+        return f"Its project reports {self.top1_without:.1f} % for the same network without blocks."
+
+    @property
     def function(self) -> Function:
         """The blocks' pairwise function."""
         return self.plan.function

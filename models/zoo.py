@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,17 +56,37 @@ _STRIDE = 32  # the stride of the last stage of a ResNet
 class Record:
     """What is known about a bundled network without loading it.
 
-    ``sha256`` is that of ``file``, which lies in models/weights; ``card`` lies beside it.
+    ``file`` lies in models/weights, with its ``card`` and its checksum in SHA256SUMS beside it.
     """
 
     name: str
     summary: str
     function: Function
     inner: tuple[int, int, int]
-    file: str
-    sha256: str
     default_size: int
     frames: int = 8
+
+    @property
+    def file(self) -> str:
+        """The blocks' weights, in models/weights."""
+        return f"{self.name}.safetensors"
+
+    @property
+    def sha256(self) -> str:
+        """Of ``file``, as training wrote it down; ZooError where it did not."""
+        sums = _WEIGHTS / "SHA256SUMS"
+        lines = sums.read_text().splitlines() if sums.is_file() else []
+        known = {name: digest for digest, name in map(str.split, lines)}
+        if self.file not in known:
+            raise ZooError(f"No checksum of {self.file} is recorded; fetch the project again.")
+        return known[self.file]
+
+    @property
+    def short(self) -> str:
+        """The card in a sentence: what was measured; empty where no card is there."""
+        path = self.card.with_suffix(".json")
+        facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return str(facts.get("short", ""))
 
     @property
     def card(self) -> Path:
@@ -89,25 +110,34 @@ class Record:
         )
 
 
-_RECORDS = (
+_WHERE = "three spacetime non-local blocks at strides 8, 16 and 16"
+_WORDS: Mapping[Function, str] = {
+    "embedded_gaussian": "embedded Gaussian",
+    "gaussian": "Gaussian",
+    "dot_product": "dot product",
+    "concatenation": "concatenation",
+}
+_ENDINGS: Mapping[Function, str] = {
+    "embedded_gaussian": "",
+    "gaussian": "-gaussian",
+    "dot_product": "-dot",
+    "concatenation": "-concat",
+}
+_RECORDS: tuple[Record, ...] = tuple(
     Record(
-        name="nl-lite0",
-        summary=(
-            "EfficientNet-Lite0 on each frame with three spacetime non-local blocks "
-            "(embedded Gaussian), at strides 8, 16 and 16"
-        ),
-        function="embedded_gaussian",
-        inner=(32, 64, 64),
-        file="nl-lite0.safetensors",
-        sha256="5fb595a94612b84a46cf3bba979efb32d75055d29e308a8f9fa70a55f4eb13ea",
+        name=f"nl-lite0{ending}",
+        summary=f"EfficientNet-Lite0 on each frame with {_WHERE} ({_WORDS[function]})",
+        function=function,
+        inner=(40, 64, 64),
         default_size=640,
-    ),
+    )
+    for function, ending in _ENDINGS.items()
 )
 
 
 def names() -> tuple[str, ...]:
     """Names of all networks: the bundled ones, then those that others have published."""
-    return tuple(known.name for known in (*_RECORDS, *PUBLISHED))
+    return (*bundled(), *(known.name for known in PUBLISHED))
 
 
 def bundled() -> tuple[str, ...]:
@@ -117,7 +147,8 @@ def bundled() -> tuple[str, ...]:
 
 def record(name: str) -> Record | Published:
     """The record of a network; ZooError with the list for an unknown name."""
-    for known in (*_RECORDS, *PUBLISHED):
+    every: tuple[Record | Published, ...] = (*_RECORDS, *PUBLISHED)
+    for known in every:
         if known.name == name:
             return known
     raise ZooError(f"Model {name!r} is unknown; choose one of {', '.join(names())}.")

@@ -1,40 +1,106 @@
-"""``python -m training``: from nothing to the bundled weights."""
+"""``python -m training [NAME …]``: from nothing to the bundled weights and their cards.
+
+Fetches photographs, renders clips, trains, writes the blocks, measures and writes the card. A run
+that was stopped goes on where it was.
+"""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
+import shutil
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import save
 from tqdm import tqdm
 
-from training.photographs import collect
-from training.train import Plan, Sample, train
+from models import zoo
+from models.nonlocal_lite import BLOCKS, NonLocalLite
+from training import card, pictures
+from training.evaluate import CACHE, evaluate, text
+from training.photographs import Photographs, collect
+from training.plan import Plan
+from training.train import Sample, train
 
 _HERE = Path(__file__).resolve().parent
+_WEIGHTS = _HERE.parent / "models" / "weights"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", default="nl-lite0")
-    parser.add_argument("--steps", type=int, default=Plan().steps)
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("name", nargs="*", help="bundled networks; all of them without")
+    parser.add_argument("--real", type=Path, help="measured too: holds SEQUENCE/{frames,masks}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--cache", type=Path, default=_HERE / "cache")
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--runs", type=Path, default=_HERE / "runs")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
-    plan = replace(Plan(), steps=options.steps, seed=options.seed)
-    photographs = collect(options.cache)
-    train(plan, photographs, _HERE / "runs" / options.name, progress=_bar)
+    try:
+        records = [zoo.record(name) for name in options.name or zoo.bundled()]
+        photographs, held_out = collect(options.cache), collect(options.cache, held_out=True)
+        for record in records:
+            plan = plan_of(record.function, seed=options.seed)
+            release(record.name, plan, photographs, held_out, options.runs, options.real)
+    except (RuntimeError, zoo.ZooError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
 
 
-def _bar(batches: Iterable[list[Sample]], total: int, done: int) -> Iterable[list[Sample]]:
-    return tqdm(batches, total=total, initial=done, mininterval=5)
+def plan_of(function: str, *, seed: int = 0) -> Plan:
+    """The same recipe for each function; the Gaussian kind has nothing to find with."""
+    plan = replace(Plan(), function=function, seed=seed)
+    return replace(plan, find_steps=0) if function == "gaussian" else plan
+
+
+def release(
+    name: str,
+    plan: Plan,
+    photographs: Photographs,
+    held_out: Photographs,
+    runs: Path,
+    real: Path | None,
+) -> None:
+    """Train what is left to train, write the weights, measure them, write the card."""
+    folder = runs / name
+    module = train(plan, photographs, folder, progress=_bar)
+    sha256 = write_weights(name, module)
+    network = zoo.load(name)
+    report = evaluate(network, held_out, real)
+    log = _WEIGHTS / f"{name}.log.jsonl"
+    shutil.copy(folder / "log.jsonl", log)
+    card.write(report, plan, sha256, log, _WEIGHTS)
+    pictures.curve(log, _WEIGHTS / f"{name}.curve.svg")
+    pictures.failures(network, report, _WEIGHTS / f"{name}.failures.png")
+    logging.getLogger(__name__).info("%s", text(report))
+
+
+def write_weights(name: str, module: NonLocalLite, folder: Path = _WEIGHTS) -> str:
+    """The blocks as NAME.safetensors, and their checksum in SHA256SUMS; returns the checksum."""
+    names = tuple(f"{block}." for block, *_ in BLOCKS)
+    content = save(
+        {k: v.contiguous() for k, v in module.state_dict().items() if k.startswith(names)}
+    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = f"{name}.safetensors"
+    (folder / file).write_bytes(content)
+    sums = folder / "SHA256SUMS"
+    lines = sums.read_text().splitlines() if sums.exists() else []
+    kept = [line for line in lines if line.split()[-1] != file]
+    sums.write_text("\n".join(sorted([*kept, f"{sha256}  {file}"], key=lambda x: x[64:])) + "\n")
+    return sha256
+
+
+def _bar(samples: Iterable[Sample], total: int, done: int) -> Iterable[Sample]:
+    return tqdm(samples, total=total, initial=done, mininterval=5)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,9 +1,4 @@
-"""What the blocks learn: to find the same scene point elsewhere in spacetime, and to mend frames.
-
-Affinity: the cross-entropy of the softmax row of eq. (3), the query's own frame left out, against
-the true places known from the renderer. Restoration: the features behind the last block, of
-corrupted frames, against those of the untouched backbone on the clean frames.
-"""
+"""What a row of f/C should be: the true places of the query's scene point in other frames."""
 
 from __future__ import annotations
 
@@ -69,18 +64,11 @@ def targets(
     return _rows(mixed * (exact.sum(1, keepdim=True) > 1e-3))
 
 
-def affinity_loss(theta: Tensor, phi: Tensor, aim: Tensor, own: Tensor, frames: Tensor) -> Tensor:
-    """Cross-entropy of softmax(θᵀφ) over other frames; θ (C', n) of queries, φ (C', M)."""
-    logits = theta.T @ phi
+def affinity_loss(logits: Tensor, aim: Tensor, own: Tensor, frames: Tensor) -> Tensor:
+    """Cross-entropy of the softmax of (n, M) logits over the keys of other frames."""
     logits = logits.masked_fill(own[:, None] == frames[None], -1e4)
     loss = -(aim * logits.log_softmax(1)).sum(1)
     return loss.sum() / (aim.sum(1) > 0).sum().clamp(min=1)
-
-
-def restoration_loss(features: Tensor, clean: Tensor) -> Tensor:
-    """Mean squared error by channel, in units of the clean features' variance; (B, C, T, H, W)."""
-    variance = clean.var((0, 2, 3, 4), keepdim=True) + 1e-3
-    return ((features - clean) ** 2 / variance).mean()
 
 
 def _rows(weights: Tensor) -> Tensor:

@@ -43,12 +43,23 @@ class Layer:
 
 
 def render(
-    photographs: Photographs, rng: np.random.Generator, *, length: int, width: int, height: int
+    photographs: Photographs,
+    rng: np.random.Generator,
+    *,
+    length: int,
+    width: int,
+    height: int,
+    objects: int | None = None,
 ) -> RenderedClip:
-    """A clip of ``length`` frames, other at every call with the same ``rng``."""
+    """A clip of ``length`` frames, other at every call with the same ``rng``.
+
+    One to four ``objects`` fly over the background unless their number is given.
+    """
     size = np.array([width, height], np.float32)
     stage = [_background(photographs, rng, length, size)]
-    for _ in range(rng.choice([1, 2, 3, 4], p=[0.25, 0.35, 0.25, 0.15])):
+    if objects is None:
+        objects = rng.choice([1, 2, 3, 4], p=[0.25, 0.35, 0.25, 0.15])
+    for _ in range(objects):
         stage.append(_object(photographs, rng, length, size))
     y, x = np.mgrid[:height, :width].astype(np.float32)
     grid = np.stack([x, y], -1)

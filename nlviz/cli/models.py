@@ -30,6 +30,8 @@ def _models(options: argparse.Namespace) -> None:
             "blocks " + ", ".join(record.taps),
         ]
         print(f"{record.name}{lacking}: {'; '.join(filter(None, parts))}")
+        if record.short:
+            print(f"  {record.short}")
     print("\nThose not fetched yet can be had with: python -m nlviz fetch NAME")
 
 
@@ -37,6 +39,7 @@ def _described(record: Any, here: bool) -> dict[str, Any]:
     described = {
         "name": record.name,
         "summary": record.summary,
+        "measured": record.short,
         "function": record.function,
         "default_size": record.default_size,
         "blocks": [

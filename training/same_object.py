@@ -1,0 +1,144 @@
+"""Same-object precision: how many of the top-weighted links land on the object asked about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import Tensor, nn
+
+import nlviz
+from models.zoo import Network
+from nlviz import Affinity, Analysis, Clip
+
+K, QUERIES, FEWEST, COVERED = 20, 200, 5, 0.7
+_FRAMES = 8
+_CLIPS = Path(__file__).resolve().parents[1] / "assets" / "clips"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Of one block (or its raw features) on one object, all from 0 to 1.
+
+    ``precision`` counts the ``K`` heaviest links into other frames, ``best_a_frame`` the heaviest
+    into each other frame; ``chance`` is the object's share of all pixels.
+    """
+
+    sequence: str
+    block: str
+    what: str  # "block" or "raw cosine"
+    precision: float
+    best_a_frame: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequence:
+    """A clip, and the masks (T, H, W) bool of each object by its name."""
+
+    clip: Clip
+    objects: Mapping[str, np.ndarray]
+
+
+def real(folder: Path) -> Iterator[Sequence]:
+    """Every SEQUENCE/{frames,masks} under ``folder``, by name, one object each."""
+    for path in sorted(p for p in folder.iterdir() if (p / "masks").is_dir()):
+        frames = nlviz.read(path / "frames", frames=_FRAMES)
+        files = sorted((path / "masks").iterdir())
+        masks = [cv2.imread(str(files[i]), cv2.IMREAD_GRAYSCALE) > 127 for i in frames.indices]
+        yield Sequence(frames, {path.name: np.stack(masks)})
+
+
+def painted() -> Iterator[Sequence]:
+    """The bundled clips, whose masks are exact: every object of each."""
+    for entry in json.loads((_CLIPS / "index.json").read_text(encoding="utf-8")):
+        path = _CLIPS / entry["file"]
+        if path.suffix != ".mp4":
+            continue
+        clip = nlviz.read(path, frames=_FRAMES)
+        labels = np.load(path.with_suffix(".masks.npz"))["labels"][list(clip.indices)]
+        numbers = [int(n) for n in np.unique(labels) if n]
+        yield Sequence(clip, {f"{path.stem} {n}": labels == n for n in numbers})
+
+
+def score(network: Network, sequence: Sequence, *, size: int | None = None) -> list[Score]:
+    """Scores of each block, and of the cosine of its input, on each object of a sequence."""
+    with block_inputs(network) as inputs:
+        analysis = nlviz.analyse(sequence.clip, network, size=size)
+    rows = []
+    for block in analysis.blocks:
+        affinity = analysis.affinity(block)
+        for what, weights in (("block", affinity), ("raw cosine", cosine(affinity, inputs[block]))):
+            for name, masks in sequence.objects.items():
+                found = _score(analysis, weights, masks)
+                if found is not None:
+                    rows.append(Score(name, block, what, *found))
+    return rows
+
+
+def cosine(affinity: Affinity, x: Tensor) -> Affinity:
+    """The cosine of a block's own input, (C, T, rows, cols), in place of its pairwise function."""
+    flat = x.flatten(1).cpu().numpy()
+    flat /= np.maximum(np.linalg.norm(flat, axis=0), 1e-6)
+    grid = affinity.query_grid
+    return Affinity("dot_product", flat, flat, grid, grid)
+
+
+@contextmanager
+def block_inputs(network: Network) -> Iterator[dict[str, Tensor]]:
+    """What each block of the network reads while the context lasts."""
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str):
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            seen[name] = inputs[0][0].detach()
+
+        return hook
+
+    hooks = [
+        network.module.get_submodule(name).register_forward_pre_hook(keep(name))
+        for name in network.taps
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _score(
+    analysis: Analysis, affinity: Affinity, masks: np.ndarray
+) -> tuple[float, float, float] | None:
+    queries = _queries(analysis, affinity, masks)
+    if len(queries) < FEWEST:
+        return None
+    view, keys = analysis.view, affinity.key_grid
+    frame_of = {index: t for t, index in enumerate(analysis.clip.indices)}
+    points = [view.point(keys.cell(j), keys) for j in range(keys.size)]
+    hit = np.array([masks[frame_of[p.frame], int(p.y), int(p.x)] for p in points])
+    rows = affinity.rows(queries).reshape(len(queries), keys.t, -1)
+    own = np.array([cell.t for cell in queries])
+    rows[np.arange(len(queries)), own] = -np.inf
+    top = np.argsort(-rows.reshape(len(queries), -1), axis=1, kind="stable")[:, :K]
+    best = hit.reshape(keys.t, -1)[np.arange(keys.t), rows.argmax(2)]
+    others = np.arange(keys.t) != own[:, None]
+    return float(hit[top].mean()), float(best[others].mean()), float(masks.mean())
+
+
+def _queries(analysis: Analysis, affinity: Affinity, masks: np.ndarray) -> list[nlviz.Cell]:
+    """Cells whose footprint is at least ``COVERED`` object, at most ``QUERIES`` of them."""
+    grid, view = affinity.query_grid, analysis.view
+    chosen = []
+    for index in range(grid.size):
+        cell = grid.cell(index)
+        box = view.footprint(cell, grid)
+        inside = masks[cell.t, round(box.y0) : round(box.y1), round(box.x0) : round(box.x1)]
+        if inside.size and inside.mean() >= COVERED:
+            chosen.append(cell)
+    order = np.random.default_rng(0).permutation(len(chosen))[:QUERIES]
+    return [chosen[i] for i in order]

@@ -1,0 +1,145 @@
+"""Do the blocks help the network, and does it still classify: agreement of its predictions.
+
+All clips and photographs are held out of training. A clip counts where the plain network is fairly
+sure of it, for there is nothing to agree with elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.zoo import Network
+from training.corrupt import KINDS, corrupt
+from training.photographs import Photographs
+from training.render import render
+
+SEED = 2_000_003
+CLIPS, LENGTH, SIDE, CORRUPTED, SURE = 36, 8, 224, 6, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """With ``CORRUPTED`` of ``LENGTH`` frames corrupted: the share of clips whose best class is
+    that of the plain network on the clean clip, and the same for the corrupted and clean frames
+    one by one.
+
+    ``ablated`` are the blocks that pass x on as it is.
+    """
+
+    corruption: str
+    ablated: tuple[str, ...]
+    clips: float
+    frames: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """On clean photographs: the plain network's best class is ours, or is among our five."""
+
+    size: int
+    photographs: int
+    top1: float
+    top5: float
+
+
+def helped(network: Network, clips: Sequence[np.ndarray]) -> list[Agreement]:
+    """Agreement for each corruption, with all blocks, without each, and without any."""
+    blocks = tuple(network.taps)
+    variants = [(), *((block,) for block in blocks), blocks]
+    same: dict[tuple[str, tuple[str, ...]], list[tuple[bool, float]]] = {
+        (kind, variant): [] for kind in KINDS for variant in variants
+    }
+    for number, clean in enumerate(clips):
+        wanted = _scores(network, clean, blocks)
+        for kind in KINDS:
+            rng = np.random.default_rng((SEED, number, KINDS.index(kind)))
+            frames = corrupt(clean, kind, CORRUPTED, rng)
+            for variant in variants:
+                got = _scores(network, frames, variant)
+                clip = bool(got.mean(0).argmax() == wanted.mean(0).argmax())
+                each = float((got.argmax(1) == wanted.argmax(1)).float().mean())
+                same[kind, variant].append((clip, each))
+    return [
+        Agreement(kind, variant, *map(float, np.mean(found, axis=0)))
+        for (kind, variant), found in same.items()
+    ]
+
+
+def clips(photographs: Photographs, network: Network, count: int = CLIPS) -> list[np.ndarray]:
+    """Clean clips (T, H, W, 3) with at most one object on a moving photograph."""
+    found: list[np.ndarray] = []
+    number = 0
+    while len(found) < count:
+        rng = np.random.default_rng((SEED, number))
+        number += 1
+        clip = render(
+            photographs, rng, length=LENGTH, width=SIDE, height=SIDE, objects=int(rng.integers(2))
+        ).clean
+        scores = _scores(network, clip[::4], tuple(network.taps))
+        if float(scores.mean(0).softmax(0).max()) >= SURE:
+            found.append(clip)
+    return found
+
+
+def sizes(network: Network, clips: Iterable[np.ndarray]) -> dict[str, float]:
+    """Block name to ‖W_z y‖ / ‖x‖, averaged over clean clips."""
+    ratios: dict[str, list[float]] = {block: [] for block in network.taps}
+
+    def keep(block: str):
+        def hook(_, inputs: tuple[Tensor, ...], z: Tensor) -> None:
+            ratios[block].append(float((z - inputs[0]).norm() / inputs[0].norm()))
+
+        return hook
+
+    with ExitStack() as hooks:
+        for block in network.taps:
+            handle = network.module.get_submodule(block).register_forward_hook(keep(block))
+            hooks.callback(handle.remove)
+        for clip in clips:
+            _scores(network, clip, ())
+    return {block: float(np.mean(values)) for block, values in ratios.items()}
+
+
+def classifies(network: Network, photographs: Sequence[np.ndarray], size: int) -> Classification:
+    """Agreement with the plain network on photographs (H, W, 3), each a clip of one frame."""
+    top1, top5 = [], []
+    for picture in photographs:
+        width, height = network.input_size(picture.shape[1], picture.shape[0], size)
+        frame = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)[None]
+        plain = int(_scores(network, frame, tuple(network.taps))[0].argmax())
+        ours = _scores(network, frame, ())[0].topk(5).indices.tolist()
+        top1.append(ours[0] == plain)
+        top5.append(plain in ours)
+    return Classification(size, len(photographs), float(np.mean(top1)), float(np.mean(top5)))
+
+
+@torch.no_grad()
+def _scores(network: Network, frames: np.ndarray, ablated: tuple[str, ...]) -> Tensor:
+    """Logits of each frame, (T, classes), with some blocks passing on what they are given."""
+    kept: list[Tensor] = []
+    with _without(network, ablated):
+        last = list(network.module.children())[-1]
+        handle = last.register_forward_hook(lambda _, __, logits: kept.append(logits))
+        try:
+            network.module(network.prepare(np.ascontiguousarray(frames)))
+        finally:
+            handle.remove()
+    return torch.cat(kept).cpu()
+
+
+@contextmanager
+def _without(network: Network, blocks: tuple[str, ...]) -> Iterator[None]:
+    """z = x in these blocks while the context lasts."""
+    with ExitStack() as hooks:
+        for block in blocks:
+            module = network.module.get_submodule(block)
+            handle = module.register_forward_hook(lambda _, inputs, __: inputs[0])
+            hooks.callback(handle.remove)
+        yield

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         NlvizError,
         QueryError,
     )
+    from nlviz.field import ReceptiveField, receptive_field
     from nlviz.figures import Figure, Heat, Panel, Style, film_strip, film_strips
     from nlviz.foreign import Input, UserNetwork, load_user_network
     from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
@@ -65,6 +66,7 @@ _HOMES = {
         "NlvizError",
         "QueryError",
     ),
+    "field": ("ReceptiveField", "receptive_field"),
     "figures": ("Figure", "Heat", "Panel", "Style", "film_strip", "film_strips"),
     "foreign": ("Input", "UserNetwork", "load_user_network"),
     "geometry": ("Cell", "Footprint", "Grid", "Point", "Region", "View"),
@@ -121,6 +123,7 @@ __all__ = [
     "Protocol",
     "Query",
     "QueryError",
+    "ReceptiveField",
     "Region",
     "Row",
     "Style",
@@ -146,6 +149,7 @@ __all__ = [
     "read",
     "read_mask",
     "read_masks",
+    "receptive_field",
     "region_similarity",
     "row_of",
     "top_links",

@@ -65,7 +65,7 @@ def parts_of(module: nn.Module, block: str) -> Parts:
 
     CaptureError for a name that is not such a block of the module.
     """
-    _, parts, _ = _found(module, block)
+    _, parts, _ = found(module, block)
     if parts is None or parts.kind != "non-local":
         raise CaptureError(
             f"Block {block!r} of {type(module).__name__} has not the parts of a non-local block, "
@@ -74,17 +74,20 @@ def parts_of(module: nn.Module, block: str) -> Parts:
     return parts
 
 
-def _found(module: nn.Module, block: str) -> tuple[nn.Module, Parts | None, int]:
-    """A block's module, its parts unless it is an attention, and which call is meant, from 1."""
+def found(module: nn.Module, block: str) -> tuple[nn.Module, Parts | None, int]:
+    """A block's module, its parts unless it is an attention, and which call is meant, from 1.
+
+    CaptureError for a name that is no module with children.
+    """
     path, _, number = block.partition("#")
     modules = dict(module.named_modules())
-    found = modules.get(path, module if path == type(module).__name__ else None)
-    if found is None or not any(found.children()):
+    there = modules.get(path, module if path == type(module).__name__ else None)
+    if there is None or not any(there.children()):
         raise CaptureError(
             f"Block {block!r} of {type(module).__name__} cannot be changed from outside: it is no "
             "module that holds a non-local block or an attention."
         )
-    return found, Parts.of(found), int(number or 1)
+    return there, Parts.of(there), int(number or 1)
 
 
 Change = Callable[[Call], Tensor | None]
@@ -104,7 +107,7 @@ def calls(
         y: given the call so far, what goes into the output projection in place of y, or None.
         z: likewise, what the block puts out in place of z.
     """
-    found, parts, number = _found(module, block)
+    there, parts, number = found(module, block)
     thread, seen, count = threading.get_ident(), Call(attention=parts is None), 0
 
     def begin(*_: Any) -> None:
@@ -147,12 +150,12 @@ def calls(
         return (changed, *others)
 
     handles = [module.register_forward_pre_hook(begin)]
-    handles.append(found.register_forward_pre_hook(mine(enter), with_kwargs=True))
+    handles.append(there.register_forward_pre_hook(mine(enter), with_kwargs=True))
     if parts is not None and parts.g is not None and parts.out is not None:
         handles.append(parts.g.register_forward_hook(mine(after_g)))
         handles.append(parts.out.register_forward_pre_hook(mine(before_out)))
         handles.append(parts.out.register_forward_hook(mine(after_out)))
-    handles.append(found.register_forward_hook(mine(leave)))
+    handles.append(there.register_forward_hook(mine(leave)))
     try:
         yield seen
     finally:

@@ -155,14 +155,17 @@ class UserNetwork:
         like = next(kinds, torch.empty(0))
         mean, deviation = torch.tensor([self.input.mean, self.input.deviation])
         pixels = (torch.tensor(frames).float() / 255 - mean) / deviation  # (T, H, W, 3)
-        layout = self.input.layout or self._layout()
         clip = pixels.permute(0, 3, 1, 2)  # (T, 3, H, W)
-        if layout != "TCHW":
-            clip = (clip if layout == "BTCHW" else clip.transpose(0, 1)).unsqueeze(0)
+        if self.layout != "TCHW":
+            clip = (clip if self.layout == "BTCHW" else clip.transpose(0, 1)).unsqueeze(0)
         prepared: torch.Tensor = clip.contiguous().to(like.device, like.dtype)
         return prepared
 
-    def _layout(self) -> Layout:
+    @property
+    def layout(self) -> Layout:
+        """The axes of the module's input: the record's, else by its first convolution."""
+        if self.input.layout is not None:
+            return self.input.layout
         from torch import nn
 
         kinds = (m for m in self.module.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))

@@ -65,6 +65,18 @@ def test_links_as_text_list_every_link(clip, capsys):
     assert len(out.splitlines()) == 1 + 3 + 1 + 1 + 1 + 3
 
 
+def test_the_receptive_field_is_told_on_request(clip, capsys):
+    asked = [str(clip), "--at", "0,25,45", *SMALL, "--k", "3", "--block", "nl3"]
+    assert main(["links", *asked, "--receptive-field", "--json"]) == 0
+    field = json.loads(capsys.readouterr().out)["queries"][0]["receptive_field"]
+    x0, y0, x1, y1 = field["box"]
+    assert x0 <= 25 < x1
+    assert y0 <= 45 < y1
+    assert (field["frames"], field["through"]) == ([0], [])
+    assert main(["links", *asked, "--receptive-field"]) == 0
+    assert "receptive field: x" in capsys.readouterr().out
+
+
 def test_a_region_and_the_reverse_question_are_answered(clip, capsys):
     at = ["--region", "0,8,28,40,60", "--at", "0,25,45", "--reverse", "--k", "3"]
     assert main(["links", str(clip), *at, *SMALL, "--json"]) == 0

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nlviz.cli.question import add_path, add_question, ask
+from nlviz.cli.question import add_path, add_question, answers, ask, check_asked, run
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+    from nlviz.links import Query
+    from nlviz.network import Network
 
 
 def add(commands: Any) -> None:
@@ -14,6 +19,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("links", help="the top-weighted links of places in a clip")
     add_question(parser)
     add_path(parser)
+    traced = "print what the layers before the block read for each place; one pass more"
+    parser.add_argument("--receptive-field", action="store_true", help=traced)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_links)
 
@@ -21,8 +28,10 @@ def add(commands: Any) -> None:
 def _links(options: argparse.Namespace) -> None:
     from nlviz.export import report
 
-    analysis, answers = ask(options)
-    told = report(analysis, answers)
+    analysis, answered, fields = _asked(options)
+    told = report(analysis, answered)
+    for answer, field in zip(told["queries"], fields, strict=True):
+        answer |= field
     if options.json:
         print(json.dumps(told, indent=2))
         return
@@ -37,6 +46,8 @@ def _links(options: argparse.Namespace) -> None:
         links = answer["links"]
         covered = f"{answer['covered']:.1%} of the {'column' if options.reverse else 'row'}"
         print(f"\n{words(answer)}: these {len(links)} links cover {covered}")
+        if "receptive_field" in answer:
+            print(f"  {answer['receptive_field']['words']}")
         ranked = "contribution" in links[0]
         also = f"{'contribution':>12}  " if ranked else ""
         print(f"{'rank':>4}  {'weight':>10}  {also}{'frame':>6}  {'x':>7}  {'y':>7}")
@@ -44,6 +55,34 @@ def _links(options: argparse.Namespace) -> None:
             also = "{contribution:>12.4g}  ".format(**link) if ranked else ""
             rest = "{frame:>6}  {x:>7.1f}  {y:>7.1f}".format(**link)
             print("{rank:>4}  {weight:>10.4g}  ".format(**link) + also + rest)
+
+
+def _asked(options: argparse.Namespace) -> tuple[Analysis, list[Any], list[dict[str, Any]]]:
+    """The analysis, the links of each query, and what is told of its field where asked for."""
+    if not options.receptive_field:
+        analysis, links = ask(options)
+        return analysis, links, [{} for _ in links]
+    check_asked(options)
+    analysis, network = run(options)
+    links = answers(options, analysis)
+    return analysis, links, [_field(analysis, network, each[0].query) for each in links]
+
+
+def _field(analysis: Analysis, network: Network, query: Query) -> dict[str, Any]:
+    """A place's receptive field for a report; a token has no place."""
+    from nlviz.field import receptive_field
+
+    if isinstance(query.point, str):
+        return {}
+    field = receptive_field(analysis, network, query.block, query.point)
+    box = field.local
+    told = {
+        "box": [box.x0, box.y0, box.x1, box.y1],
+        "frames": list(box.frames),
+        "through": list(field.through),
+        "words": field.sentence,
+    }
+    return {"receptive_field": told}
 
 
 def words(answer: dict[str, Any]) -> str:

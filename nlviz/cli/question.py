@@ -61,8 +61,13 @@ def ask(options: argparse.Namespace) -> tuple[Analysis, list[tuple[Link, ...]]]:
     """The analysis of the input and the links of each place, region and token."""
     check_asked(options)
     analysis = analysed(options)
+    return analysis, answers(options, analysis)
+
+
+def answers(options: argparse.Namespace, analysis: Analysis) -> list[tuple[Link, ...]]:
+    """The links of each place, region and token."""
     answer = best_path if options.path else top_links
-    return analysis, [answer(analysis, query) for query in queries(options, analysis)]
+    return [answer(analysis, query) for query in queries(options, analysis)]
 
 
 def check_asked(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.film.sheet import Picture, Sheet
-from nlviz.geometry import Cell, View
+from nlviz.geometry import View
 from nlviz.rows import Row
 
 Array = NDArray[np.floating[Any]]
@@ -29,12 +29,10 @@ def paint(
     tiles[~row.allowed, 3] = 0
     tiles[..., :3] *= tiles[..., 3:]
     _, dy, dx = view.steps(row.grid)
-    first = view.point(Cell(0, 0, 0), row.grid)
+    x0, y0 = view.origin(row.grid)
     scale = sheet.scale
     # From columns and rows of cells to pixels of the frame, both counted at their centres.
-    place = np.array(
-        [[dx * scale, 0, first.x * scale - 0.5], [0, dy * scale, first.y * scale - 0.5]]
-    )
+    place = np.array([[dx * scale, 0, x0 * scale - 0.5], [0, dy * scale, y0 * scale - 0.5]])
     width, height = sheet.frame
     for t in range(row.grid.t):
         shown = [at for at in view.positions(t, row.grid) if at in sheet.positions]

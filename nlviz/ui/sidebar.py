@@ -13,7 +13,7 @@ from nlviz.ui import gallery, networks, timeline
 from nlviz.ui.material import UPLOADS, Choice, Material, Part, bundled, uploaded
 from nlviz.ui.session import Session
 
-MOST_FRAMES = 32
+MOST_FRAMES = 128  # what the longest network takes; the size of the input limits them further
 _UPLOAD = "upload"
 
 

@@ -1,0 +1,188 @@
+"""The receptive field of a block's cells: all of the clip that the layers before it can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.affinity import Affinity
+from nlviz.again import found
+from nlviz.analysis import Analysis, network_input
+from nlviz.blocks import first_tensor
+from nlviz.errors import BudgetError, CaptureError
+from nlviz.foreign import UserNetwork
+from nlviz.geometry import Cell, Footprint, Point, Region, View
+from nlviz.hooks import evaluating
+from nlviz.network import Network
+from nlviz.positive import marked, positive
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """What a place's cell has been computed from.
+
+    Args:
+        local: the box of source pixels and the source frames that the layers before the block
+            read for the cell, the blocks before it left out.
+        through: the blocks before it. By their links a cell may hold something of any place that
+            these reach: after one that reaches everywhere, of the whole clip.
+    """
+
+    local: Footprint
+    through: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The same as a line to print."""
+        box, frames = self.local, self.local.frames
+        over = f"frame {frames[0]}" if len(frames) == 1 else f"frames {frames[0]} to {frames[-1]}"
+        rest = f"; by their links also what {_listed(self.through)} reach" if self.through else ""
+        return (
+            f"receptive field: x {box.x0:.4g} to {box.x1:.4g}, y {box.y0:.4g} to {box.y1:.4g}, "
+            f"{over}{rest}"
+        )
+
+
+def receptive_field(
+    analysis: Analysis, network: Network, block: str, place: Point | Region
+) -> ReceptiveField:
+    """All of the clip that can change what a block is given for a place; one pass more.
+
+    This is the theoretical receptive field: from the block's input at the place's cells back to
+    the network's, by the gradient of the same network with positive weights and no nonlinearity
+    (``nlviz.positive``), whose every path counts and none cancels another. How much each pixel
+    really weighs is not asked; it falls off towards the edges.
+
+    Args:
+        analysis: what the network saw.
+        network: the network that it was made with.
+        block: one of the analysis's blocks; its queries' cells are meant.
+        place: a point, or a region, whose cells' fields are joined.
+
+    Raises:
+        QueryError: an unknown block, or a place outside the clip.
+        CaptureError: the block's input has its cells in an order that is not known.
+        BudgetError: the machine has too little memory.
+    """
+    affinity, view = analysis.affinity(block), analysis.view
+    grid = affinity.query_grid
+    cells = view.cells(place, grid) if isinstance(place, Region) else (view.cell(place, grid),)
+    before = analysis.blocks[: analysis.blocks.index(block)]
+    inputs = network_input(analysis.clip, view, network)
+    layout = network.layout if isinstance(network, UserNetwork) else "BCTHW"
+    try:
+        with evaluating(network.module), positive():
+            inputs = inputs.requires_grad_()
+            with _stopping(network.module, block, before) as reached:
+                network.module(inputs)
+            asked = torch.stack([_at(cell, reached, affinity, block) for cell in cells]).sum()
+            (gradient,) = torch.autograd.grad(asked, inputs, allow_unused=True)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise BudgetError(
+            f"Not enough memory for the receptive field of {block!r}; take fewer frames or a "
+            "smaller input size."
+        ) from error
+    seen = marked(gradient).bool() if gradient is not None else torch.zeros(())
+    if not seen.any():
+        raise CaptureError(f"No path leads from the clip to block {block!r}, so it has no field.")
+    return ReceptiveField(_box(seen.movedim(layout.index("T"), 0), view), before)
+
+
+class _Reached(Exception):
+    """The block was given its input; the rest of the pass is not needed."""
+
+
+@contextmanager
+def _stopping(module: nn.Module, block: str, before: tuple[str, ...]) -> Iterator[list[Tensor]]:
+    """Ends a pass where it enters a block, and makes the blocks before it add nothing.
+
+    What is yielded holds the block's input afterwards.
+    """
+    target, _, number = found(module, block)
+    reached: list[Tensor] = []
+    calls = 0
+
+    def enter(_: nn.Module, args: Any, kwargs: Any) -> None:
+        nonlocal calls
+        calls += 1
+        x = first_tensor(args, kwargs)
+        if calls == number and x is not None:
+            reached.append(x)
+            raise _Reached
+
+    with ExitStack() as hooks:
+        hooks.callback(target.register_forward_pre_hook(enter, with_kwargs=True).remove)
+        for name in before:
+            _without(found(module, name), hooks)
+        try:
+            yield reached
+        except _Reached:
+            return
+    raise CaptureError(f"Block {block!r} did not run.")
+
+
+def _without(block: tuple[nn.Module, Any, int], hooks: ExitStack) -> None:
+    """The block gives its input on, or nothing where its caller adds that; nothing is kept."""
+    module, parts, _ = block
+
+    def enter(*_: Any) -> None:
+        torch.set_grad_enabled(False)
+
+    def leave(_: nn.Module, args: Any, kwargs: Any, out: Any) -> Any:
+        torch.set_grad_enabled(True)
+        first, *others = out if isinstance(out, tuple) else (out,)
+        given = first_tensor(args, kwargs) if parts is not None else torch.zeros_like(first)
+        return (given, *others) if isinstance(out, tuple) else given
+
+    hooks.callback(module.register_forward_pre_hook(enter).remove)
+    hooks.callback(module.register_forward_hook(leave, with_kwargs=True).remove)
+
+
+def _at(cell: Cell, reached: list[Tensor], affinity: Affinity, block: str) -> Tensor:
+    """The sum of a cell's channels in the block's input.
+
+    CaptureError where that input is neither a feature map nor sequences of tokens, then cells.
+    """
+    (x,) = reached
+    grid = affinity.query_grid
+    axes, cells, tokens = x.shape[2:], grid.size, len(affinity.tokens)
+    if cells == x[:, :1].numel() and tuple(axes) == grid.shape[len(grid.shape) - len(axes) :]:
+        return x.movedim(1, -1).flatten(0, -2)[grid.index(cell)].sum()
+    in_space = x.shape[1:-1] in (grid.shape, grid.shape[1:])
+    sequences = grid.t if x.shape[0] == grid.t else 1
+    count = (cells + tokens) // sequences
+    if in_space or (x.shape[:-1].numel() == cells + tokens and count in x.shape[:2]):
+        step, within = divmod(grid.index(cell), cells // sequences)
+        at = grid.index(cell) if in_space else step * count + tokens // sequences + within
+        return x.flatten(0, -2)[at].sum()
+    raise CaptureError(
+        f"Block {block!r} is given cells in an order that is not known (a tensor of shape "
+        f"{tuple(x.shape)}), so its receptive field cannot be traced; choose another block."
+    )
+
+
+def _box(seen: Tensor, view: View) -> Footprint:
+    """What is marked of an input (T, …, H, W) with its frames first, in the clip's own measures."""
+
+    def along(axis: int) -> Tensor:
+        return seen.movedim(axis, 0).flatten(1).any(1).nonzero().flatten()
+
+    frames, rows, cols = along(0), along(-2), along(-1)
+    across, down = (s / i for s, i in zip(view.source, view.input, strict=True))
+    last = len(view.frames) - 1  # a network may have been given the last frame several times
+    return Footprint(
+        x0=int(cols[0]) * across,
+        y0=int(rows[0]) * down,
+        x1=(int(cols[-1]) + 1) * across,
+        y1=(int(rows[-1]) + 1) * down,
+        frames=tuple(dict.fromkeys(view.frames[min(int(t), last)] for t in frames)),
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more blocks" if len(names) > 3 else "")

@@ -155,6 +155,42 @@ def test_a_click_pins_in_its_colour_and_python_answers(visit: AppPage) -> None:
     )
 
 
+def test_a_box_and_who_looks_here_are_answered_by_python(
+    visit: AppPage, analysis: Analysis
+) -> None:
+    mouse = visit.page.mouse
+    mouse.move(*visit.at(5, 60, 60))
+    mouse.down()
+    mouse.move(*visit.at(5, 150, 120), steps=3)
+    mouse.move(*visit.at(5, 200, 160), steps=3)
+    mouse.up()
+    visit.leave()
+    for reverse in (False, True):
+        if reverse:
+            visit.page.get_by_role("switch", name="Who looks here").check()
+            visit.until(lambda s: bool(s["options"]["reverse"] and s["done"] == 1), "a column")
+        state = visit.ready(pins=2)
+        frame = analysis.view.frames[state["pins"][1]["t"]]
+        region = nlviz.Region(frame, tuple(map(tuple, state["pins"][1]["region"])))
+        wanted = nlviz.top_links(
+            analysis, nlviz.Query(region, analysis.blocks[-1], reverse=reverse)
+        )
+        seen = [(n["t"], n["x"], n["y"], n["weight"]) for n in state["links"]]
+        assert seen == [
+            pytest.approx(
+                (
+                    analysis.view.frames.index(n.target.frame),
+                    n.target.x,
+                    n.target.y,
+                    n.weight,
+                ),
+                rel=1e-4,
+            )
+            for n in wanted
+        ]
+    expect(visit.page.get_by_test_id("stCode").first).to_contain_text("--reverse")
+
+
 def test_pins_are_removed_cleared_and_brought_back(visit: AppPage) -> None:
     visit.click(1, 80.0, 50.0)
     visit.leave()

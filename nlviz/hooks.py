@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
@@ -110,6 +112,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
                 m.training = training
 
 
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 class _Log:
     """What a forward pass has shown so far, in order of use."""
 
@@ -152,7 +159,9 @@ class _Log:
             numbered = f"{name}#{count}"
         self.kinds[numbered] = kind
         try:
-            self.affinities[numbered], self.fidelity[numbered] = settling()
+            # NumPy's threads go on spinning after a product, and take the cores from torch's.
+            with _pools().limit(limits=1, user_api="blas"):
+                self.affinities[numbered], self.fidelity[numbered] = settling()
         except CaptureError as why:
             self.refused[numbered] = f"Block {numbered!r} {why}."
 

@@ -7,9 +7,12 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page
+from torch import manual_seed, nn
 
 import nlviz
 from models import zoo
+from models.resnet import VideoResNet
+from models.resnet_plan import paper
 from nlviz.ui.material import bundled
 from tests.app_page import AppPage, serve
 from tests.browser import launch, sync_playwright
@@ -74,8 +77,6 @@ def figure() -> None:
 
 def vit() -> None:
     """A vision transformer with random weights, larger than usual so that its rows have peaks."""
-    from torch import manual_seed, nn
-
     from tests.vision import timm
 
     manual_seed(3)
@@ -89,8 +90,34 @@ def vit() -> None:
     nlviz.film_strip(analysis, [nlviz.top_links(analysis, query)]).save(HERE / "vit.png", dpi=100)
 
 
+def i3d() -> None:
+    """The paper's I3D with five blocks, one strip for each; random weights, made to have peaks."""
+    manual_seed(0)
+    plan = paper("i3d")
+    module = VideoResNet(plan)
+    grey = nlviz.Input(size=320, mean=(0.45,) * 3, deviation=(0.225,) * 3)
+    network = nlviz.UserNetwork(module, grey, "I3D-R50", plan.taps)
+    material = bundled()[0]
+    clip = nlviz.read(material.path, frames=32)
+    flat = nlviz.analyse(clip, network)
+    for name, affinity in flat.affinities.items():  # as they are, all their rows are nearly even
+        logits = affinity.scale * affinity.theta[:, ::7].T @ affinity.phi
+        block = module.get_submodule(name)
+        factor = (3 / (logits - logits.mean(1, keepdims=True)).std()) ** 0.5
+        for parameter in (*block.theta.parameters(), *block.phi.parameters()):
+            parameter.data *= factor
+    seen = nlviz.analyse(clip, network)
+    links = [nlviz.top_links(seen, nlviz.Query(material.at, name, k=10)) for name in seen.blocks]
+    frames = {material.at.frame, *(link.target.frame for one in links for link in one)}
+    nlviz.film_strips(
+        [nlviz.Panel(seen, [one], nlviz.Heat(one[0].query)) for one in links],
+        style=nlviz.Style(frames=tuple(sorted(frames))),
+    ).save(HERE / "i3d.png", dpi=100)
+
+
 if __name__ == "__main__":
     functions(HERE / "functions.png")
     vit()
+    i3d()
     figure()
     app()

@@ -410,6 +410,19 @@ def test_only_the_chosen_frames_are_drawn_and_the_legend_says_how_many_links(tmp
         film_strip(seen, links, style=Style(frames=(0, 99)))
 
 
+def test_a_cell_of_several_frames_is_outlined_on_those_that_are_drawn():
+    seen = analysis()
+    affinity = seen.affinity("nl5")
+    longer = replace(affinity.query_grid, stride=(2.0, 16.0, 16.0), first=(1.0, 8.0, 8.0))
+    seen = replace(seen, affinities={"nl5": replace(affinity, query_grid=longer)})
+    links = asked(seen, Point(0, 40.0, 20.0))
+    covered = seen.view.footprint(seen.view.cell(Point(0, 40.0, 20.0), longer), longer).frames
+    assert len(covered) == 2
+    page = film_strip(seen, links, style=Style(frames=covered[:1])).drawing.axes[0]
+    outlines = [p.get_gid() for p in page.patches if (p.get_gid() or "").startswith("footprint")]
+    assert outlines == [f"footprint-{covered[0]}"]
+
+
 def test_words_have_the_font_and_size_that_were_asked_and_the_page_its_width():
     seen = analysis()
     links = asked(seen, Point(0, 40.0, 20.0))

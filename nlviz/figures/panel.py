@@ -171,7 +171,7 @@ def _place(strip: Strip, point: Point) -> tuple[float, float]:
 
 
 def _asked(page: Axes, analysis: Analysis, strip: Strip, query: Query, colour: str) -> None:
-    """The outline of what was asked about: a region, or a place's cell on each frame it covers."""
+    """The outline of what was asked about: a region, or a place's cell on what it covers."""
     if isinstance(query.point, str):
         return
     if isinstance(query.point, Region):
@@ -181,7 +181,7 @@ def _asked(page: Axes, analysis: Analysis, strip: Strip, query: Query, colour: s
         grid = affinity.key_grid if query.reverse else affinity.query_grid
         cell = analysis.view.footprint(analysis.view.cell(query.point, grid), grid)
         box = ((cell.x0, cell.y0), (cell.x1, cell.y0), (cell.x1, cell.y1), (cell.x0, cell.y1))
-        outlines = dict.fromkeys(cell.frames, box)
+        outlines = {frame: box for frame in cell.frames if frame in strip.clip.indices}
     for frame, corners in outlines.items():
         page.add_patch(
             Polygon(

@@ -103,7 +103,7 @@ def _weights(model: str) -> str | None:
 
 
 def _command(analysis: Analysis, queries: Sequence[Query]) -> str | None:
-    sampling = _sampling(analysis.clip)
+    sampling = sampling_of(analysis.clip)
     if analysis.clip.path is None or sampling is None or _weights(analysis.network) is None:
         return None
     path = analysis.clip.path
@@ -135,8 +135,8 @@ def _place(query: Query) -> list[str]:
             return ["--token", str(token)]
 
 
-def _sampling(clip: Clip) -> Sampling | None:
-    """The choice of frames that gives this clip's; None where no choice does."""
+def sampling_of(clip: Clip) -> Sampling | None:
+    """The choice of frames that gives this clip's; None where no choice of one does."""
     indices = tuple(clip.indices)
     step = indices[1] - indices[0] if len(indices) > 1 else 1
     choices = (Sampling(len(indices), stride, indices[0]) for stride in (None, step) if step > 0)

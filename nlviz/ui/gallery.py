@@ -21,7 +21,7 @@ def show(session: Session) -> None:
 
 
 def _tile(material: Material, session: Session) -> None:
-    chosen = material.id == session.material.id
+    chosen = session.material is not None and material.id == session.material.id
     with st.container(key=f"tile-{'on' if chosen else 'off'}-{material.id}", gap=None):
         st.html(f'<img src="{_picture(material)}" alt="">')
         # The button's area covers the picture (page.css), so that the whole tile is one target.

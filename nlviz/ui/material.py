@@ -7,13 +7,21 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nlviz.geometry import Point
+
+if TYPE_CHECKING:
+    from nlviz.export import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = ROOT / "assets" / "clips"
 
+SESSION = "nlviz"
+"""File ending of a session."""
+
 UPLOADS = (
+    SESSION,
     *("mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ogv"),
     *("gif", "webp", "apng", "png", "jpg", "jpeg", "avif", "bmp", "tif", "tiff", "jp2"),
 )
@@ -31,6 +39,8 @@ class Material:
         about: one sentence on what is to be seen, or "".
         at: a place worth pointing at first, or None.
         data: the content of an upload; None for a bundled file.
+        digest: of the content of an upload; empty for a bundled file.
+        session: what an upload holds that is a session file; its ``data`` is then empty.
     """
 
     id: str
@@ -39,6 +49,13 @@ class Material:
     about: str = ""
     at: Point | None = None
     data: bytes | None = field(default=None, compare=False, repr=False)
+    digest: str = ""
+    session: Session | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.rpartition("/")[2]
 
     @property
     def source(self) -> str | bytes:
@@ -82,6 +99,18 @@ def bundled() -> tuple[Material, ...]:
 
 
 def uploaded(name: str, data: bytes) -> Material:
-    """What a visitor gave; it stays in memory."""
+    """What a visitor gave; it stays in memory. ExportError for a bad session file."""
     digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-    return Material(id=f"upload-{digest}-{name}", title=name, path=name, data=data)
+    session = None
+    if name.lower().endswith(f".{SESSION}"):
+        from nlviz.export import open_session  # brings torch: the first page need not wait for it
+
+        session, data = open_session(data, repr(name)), b""
+    return Material(
+        id=f"upload-{digest}-{name}",
+        title=name,
+        path=name,
+        data=data,
+        digest=digest,
+        session=session,
+    )

@@ -15,7 +15,7 @@ from nlviz.links import Exclude, Link, Query, top_links
 from nlviz.ui.pins import MOST, Pin, Pins, Place
 
 MOST_LINKS = 200
-_MOST_CORNERS = 400
+MOST_CORNERS = 400
 
 Scale = Literal["row", "block", "absolute"]
 Curve = Literal["linear", "root", "log"]
@@ -240,7 +240,7 @@ def _place(said: Mapping[str, Any], view: View) -> Place | None:
     if region is None:
         at = _corner((said.get("x"), said.get("y")), view, 0.01)
         return None if at is None else Point(frame, *at)
-    if not isinstance(region, Sequence) or not 3 <= len(region) <= _MOST_CORNERS:
+    if not isinstance(region, Sequence) or not 3 <= len(region) <= MOST_CORNERS:
         return None
     corners = [_corner(corner, view, 0) for corner in region]
     return None if None in corners else Region(frame, tuple(filter(None, corners)))

@@ -9,6 +9,9 @@ from nlviz.ui import own
 from nlviz.ui.material import Choice, Material, Part
 from nlviz.ui.session import Session
 
+MODEL = "model"
+"""Key of the menu: what is put there before it is drawn is chosen in it."""
+
 SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
 
@@ -24,7 +27,7 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
         model = st.selectbox(
             "Model",
             names,
-            key="model",
+            key=MODEL,
             format_func=lambda name: name if here[name] else f"{name} (to fetch)",
             help="Those to fetch were published by other projects; each is downloaded once.",
         )
@@ -37,7 +40,7 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
         if not here[model]:
             _offer(session, model)
             return _instead(session, material, part)
-        return Choice(material, part, model, _size(model, SIZES, _usual_size(model)))
+        return Choice(material, part, model, _size(session, model, SIZES, _usual_size(model)))
 
 
 def _own(session: Session, material: Material, part: Part, model: str) -> Choice:
@@ -54,14 +57,15 @@ def _own(session: Session, material: Material, part: Part, model: str) -> Choice
     if not isinstance(loaded.input.size, int):
         return Choice(material, part, model, usual)
     sizes = tuple(sorted({*SIZES, usual}))
-    return Choice(material, part, model, _size(model, sizes, usual))
+    return Choice(material, part, model, _size(session, model, sizes, usual))
 
 
-def _size(model: str, sizes: tuple[int, ...], usual: int) -> int:
+def _size(session: Session, model: str, sizes: tuple[int, ...], usual: int) -> int:
+    before = session.sizes.get(model, usual)
     return st.select_slider(
         "Input size",
         sizes,
-        usual,
+        before if before in sizes else usual,
         key=f"size-{model}",
         format_func=lambda size: f"{size} px",
         help="The longer side of what the network is given. Larger sees finer; it takes "

@@ -21,9 +21,12 @@ def show() -> None:
         if "nlviz" not in st.session_state:
             _while_starting(place)
         # Torch comes with these; the frames' grey shapes are on the page before it is loaded.
-        from nlviz.ui import session, sidebar, stage
+        from nlviz.ui import arrival, session, sidebar, stage
 
+        new = session.is_new()
         here = session.current(bundled()[0])
+        if new:
+            arrival.arrive(here, {name: st.query_params.get_all(name) for name in st.query_params})
         with st.sidebar:
             choice = sidebar.choose(here)
         if choice is not None:

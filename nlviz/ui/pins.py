@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from nlviz.errors import QueryError
@@ -111,6 +111,23 @@ class Pins:
             before=tuple(_there(pins, view) for pins in self.before),
             after=tuple(_there(pins, view) for pins in self.after),
         )
+
+    def fitting(self, view: View, tokens: Collection[str]) -> tuple[Pins, tuple[str, ...]]:
+        """The pins that an analysis has places for, and a sentence for each that it has not."""
+        kept, problems = [], []
+        for number, pin in enumerate(self.shown, start=1):
+            try:
+                if not isinstance(pin.point, str):
+                    view.check(pin.point)
+                elif pin.point not in tokens:
+                    raise QueryError(
+                        f"There is no token '{pin.point:.40}'; "
+                        f"choose one of {', '.join(tokens) or 'the places of a frame'}."
+                    )
+                kept.append(pin)
+            except QueryError as error:
+                problems.append(f"{pin.name or f'Pin {number}'} is left out. {error}")
+        return replace(self, shown=tuple(kept)), tuple(problems)
 
     def _changed(self, shown: tuple[Pin, ...]) -> Pins:
         before = (*self.before, self.shown)[-_REMEMBERED:]

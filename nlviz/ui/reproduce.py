@@ -23,8 +23,7 @@ def command(
         f"python -m nlviz {verb} {shlex.quote(_path(choice))}",
         *places,
         f"--block {options.block} {question}",
-        " ".join(f"--{name} {value}" for name, value in _sampling(choice)),
-        f"--model {shlex.quote(choice.model)}{_weights(choice)} --size {choice.size}",
+        *_run(choice),
         *more,
     ]
     return " \\\n    ".join(lines)
@@ -32,21 +31,16 @@ def command(
 
 def python(choice: Choice, points: Sequence[Place], options: Options) -> str:
     """The same as Python."""
-    sampling = ", ".join(f"{name}={value}" for name, value in _sampling(choice))
     question = f"k={options.k}, exclude={options.exclude!r}"
     if options.head is not None:
         question += f", head={options.head}"
     if options.reverse:
         question += ", reverse=True"
     places = "".join(f"    {_constructor(point)},\n" for point in points)
-    network, needs = f"zoo.load({choice.model!r})", "from models import zoo\n"
-    if own.is_own(choice.model):
-        weights = f", weights={given.weights!r}" if (given := own.given()) and given.weights else ""
-        network, needs = f"nlviz.load_user_network({choice.model!r}{weights})", ""
+    needs, analysis = _analysis(choice)
     return f"""import nlviz
 {needs}
-clip = nlviz.read({_path(choice)!r}, {sampling})
-analysis = nlviz.analyse(clip, {network}, size={choice.size})
+{analysis}
 points = [
 {places}]
 links = [
@@ -58,6 +52,30 @@ links = [
 ]
 nlviz.film_strip(analysis, links).save("figure.svg")
 """
+
+
+def _analysis(choice: Choice) -> tuple[str, str]:
+    """What has to be imported, and the lines that make the analysis."""
+    if choice.material.session is not None:
+        opening = f"analysis = export.open_session({_path(choice)!r}).analysis"
+        return "from nlviz import export\n", opening
+    sampling = ", ".join(f"{name}={value}" for name, value in _sampling(choice))
+    network, needs = f"zoo.load({choice.model!r})", "from models import zoo\n"
+    if own.is_own(choice.model):
+        weights = f", weights={given.weights!r}" if (given := own.given()) and given.weights else ""
+        network, needs = f"nlviz.load_user_network({choice.model!r}{weights})", ""
+    clip = f"clip = nlviz.read({_path(choice)!r}, {sampling})"
+    return needs, f"{clip}\nanalysis = nlviz.analyse(clip, {network}, size={choice.size})"
+
+
+def _run(choice: Choice) -> list[str]:
+    """How the network was run; a session file says that itself."""
+    if choice.material.session is not None:
+        return []
+    return [
+        " ".join(f"--{name} {value}" for name, value in _sampling(choice)),
+        f"--model {shlex.quote(choice.model)}{_weights(choice)} --size {choice.size}",
+    ]
 
 
 def _weights(choice: Choice) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from nlviz.analysis import Analysis
+from nlviz.export.provenance import checksum
 from nlviz.media import MediaInfo
 from nlviz.ui.material import Choice, Material, Part
 from nlviz.ui.messages import Options, acted
@@ -15,22 +17,52 @@ from nlviz.ui.work import Recent, Shown, of_bundled
 _KEY = "nlviz"
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A clip that only the visitor has: an address or a session file was made of it.
+
+    Args:
+        name: of its file.
+        digest: of the file as in ``Material.digest``, or of the sampled frames as in provenance.
+        part: the frames that were taken.
+        pins: the id of the material whose pins it gets.
+    """
+
+    name: str
+    digest: str
+    part: Part
+    pins: str
+
+    def is_shown(self, shown: Shown) -> bool:
+        """Whether this clip is on screen."""
+        if self.digest.startswith("sha256:"):
+            return self.digest == checksum(shown.analysis.clip)
+        return self.digest == shown.choice.material.digest
+
+
 @dataclass(slots=True)
 class Session:
     """One visitor's state; it changes, and only here.
 
-    ``problem`` is the sentence on what ``failed``, the last choice, did wrong; the analysis in
-    ``shown`` stays as it is.
+    ``material`` is None while the clip of an address is awaited. ``problem`` is the sentence on
+    what ``failed``, the last choice, did wrong; the analysis in ``shown`` stays as it is.
+    ``remarks`` are sentences on what an address or a session file asked for and did not get;
+    they go when something else is shown. ``asked`` is true until what it asked for is shown.
     """
 
-    material: Material
+    material: Material | None
     options: Options = field(default_factory=Options)
     shown: Shown | None = None
     problem: str | None = None
     failed: Choice | None = None
     notice: str | None = None
+    remarks: tuple[str, ...] = ()
+    asked: bool = False
+    awaited: Awaited | None = None
+    given: Material | None = None
     recent: Recent = field(default_factory=Recent)
     parts: dict[str, Part] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     infos: dict[str, MediaInfo] = field(default_factory=dict)
     timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _pins: dict[str, Pins] = field(default_factory=dict)
@@ -38,29 +70,77 @@ class Session:
     @property
     def pins(self) -> Pins:
         """The pins of the material on screen."""
-        return self._pins.get(self.shown.choice.material.id, Pins()) if self.shown else Pins()
+        return self.kept_pins(self.shown.choice.material.id) if self.shown else Pins()
 
     def show(self, shown: Shown) -> None:
         """Put a good analysis on screen; pins stay where their points still exist."""
+        if not self.asked:
+            self.remarks = ()
         self.shown, self.problem, self.failed, self.notice = shown, None, None, None
         self.kept(shown.choice.material).put(shown)
-        material, view = shown.choice.material, shown.analysis.view
-        if material.id not in self._pins:
-            self._pins[material.id] = Pins().add(material.at) if material.at else Pins()
-        before = self._pins[material.id]
-        kept = self._pins[material.id] = before.kept(view)
+        material, analysis = shown.choice.material, shown.analysis
+        self._welcome(shown)
+        default = Pins().add(material.at) if material.at else Pins()
+        before = self._pins.get(material.id, default)
+        if self.asked:
+            tokens = {name for each in analysis.affinities.values() for name in each.tokens}
+            before, problems = before.fitting(analysis.view, sorted(tokens))
+            of_pins = problems if material.id in self._pins else ()
+            self.remarks += (*of_pins, *self._unknown_block(analysis))
+            self.asked = False
+        kept = self._pins[material.id] = before.kept(analysis.view)
         lost = len(before.shown) - len(kept.shown)
         if lost:
             what = "One pin was" if lost == 1 else f"{lost} pins were"
             self.notice = f"{what} on a frame that is not among these."
 
+    def _welcome(self, shown: Shown) -> None:
+        """The awaited clip gets its pins; another one given in its place is told."""
+        awaited, material = self.awaited, shown.choice.material
+        if awaited is None or material.session is not None:
+            return
+        if awaited.is_shown(shown):
+            self._pins[material.id] = self.kept_pins(awaited.pins)
+            self.awaited = self.given = None
+        elif self.given == material:
+            self.remarks += (
+                f"'{material.title}' is not the clip that was asked for, '{awaited.name}', or "
+                "other frames of it are shown; so the pins were left out.",
+            )
+            self.given = None
+
+    def _unknown_block(self, analysis: Analysis) -> tuple[str, ...]:
+        block = self.options.block
+        if block is None or block in analysis.blocks:
+            return ()
+        blocks = ", ".join(analysis.blocks)
+        return (
+            f"{analysis.network} has no block '{block:.40}'; it has {blocks}, and "
+            f"{analysis.blocks[-1]} is shown.",
+        )
+
     def kept(self, material: Material) -> Recent:
         """Where analyses of a material are kept: an upload's are this visitor's alone."""
         return self.recent if material.data is not None else of_bundled()
 
+    def keep(self, key: str, pins: Pins) -> None:
+        """Pins for a material that is not on screen yet."""
+        self._pins[key] = pins
+
+    def kept_pins(self, key: str) -> Pins:
+        """What was kept under that key."""
+        return self._pins.get(key, Pins())
+
     def choose_material(self, material: Material) -> None:
         """What is to be looked at next; an old problem is forgotten."""
         self.material, self.problem, self.failed = material, None, None
+
+    def give(self, material: Material) -> None:
+        """What the visitor gives as the clip that is awaited."""
+        self.choose_material(material)
+        if self.awaited is not None:
+            self.given, self.remarks = material, ()
+            self.parts[material.id] = self.awaited.part
 
     def fail(self, problem: str, choice: Choice | None = None) -> None:
         """Say what went wrong; nothing else is lost."""
@@ -78,9 +158,14 @@ class Session:
         self.options = self.options.changed(said)
 
 
+def is_new() -> bool:
+    """Whether this visitor has no session yet."""
+    return _KEY not in st.session_state
+
+
 def current(first: Material) -> Session:
     """This visitor's session; a new one begins with ``first``."""
-    if _KEY not in st.session_state:
+    if is_new():
         st.session_state[_KEY] = Session(first)
     session: Session = st.session_state[_KEY]
     return session

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from nlviz import export
 from nlviz.errors import MediaError
 from nlviz.media import MediaInfo, probe
-from nlviz.ui import gallery, networks, timeline
-from nlviz.ui.material import UPLOADS, Choice, Material, Part, bundled, uploaded
+from nlviz.ui import gallery, giving, networks, timeline
+from nlviz.ui.material import UPLOADS, Choice, Material, Part
+from nlviz.ui.plain import plain
 from nlviz.ui.session import Session
 
 MOST_FRAMES = 128  # what the longest network takes; the size of the input limits them further
@@ -22,38 +23,40 @@ def choose(session: Session) -> Choice | None:
     st.logo(str(Path(__file__).with_name("logo.svg")), size="large")
     gallery.show(session)
     st.file_uploader(
-        "Your own video, photo or GIF",
+        "Your own clip, photo or session",
         type=list(UPLOADS),
         key=_UPLOAD,
-        on_change=_take_upload,
-        args=(session,),
+        on_change=giving.take,
+        args=(session, _UPLOAD),
     )
+    material = session.material
+    if material is None:
+        return None
+    if material.session is not None:
+        return _saved(session, material, material.session)
     try:
-        part = _part(session)
+        part = _part(session, material)
     except MediaError as error:
         session.fail(str(error))
         return None
-    return networks.choose(session, session.material, part)
+    return networks.choose(session, material, part)
 
 
-def _take_upload(session: Session) -> None:
-    """A file that cannot be read changes nothing but the sentence above the stage."""
-    file: UploadedFile | None = st.session_state[_UPLOAD]
-    if file is None:
-        back = bundled()[0] if session.material.data is not None else session.material
-        session.choose_material(back)
-        return
-    material = uploaded(file.name, file.getvalue())
-    try:
-        _info(session, material)
-    except MediaError as error:
-        session.fail(str(error))
-    else:
-        session.choose_material(material)
+def _saved(session: Session, material: Material, held: export.Session) -> Choice:
+    """A session file is shown as it was saved; for more it takes the clip itself."""
+    clip, made = held.analysis.clip, held.provenance
+    with st.container(key="saved", gap="xsmall"):
+        st.markdown("##### Session")
+        st.caption(
+            f"{len(clip.frames)} frames of {plain(clip.name)} as {plain(made.model)} saw them; no "
+            "network was run. For other frames, another network, or what a block adds, "
+            f"give {plain(clip.name)} again: the pins go along."
+        )
+        giving.ask(session, "give-again")
+    return Choice(material, Part(frames=len(clip.frames)), made.model, max(made.input))
 
 
-def _part(session: Session) -> Part:
-    material = session.material
+def _part(session: Session, material: Material) -> Part:
     info = _info(session, material)
     if info.is_image:
         return Part(frames=1)
@@ -69,20 +72,17 @@ def _part(session: Session) -> Part:
 
 def _info(session: Session, material: Material) -> MediaInfo:
     if material.id not in session.infos:
-        name = material.path.rpartition("/")[2]
-        session.infos[material.id] = probe(material.source, name=name)
+        session.infos[material.id] = probe(material.source, name=material.name)
     return session.infos[material.id]
 
 
 def _asked(session: Session, material: Material, info: MediaInfo) -> Part:
     """The three controls; each clip has its own and starts with eight frames, evenly spread."""
-    before = session.parts.get(material.id, Part())
+    before = _within(session, session.parts.get(material.id, Part()), info)
     start = st.slider("First frame", 0, info.total - 1, before.start, key=f"start-{material.id}")
     left, right = st.columns(2)
     most = min(MOST_FRAMES, info.total)
-    frames = left.number_input(
-        "Frames", 1, most, min(before.frames, most), key=f"frames-{material.id}"
-    )
+    frames = left.number_input("Frames", 1, most, before.frames, key=f"frames-{material.id}")
     stride = right.number_input(
         "Every n-th",
         1,
@@ -93,3 +93,16 @@ def _asked(session: Session, material: Material, info: MediaInfo) -> Part:
         help="Take every n-th source frame. Empty spreads the frames evenly to the end.",
     )
     return Part(start, frames, stride)
+
+
+def _within(session: Session, part: Part, info: MediaInfo) -> Part:
+    """A part that the clip has; what an address asks of it beyond is told."""
+    frames = min(part.frames, MOST_FRAMES, info.total)
+    stride = part.stride and min(part.stride, info.total)
+    fitted = Part(min(part.start, info.total - 1), frames, stride)
+    if fitted != part and part != Part():
+        session.remarks += (
+            f"'{info.name}' has {info.total} frames, and at most {MOST_FRAMES} are taken: "
+            f"start={part.start}, frames={part.frames} does not fit.",
+        )
+    return fitted

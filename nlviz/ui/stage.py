@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from html import escape
 
 import streamlit as st
@@ -10,10 +11,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from models.zoo import ZooError
 from nlviz.errors import NlvizError
-from nlviz.ui import details, messages, viewer
+from nlviz.ui import details, giving, location, messages, viewer
+from nlviz.ui.address import Address
 from nlviz.ui.guard import guarded
 from nlviz.ui.loading import working
 from nlviz.ui.material import Choice
+from nlviz.ui.plain import plain
 from nlviz.ui.session import Session
 from nlviz.ui.work import Shown, make
 
@@ -81,8 +84,11 @@ def show(session: Session) -> None:
     """Draw the session."""
     if session.problem is not None:
         stays = " The last analysis is still here." if session.shown else ""
-        st.error(_plain(session.problem) + stays, icon="⚠️")
+        st.error(plain(session.problem) + stays, icon="⚠️")
+    if session.remarks:
+        st.warning("  \n".join(map(plain, session.remarks)))
     if session.shown is None:
+        _ask_for_the_clip(session)
         return
     st.html(_heading(session.shown))
     _mount_code(key="store-code", height=1)
@@ -114,6 +120,8 @@ def _scene(session: Session) -> None:
             on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
             on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
         )
+        plain_options = replace(session.options, block=options.block)  # not as one block can
+        location.follow(Address.of(shown.choice, session.pins, plain_options))
         # Let the viewer's answer reach the page before the tabs are worked out: they share a core.
         time.sleep(_HEAD_START)
         if options.needs_constants:
@@ -123,12 +131,42 @@ def _scene(session: Session) -> None:
         details.show(shown, links, options)
 
 
+def _saved(shown: Shown) -> list[str]:
+    """How a session that is opened was made."""
+    held = shown.choice.material.session
+    if held is None:
+        return []
+    made = held.provenance
+    weights = f"weights {made.weights}" if made.weights else "weights that are not in the zoo"
+    return [
+        f"A session saved by nlviz {made.version}: {made.clip} ({made.checksum}) in {made.model}, "
+        f"{weights}."
+    ]
+
+
+def _ask_for_the_clip(session: Session) -> None:
+    """An address of an upload holds everything but the clip."""
+    if session.awaited is None or session.material is not None:
+        return
+    pins = len(session.kept_pins(session.awaited.pins).shown)
+    come = {0: "", 1: " Its pin comes back with it."}.get(
+        pins, f" Its {pins} pins come back with it."
+    )
+    with st.container(key="awaited", border=True):
+        st.markdown(f"#### This address is about your own file {plain(session.awaited.name)}")
+        st.markdown(
+            "An address holds everything but the clip, which stays with whoever has it: "
+            f"give the same file again.{come} Or choose a sample in the sidebar."
+        )
+        giving.ask(session, "give")
+
+
 def _heading(shown: Shown) -> str:
     analysis = shown.analysis
     clip = analysis.clip
     length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
     facts = [f"{clip.width} × {clip.height}", length, analysis.network]
-    notes = [*clip.notes, *analysis.refused.values()]
+    notes = [*clip.notes, *analysis.refused.values(), *_saved(shown)]
     if len(clip.frames) == 1:
         notes.append("With one frame, links stay in it and leave out only the cell pointed at.")
     classes = "".join(
@@ -142,8 +180,3 @@ def _heading(shown: Shown) -> str:
         f'<ol class="classes" aria-label="Top classes">{classes}</ol></header>'
         + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
     )
-
-
-def _plain(text: str) -> str:
-    """Text with nothing that Markdown would take for itself."""
-    return "".join("\\" + sign if sign in r"\`*_{}[]()<>#$~|:!" else sign for sign in text)

@@ -20,7 +20,7 @@ _TALL = 54
 
 def thumbnails(material: Material) -> tuple[str, ...]:
     """A few frames spread over the whole clip, as data addresses; MediaError."""
-    clip = read(material.source, frames=COUNT, name=material.path.rpartition("/")[2])
+    clip = read(material.source, frames=COUNT, name=material.name)
     return tuple(thumbnail(frame) for frame in clip.frames)
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 
 from models import zoo
 from nlviz.analysis import Analysis, analyse
+from nlviz.errors import NetworkError
 from nlviz.media import read
 from nlviz.ui import own, payload
 from nlviz.ui.material import Choice
@@ -36,6 +37,15 @@ class Shown:
     blobs: tuple[bytes, ...]
     tags: tuple[str, ...]
     constants: dict[str, bytes] = field(default_factory=dict)
+
+    def network(self) -> Any:
+        """The network that was run; NetworkError where a session file is shown, which has none."""
+        if self.choice.material.session is not None:
+            raise NetworkError(
+                f"'{self.choice.material.title}' is a saved session and holds no network to run; "
+                "give its clip again (in the sidebar) for that."
+            )
+        return network(self.choice.model)
 
     def work_out(self, block: str | None) -> None:
         """The constants of a block's rows, once."""
@@ -77,11 +87,23 @@ class Recent:
 
 
 def make(choice: Choice, report: Report) -> Shown:
-    """Read, analyse and pack what was chosen.
+    """Read, analyse and pack what was chosen; a session file is packed as it is.
 
     ``report`` is called between the steps; what it raises ends the work, so that a new choice can
     take its place. NlvizError or ZooError for what the visitor can mend.
     """
+    material = choice.material
+    analysis = _analysed(choice, report) if material.session is None else material.session.analysis
+    report(0.92, "Sending it to the page")
+    blobs = [payload.clip_blob(analysis.clip)]
+    tags = [payload.tag(blobs[0])]
+    for block in analysis.blocks:
+        blobs.append(payload.block_blob(analysis, block, tags[0]))
+        tags.append(payload.tag(blobs[-1]))
+    return Shown(choice, analysis, tuple(blobs), tuple(tags))
+
+
+def _analysed(choice: Choice, report: Report) -> Analysis:
     part, material = choice.part, choice.material
     report(0.0, "Reading the clip")
     clip = read(
@@ -89,24 +111,17 @@ def make(choice: Choice, report: Report) -> Shown:
         frames=part.frames,
         stride=part.stride,
         start=part.start,
-        name=material.path.rpartition("/")[2],
+        name=material.name,
     )
     with turn(report):
         report(0.05, f"Loading {choice.model}")
         loaded = network(choice.model)
-        analysis = analyse(
+        return analyse(
             clip,
             loaded,
             size=choice.size,
             progress=lambda fraction, what: report(0.15 + 0.75 * fraction, _sentence(what)),
         )
-    report(0.92, "Sending it to the page")
-    blobs = [payload.clip_blob(clip)]
-    tags = [payload.tag(blobs[0])]
-    for block in analysis.blocks:
-        blobs.append(payload.block_blob(analysis, block, tags[0]))
-        tags.append(payload.tag(blobs[-1]))
-    return Shown(choice, analysis, tuple(blobs), tuple(tags))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

@@ -98,7 +98,7 @@ def _made(look: Look) -> Work:
     def work(report: Report) -> list[Analysis | str]:
         found: list[Analysis | str] = []
         with turn(report):
-            loaded = network(look.shown.choice.model)
+            loaded = look.shown.network()
             for number, kind in enumerate(BASELINES):
                 report(number / len(BASELINES), f"working out the {kind} baseline")
                 try:

@@ -13,7 +13,7 @@ import streamlit as st
 from nlviz import export
 from nlviz.errors import NlvizError
 from nlviz.links import Query
-from nlviz.ui import reproduce
+from nlviz.ui import reproduce, saved
 from nlviz.ui.tabs.look import Look
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _tensors(look: Look) -> bytes:
 
 def _session(look: Look) -> bytes:
     made, queries = _provenance(look, _SESSION), tuple(_queries(look))
-    return export.save(export.Session(look.analysis, made, queries, asdict(look.options)))
+    kept = saved.settings(look.pins, look.options)
+    return export.save(export.Session(look.analysis, made, queries, kept))
 
 
 _PAGE = _File("html", "text/html", _page, "html")

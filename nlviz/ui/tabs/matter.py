@@ -17,7 +17,7 @@ from nlviz.masking import PROTOCOL, Faithfulness, faithfulness
 from nlviz.ui.tabs import waiting
 from nlviz.ui.tabs.desk import Work
 from nlviz.ui.tabs.look import Look, choose_pin
-from nlviz.ui.work import Report, network, turn
+from nlviz.ui.work import Report, turn
 
 _WANTED = "nlviz-masking"
 _RANKS = 8
@@ -46,7 +46,7 @@ def show(look: Look) -> None:
 def _effects(look: Look) -> Work:
     def work(report: Report) -> tuple[Effect, ...]:
         with turn(report):
-            return effects(look.analysis, network(look.shown.choice.model), progress=report)
+            return effects(look.analysis, look.shown.network(), progress=report)
 
     return work
 
@@ -55,7 +55,7 @@ def _sizes(look: Look) -> Work:
     def work(report: Report) -> Analysis:
         with turn(report):
             report(0.5, "measuring what each place adds")
-            return with_sizes(look.analysis, network(look.shown.choice.model))
+            return with_sizes(look.analysis, look.shown.network())
 
     return work
 
@@ -150,7 +150,7 @@ def _want(asked: object) -> None:
 def _masked(look: Look, query: Query) -> Work:
     def work(report: Report) -> Faithfulness:
         with turn(report):
-            loaded = network(look.shown.choice.model)
+            loaded = look.shown.network()
             return faithfulness(look.analysis, loaded, query, progress=report)
 
     return work

@@ -1,0 +1,53 @@
+"""Saved: the pins and options of the app as a session file keeps them, and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from nlviz.ui.messages import Options
+from nlviz.ui.pins import COLOURS, MOST, Pin, Pins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nlviz.export import Session
+
+_ASKED = ("block", "k", "exclude", "head", "reverse")
+
+
+def settings(pins: Iterable[Pin], options: Options) -> dict[str, Any]:
+    """What a session file keeps beside the queries: the options, and how each pin looks."""
+    return {**asdict(options), "pins": [{"name": p.name, "color": p.color} for p in pins]}
+
+
+def options(session: Session) -> Options:
+    """The options it was saved with; without them those of its first query."""
+    first = {name: getattr(q, name) for q in session.queries[:1] for name in _ASKED}
+    return Options().changed(first).changed(session.settings)
+
+
+def pins(session: Session) -> tuple[Pins, tuple[str, ...]]:
+    """A pin for each query, and a sentence where there are more than pins can be."""
+    looks = session.settings.get("pins")
+    listed = looks if isinstance(looks, list) else []
+    found = Pins()
+    for query, look in zip_longest(session.queries[:MOST], listed[:MOST]):
+        if query is None:
+            break
+        found = found.add(query.point)
+        if isinstance(look, Mapping):
+            found = found.rename(found.shown[-1].id, str(look.get("name", "")))
+    shown = _coloured(found.shown, listed)
+    count = len(session.queries)
+    problem = f"The session has {count} queries; the first {MOST} are pinned."
+    return Pins(shown, made=len(shown)), (problem,) if count > MOST else ()
+
+
+def _coloured(shown: tuple[Pin, ...], looks: list[Any]) -> tuple[Pin, ...]:
+    colours = [str(look.get("color")) for look in looks if isinstance(look, Mapping)][: len(shown)]
+    if len(set(colours) & set(COLOURS)) != len(shown):
+        return shown
+    return tuple(replace(p, color=c) for p, c in zip(shown, colours, strict=True))

@@ -8,6 +8,8 @@ so that queries and keys are those after any norm and rotary embedding, whoever 
 from __future__ import annotations
 
 import inspect
+import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from nlviz.logits import Fit, fit, masked
 
 Report = Callable[["Attended | str"], None]
 
+_PRODUCTS = 4  # before a softmax, whose logits may be one of them: others make biases by position
 _MHA = inspect.signature(F.multi_head_attention_forward)
 
 
@@ -80,7 +83,7 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self.grids: list[tuple[int, tuple[int, ...]]] = []
         self._report = report
-        self._product: tuple[Tensor, Tensor, tuple[int, ...]] | None = None
+        self._products: deque[tuple[Tensor, Tensor, tuple[int, ...]]] = deque(maxlen=_PRODUCTS)
         self._weighted: _Weighted | None = None
 
     def __torch_function__(
@@ -120,6 +123,8 @@ class Watch(TorchFunctionMode):
         if enable_gqa:
             groups = query.shape[-3] // key.shape[-3]
             key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
+        if attn_mask is not None:
+            attn_mask = _four(attn_mask.expand(*query.shape[:-1], key.shape[-2]))
         query, key, value, y = (_four(t) for t in (query, key, value, out))
         factor = query.shape[-1] ** -0.5 if scale is None else scale
         made_of = masked(attn_mask, factor, (*query.shape[:3], key.shape[2]))
@@ -154,6 +159,8 @@ class Watch(TorchFunctionMode):
         self._report(Attended(query, key, value, made_of, output, project))
 
     def _einsum(self, out: Tensor, equation: Any, *operands: Any, **_: Any) -> None:
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+            operands = tuple(operands[0])
         if not isinstance(equation, str) or len(operands) != 2 or "->" not in equation:
             return
         inputs, result = equation.replace(" ", "").split("->")
@@ -169,11 +176,15 @@ class Watch(TorchFunctionMode):
             return
         met = self._weighted
         if met is not None and tuple(left.shape) == met.shape:
-            self._weighted = None
-            value, y = _four(right), _four(out)
-            self._report(Attended(met.query, met.key, value, met.fit, y))
+            self._weigh(met, right, out)
+        elif met is not None and right.shape == met.shape[:-2] + met.shape[:-3:-1]:
+            self._weigh(met, left.transpose(-1, -2), out.transpose(-1, -2))  # v · wᵀ
         else:
-            self._product = (left, right, tuple(out.shape))
+            self._products.append((left, right, tuple(out.shape)))
+
+    def _weigh(self, met: _Weighted, value: Tensor, out: Tensor) -> None:
+        self._weighted = None
+        self._report(Attended(met.query, met.key, _four(value), met.fit, _four(out)))
 
     def _plus_matmul(self, out: Tensor, _: Any, left: Any, right: Any, **__: Any) -> None:
         self._matmul(out, left, right)
@@ -181,14 +192,15 @@ class Watch(TorchFunctionMode):
     def _softmax(self, out: Tensor, *args: Any, **kwargs: Any) -> None:
         logits = args[0] if args else kwargs["input"]
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
-        product, self._product = self._product, None
-        if product is None or logits.ndim < 3 or dim not in (-1, logits.ndim - 1):
+        products, self._weighted = [*self._products], None
+        self._products.clear()
+        if logits.ndim < 3 or dim not in (-1, logits.ndim - 1) or logits.shape != out.shape:
             return
-        left, right, shape = product
-        if logits.numel() != out.numel() or shape[-2:] != tuple(logits.shape[-2:]):
+        alike = (p for p in reversed(products) if _is_reshaped(p[2], tuple(logits.shape)))
+        product = next(alike, None)
+        if product is None:
             return
-        if logits.numel() != torch.Size(shape).numel():
-            return
+        left, right, _ = product
         query, key = _four(left), _four(right).transpose(-1, -2)
         made_of = fit(logits.reshape(*query.shape[:3], -1), query, key)
         self._weighted = _Weighted(query, key, made_of, tuple(out.shape))
@@ -203,6 +215,11 @@ _LOOKS: dict[str, Callable[..., None]] = {
     **dict.fromkeys(("matmul", "__matmul__", "bmm"), Watch._matmul),
     **dict.fromkeys(("conv2d", "conv3d"), Watch._convolution),
 }
+
+
+def _is_reshaped(product: tuple[int, ...], logits: tuple[int, ...]) -> bool:
+    """Whether logits may be a product whose axes before the last two were split or joined."""
+    return product[-2:] == logits[-2:] and math.prod(product) == math.prod(logits)
 
 
 def _four(tensor: Tensor) -> Tensor:

@@ -119,6 +119,9 @@ def _conventions(
         yield _Convention(embedded, 1 / root, reach)
         yield _Convention(embedded, root, reach)
         yield _Convention("dot_product", 1 / root, reach)
+        own = getattr(parts.block, "scale", None)
+        if isinstance(own, float) and own not in (1.0, 1 / root, root):
+            yield _Convention(embedded, own, reach)
 
 
 def _factored(parts: Parts, theta: Array, phi: Array) -> tuple[Array, Array]:

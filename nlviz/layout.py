@@ -14,7 +14,6 @@ from nlviz.geometry import Grid
 
 Sizes = tuple[int, int, int]  # time, rows, columns
 
-_MOST_TOKENS = 16
 _TOKENS = {"class": ("cls", "class"), "distillation": ("dist",), "register": ("reg",)}
 
 
@@ -52,6 +51,7 @@ def lay(sequences: int, length: int, grids: Iterable[Sizes], tokens: Sequence[st
         (more not in (0, len(tokens)), more, age, sizes, over_time)
         for age, sizes in enumerate(grids)
         for over_time, more in _fits(sequences, length, sizes)
+        if more in (0, 1, len(tokens))
     ]
     if not fits:
         raise CaptureError(
@@ -77,14 +77,16 @@ def lay(sequences: int, length: int, grids: Iterable[Sizes], tokens: Sequence[st
 def _fits(sequences: int, length: int, sizes: Sizes) -> Iterable[tuple[bool, int]]:
     """(over time, tokens of each sequence) of each way in which a grid fits."""
     t, rows, cols = sizes
-    if t % sequences == 0 and 0 <= length - t // sequences * rows * cols <= _MOST_TOKENS:
+    if t % sequences == 0 and length >= t // sequences * rows * cols:
         yield False, length - t // sequences * rows * cols
     if t > 1 and rows * cols > 1 and (sequences, length) == (rows * cols, t):
         yield True, 0
 
 
-def windows(sizes: Sizes, window: Sizes, shift: Sizes) -> Layout:
+def windows(sizes: Sizes, window: Sizes, shift: Sizes, elements: int = 1) -> Layout:
     """The layout of a grid cut into windows after a cyclic shift, as in Swin.
+
+    Each of several elements, which follow in time, is cut by itself.
 
     Raises:
         CaptureError: the windows do not divide the grid, so that padding takes part as keys.
@@ -96,17 +98,25 @@ def windows(sizes: Sizes, window: Sizes, shift: Sizes) -> Layout:
             "so that padding takes part; give an input whose size they divide"
         )
     moved = [-s if w < n else 0 for s, w, n in zip(shift, window, sizes, strict=True)]
-    cells = np.roll(np.arange(math.prod(sizes)).reshape(sizes), moved, axis=(0, 1, 2))
+    cells = np.arange(elements * math.prod(sizes)).reshape(elements, *sizes)
+    cells = np.roll(cells, moved, axis=(1, 2, 3))
     split = [part for n, w in zip(sizes, window, strict=True) for part in (n // w, w)]
-    cut = cells.reshape(split).transpose(0, 2, 4, 1, 3, 5)
-    return Layout(Grid(*sizes), cut.reshape(-1, math.prod(window)))
+    cut = cells.reshape(elements, *split).transpose(0, 1, 3, 5, 2, 4, 6)
+    t, rows, cols = sizes
+    return Layout(Grid(elements * t, rows, cols), cut.reshape(-1, math.prod(window)))
 
 
-def by_aspect(length: int, sizes: Sizes, tokens: int) -> Iterable[Sizes]:
-    """Grids of square cells on an input of ``sizes`` whose cells and tokens are ``length``."""
+def by_aspect(
+    length: int, sizes: Sizes, tokens: int, likely: Sequence[int] = ()
+) -> Iterable[Sizes]:
+    """Grids of square cells on an input of ``sizes`` whose cells and tokens are ``length``.
+
+    Those with a ``likely`` number of time steps come first, then those with fewer.
+    """
     frames, height, width = sizes
+    steps = dict.fromkeys((*likely, *range(max(likely, default=frames), 0, -1)))
     for more in dict.fromkeys((0, tokens, 1)):
-        for t in (n for n in range(frames, 0, -1) if frames % n == 0):
+        for t in (n for n in steps if frames % n == 0):
             area, left = divmod(length - more, t)
             rows = round(math.sqrt(max(area, 0) * height / width))
             if rows and not left and not area % rows and height * (area // rows) == width * rows:
@@ -119,11 +129,16 @@ def token_names(parameters: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[str,
     for path, shape in parameters:
         name = path.rpartition(".")[2].lower()
         kind = next((k for k, words in _TOKENS.items() if name.startswith(words)), None)
-        if kind and "token" in name and len(shape) >= 2 and math.prod(shape[:-2]) == 1:
-            found[kind] = max(found.get(kind, 0), shape[-2])
+        if kind and _is_token(name, shape):
+            found[kind] = max(found.get(kind, 0), (1, *shape)[-2])
     return tuple(
         kind if found[kind] == 1 else f"{kind} {i + 1}"
         for kind in _TOKENS
         if kind in found
         for i in range(found[kind])
     )
+
+
+def _is_token(name: str, shape: tuple[int, ...]) -> bool:
+    """Of a few vectors, or one, that a network puts beside its cells."""
+    return math.prod(shape[:-2]) == 1 and ("token" in name or name == "class_embedding")

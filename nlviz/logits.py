@@ -95,7 +95,10 @@ def _split(rest: Tensor, scale: Tensor, close: float) -> Fit:
     allowed = None
     if not bool(there.all()):
         if not bool((there == there[:, :1]).all()):
-            raise CaptureError("has heads with masks of their own")
+            raise CaptureError(
+                "has heads with masks of their own, or logits that depend on more than query, key "
+                "and position"
+            )
         allowed = there[:, 0].cpu()
     bias = torch.where(there, rest, -torch.inf).amax(0)
     bias = torch.where(bias == -torch.inf, 0, bias)

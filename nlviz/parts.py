@@ -10,13 +10,14 @@ from torch import Tensor, nn
 Kind = Literal["non-local", "gamma", "context"]
 
 # The names that θ, φ, g and W_z go by in the projects we know of.
-_THETA = ("theta", "conv_theta")
-_PHI = ("phi", "conv_phi")
+_THETA = ("theta", "conv_theta", "t")
+_PHI = ("phi", "conv_phi", "p")
 _G = ("g", "conv_g")
-_OUT = ("W", "W_z", "out", "conv_out")
+_OUT = ("W", "W_z", "out", "conv_out", "z")
 _CONCAT = ("concat_project",)
 _GAMMA = ("query_conv", "key_conv", "value_conv")
-_CONTEXT = ("channel_add_conv", "channel_mul_conv")
+_MASK = ("conv_mask", "conv_attn")
+_CONTEXT = ("channel_add_conv", "channel_mul_conv", "mlp_add", "mlp_scale")
 _WORDS: dict[Kind, str] = {
     "non-local": "non-local block",
     "gamma": "attention block with a gamma (query_conv, key_conv, value_conv)",
@@ -24,7 +25,7 @@ _WORDS: dict[Kind, str] = {
 }
 LOOKED_FOR = (
     f"children named {' or '.join(_G)} and {' or '.join(_OUT)}, {', '.join(_GAMMA)} and gamma, or "
-    f"conv_mask and {' or '.join(_CONTEXT)}"
+    f"{' or '.join(_MASK)} and {' or '.join(_CONTEXT)}"
 )
 
 
@@ -52,8 +53,8 @@ class Parts(NamedTuple):
         def child(*names: str) -> nn.Module | None:
             return next((children[name] for name in names if name in children), None)
 
-        if "conv_mask" in children and (out := child(*_CONTEXT)) is not None:
-            return cls("context", block, None, children["conv_mask"], None, out)
+        if (mask := child(*_MASK)) and (out := child(*_CONTEXT)):
+            return cls("context", block, None, mask, None, out)
         if all(name in children for name in _GAMMA) and hasattr(block, "gamma"):
             query, key, value = _GAMMA
             return cls("gamma", block, child(query), child(key), child(value), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -80,6 +81,8 @@ class Places:
             raise CaptureError(call)
         b, heads, n, _ = call.query.shape
         m = call.key.shape[2]
+        if n == 1 < m and len(self.given) >= 4:
+            raise CaptureError("has one query for all keys, which is no cell (attention pooling)")
         part = self.sample.part(b)
         sequences = part.stop - part.start
         # One head may be several that were folded into the batch.
@@ -102,31 +105,61 @@ class Places:
             if getattr(module, "attention_type", None) == "joint_space_time":  # TimeSformer's
                 raise CaptureError("orders its cells by place, then time, which is not supported")
             window, shift = (getattr(module, f"{what}_size", None) for what in ("window", "shift"))
-            if window is not None and shift is not None and len(shape) in (4, 5):
-                sizes = (1, *shape[1:3]) if len(shape) == 4 else shape[1:4]
-                laid = windows(_sizes(sizes), _sizes(window), _sizes(shift, 0))
+            if window is None or shift is None or len(shape) not in (3, 4, 5):
+                continue
+            part = self.sample.part(shape[0])
+            elements = part.stop - part.start
+            if sizes := self._windowed(shape[1:-1], elements, seen):
+                laid = windows(sizes, _sizes(window), _sizes(shift, 0), elements)
                 if laid.columns.shape != (sequences, length):
                     raise CaptureError("has other windows than its sizes say")
                 return laid
         return lay(sequences, length, self._grids(length, seen), self.tokens)
 
+    def _windowed(
+        self, axes: tuple[int, ...], elements: int, seen: Sequence[tuple[int, tuple[int, ...]]]
+    ) -> Sizes | None:
+        """The grid of one element that is cut into windows; flattened in Hugging Face's Swin."""
+        if len(axes) > 1:
+            return _sizes(axes)
+        cells = elements * axes[0]
+        grids = (g for g in self._grids(cells, seen) if math.prod(g) == cells and g[0] == elements)
+        found = next(grids, None)
+        return found and (1, *found[1:])
+
     def _grids(self, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]) -> Iterator[Sizes]:
         """What the cells may be: the latest feature map first, then the input's aspect."""
-        for batch, sizes in reversed(seen):
+        maps = self._maps(seen)
+        yield from reversed(maps)
+        if len(self.given) >= 4:
+            *_, height, width = self.given
+            lengths = self.given[1:-2] if len(self.given) == 5 else self.given[:1]
+            likely = [steps for steps, _, _ in reversed(maps) if steps > 1]
+            most = math.prod(maps[0]) if likely else length
+            for frames in sorted({*lengths, 1}, reverse=True):  # the fewest may be channels
+                sizes = (frames, height, width)
+                fits = by_aspect(length, sizes, len(self.tokens), likely)
+                yield from (grid for grid in fits if math.prod(grid) <= most)
+        else:
+            yield length, 1, 1
+
+    def _maps(self, seen: Sequence[tuple[int, tuple[int, ...]]]) -> list[Sizes]:
+        """The sample's feature maps, whose elements follow in time.
+
+        Time steps grow fewer through a network, so elements of which there are more are no frames:
+        heads that a pool of queries or keys has folded into the batch (MViT), or windows.
+        """
+        maps: list[Sizes] = []
+        for batch, sizes in seen:
             try:
                 part = self.sample.part(batch)
             except CaptureError:
                 continue
             elements = part.stop - part.start
             t, rows, cols = (1, *sizes) if len(sizes) == 2 else sizes
-            yield elements * t, rows, cols
-        if len(self.given) >= 4:
-            *_, height, width = self.given
-            lengths = self.given[1:-2] if len(self.given) == 5 else self.given[:1]
-            for frames in dict.fromkeys((*lengths, 1)):
-                yield from by_aspect(length, (frames, height, width), len(self.tokens))
-        else:
-            yield length, 1, 1
+            if elements == 1 or not maps or elements * t <= maps[0][0]:
+                maps.append((elements * t, rows, cols))
+        return maps
 
 
 def _sizes(value: Any, missing: int = 1) -> Sizes:

@@ -11,7 +11,7 @@ class PlainBlock(nn.Module):
 
     def __init__(self, channels=6, *, softmax=True, scale=1.0, names=("theta", "phi", "g", "W")):
         super().__init__()
-        self.names, self.softmax, self.scale = names, softmax, scale
+        self.names, self.softmax, self.factor = names, softmax, scale
         inner = channels // 2
         for name in names[:3]:
             self.add_module(name, nn.Conv2d(channels, inner, 1))
@@ -19,7 +19,7 @@ class PlainBlock(nn.Module):
 
     def forward(self, x):
         theta, phi, g, out = (getattr(self, name) for name in self.names)
-        logits = self.scale * theta(x).flatten(2).transpose(1, 2) @ phi(x).flatten(2)
+        logits = self.factor * theta(x).flatten(2).transpose(1, 2) @ phi(x).flatten(2)
         weights = logits.softmax(-1) if self.softmax else logits / logits.shape[-1]
         y = weights @ g(x).flatten(2).transpose(1, 2)
         self.weights = weights

@@ -330,7 +330,31 @@ def _cosine(q, k, v):
     ) @ v
 
 
-@pytest.mark.parametrize("how", [_einsum, _added, _biased, _cosine])
+def _listed(q, k, v):  # as CvT
+    weights = torch.einsum("bhid,bhjd->bhij", [q, k]).softmax(-1)
+    return torch.einsum("bhij,bhjd->bhid", [weights, v])
+
+
+def _turned(q, k, v):  # as BigGAN and EfficientViT-M: v · wᵀ
+    weights = (0.7 * q @ k.transpose(-1, -2)).softmax(-1)
+    return (v.transpose(-1, -2) @ weights.transpose(-1, -2)).transpose(-1, -2)
+
+
+def _interrupted(q, k, v):  # as MViT v2, whose bias comes of products too
+    logits = 0.7 * q @ k.transpose(-1, -2)
+    return (logits + (q @ torch.ones(1, 2, 4, 3)).mean() * 0).softmax(-1) @ v
+
+
+def _folded(q, k, v):  # as SAM: heads in the batch, in the mask as well
+    q, k, v = (t.flatten(0, 1) for t in (q, k, v))
+    distance = (torch.arange(24)[:, None] - torch.arange(24)).abs()
+    return F.scaled_dot_product_attention(q, k, v, distance.expand(2, 24, 24) * 0.1)[None]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [_einsum, _added, _biased, _cosine, _listed, _turned, _interrupted, _folded],
+)
 def test_attention_is_seen_however_it_is_written(how):
     model, x = loud(Written(how)), 4 * torch.randn(1, 3, 16, 24)
     seen = nlviz.capture(model, x)

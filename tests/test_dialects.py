@@ -222,3 +222,9 @@ def test_what_is_said_about_reach_follows_from_the_groups():
         assert words in reach_in_words(reach, grid)
         assert joins_frames(reach, grid, grid) == joins
     assert not joins_frames((), nlviz.Grid(1, 4, 4), nlviz.Grid(1, 2, 2))
+
+
+def test_a_scale_that_a_block_names_itself_is_tried_too():
+    module = Block(SLOWFAST, scale=6**-0.5)  # of the input's width, as in timm
+    seen = nlviz.capture(module, torch.randn(1, 6, 3, 4, 6))
+    assert seen.affinities["Block"].scale == pytest.approx(6**-0.5)

@@ -148,7 +148,7 @@ def test_two_modules_that_share_a_block_keep_its_training_mode():
 
 def test_a_block_that_is_not_understood_is_refused_beside_those_that_are():
     network = PlainNetwork()
-    network.nl_1.scale = 0.123
+    network.nl_1.factor = 0.123
     nn.init.normal_(network.nl_1.theta.weight, std=3)
     seen = nlviz.capture(network, torch.randn(1, 1, 8, 8))
     assert tuple(seen.affinities) == ("nl_2",)

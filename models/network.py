@@ -23,6 +23,14 @@ class Network:
     """A network ready to run, in evaluation mode, and what a view needs to know about it.
 
     Args:
+        name: in the zoo.
+        summary: what it is, in a line.
+        module: takes what ``prepare`` gives, and gives logits (1, classes).
+        device: what ``module`` is on.
+        taps: block name → where its queries sit on the input, from input to output.
+        classes: names of the classes, in the order of the scores.
+        stages: the module's children, in order of use.
+        default_size: the longer side of the input, in pixels.
         mean: of the input, red, green, blue from 0 to 255; it is taken off.
         deviation: what the rest is divided by.
         side: what each side of the input is a multiple of, in pixels.

@@ -1,0 +1,192 @@
+"""docs/library.md from the code itself: ``python -m docs.library``."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import nlviz
+
+PAGE = Path(__file__).with_name("library.md")
+
+_HEAD = """# The library
+
+Every public name with what it takes, gives and raises; made from the code by
+`python -m docs.library`. The examples in [examples](examples/1-first-figure.md) show them at work.
+"""
+
+# What is told together, in the order in which one meets it: a heading, and modules of nlviz.
+ROOMS = (
+    ("Open a clip", ("media", "clip")),
+    ("Run a network on it", ("analysis", "about", "foreign")),
+    ("Capture any module", ("hooks", "affinity", "reach")),
+    ("Places", ("geometry", "field")),
+    ("Ask", ("links", "paths", "rows")),
+    ("Numbers", ("statistics", "scale", "tracking")),
+    ("Baselines and effects", ("baselines", "ablation", "masking")),
+    ("Figures", ("figures",)),
+    ("Errors", ("errors",)),
+)
+# What is imported from elsewhere: a heading, a module, and its names if it has no list of them.
+ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Films", "nlviz.film", ()),
+    ("Pages, data and session files", "nlviz.export", ()),
+    ("Networks", "models.zoo", ()),
+    ("The block", "models.nonlocal_block", ("NonLocalBlock",)),
+    ("The networks of the paper", "models.resnet", ("VideoResNet",)),
+    ("Their plans", "models.resnet_plan", ("Plan", "paper")),
+)
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *_contents(), *_sections()]).rstrip() + "\n"
+
+
+def names() -> dict[str, list[tuple[str, Any]]]:
+    """Heading → the names under it with what they are, as they are imported."""
+    told = {
+        title: [
+            (f"nlviz.{name}", getattr(nlviz, name))
+            for home in homes
+            for name in nlviz._HOMES.get(home, ())
+        ]
+        for title, homes in ROOMS
+    }
+    for title, package, listed in ELSEWHERE:
+        module = import_module(package)
+        told[f"{title}: `{package}`"] = [
+            (f"{package}.{name}", getattr(module, name)) for name in listed or module.__all__
+        ]
+    return told
+
+
+def _contents() -> Iterator[str]:
+    seen: Counter[str] = Counter()
+    for title, members in names().items():
+        links = []
+        for name, _ in members:
+            short = name.rpartition(".")[2]
+            anchor = short.lower()
+            number = f"-{seen[anchor]}" if seen[anchor] else ""  # as GitHub tells them apart
+            seen[anchor] += 1
+            links.append(f"[{short}](#{anchor}{number})")
+        yield f"- {title}: {', '.join(links)}"
+    yield ""
+
+
+def _sections() -> Iterator[str]:
+    for title, members in names().items():
+        yield f"## {title}\n"
+        for name, value in members:
+            yield from _entry(name, value)
+
+
+def _entry(name: str, value: Any) -> Iterator[str]:
+    yield f"### {name.rpartition('.')[2]}\n"
+    if not (inspect.isclass(value) or callable(value)):
+        yield f"```python\n{name} = {value!r}\n```\n"
+        return
+    kind = "class " if inspect.isclass(value) else ""
+    yield f"```python\n{kind}{name}{_signature(value)}\n```\n"
+    yield from _document(inspect.getdoc(value) or "")
+    if inspect.isclass(value) and not issubclass(value, Exception):
+        yield from _members(value)
+
+
+def _members(value: type) -> Iterator[str]:
+    rows = []
+    for name, member in vars(value).items():
+        if name.startswith("_") or not (of := _callable(member)):
+            continue
+        called = "" if isinstance(member, property) or not callable(of) else _signature(of, 10_000)
+        first = (inspect.getdoc(of) or "").split("\n\n")[0].replace("\n", " ")
+        rows.append(f"- `.{name}{called}`: {_plain(first)}")
+    if rows:
+        yield "\n".join(["Properties and methods:\n", *rows]) + "\n"
+
+
+def _callable(member: Any) -> Callable[..., Any] | None:
+    """What a public member of a class runs; None for a field."""
+    if isinstance(member, property):
+        return member.fget
+    if isinstance(member, (classmethod, staticmethod)):
+        return member.__func__
+    return member if inspect.isfunction(member) else None
+
+
+def _signature(value: Any, widest: int = 88) -> str:
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return f"({value.__base__.__name__})"
+    signature = inspect.signature(value)
+    told: list[str] = []
+    star = False
+    for parameter in signature.parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not star:
+            told.append("*")
+        star = star or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        told.append(_parameter(parameter))
+    gives = ""
+    if not inspect.isclass(value) and signature.return_annotation is not signature.empty:
+        gives = f" -> {_type(signature.return_annotation)}"
+    flat = f"({', '.join(told)}){gives}"
+    if len(flat) <= widest:
+        return flat
+    return "(\n" + "".join(f"    {each},\n" for each in told) + f"){gives}"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    text = f"{parameter.name}: {_type(parameter.annotation)}"
+    if parameter.default is parameter.empty:
+        return text
+    default = repr(parameter.default)
+    if is_dataclass(parameter.default):
+        default = f"{type(parameter.default).__name__}()"
+    return f"{text} = {'…' if default.startswith('<') else default}"
+
+
+def _type(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "Any")
+
+
+_PART = re.compile(r"^(Args|Raises|Returns):\n", re.MULTILINE)
+_ITEM = re.compile(r"^ {4}(\S[^:]*):\s+", re.MULTILINE)
+
+
+def _document(text: str) -> Iterator[str]:
+    """A docstring as Markdown: its text, then what it takes and raises as lists."""
+    before, *parts = _PART.split(text)
+    if before.strip():
+        yield _plain(before.strip()) + "\n"
+    for part, content in zip(parts[::2], parts[1::2], strict=True):
+        if part == "Args":
+            yield "\n".join(_items(content)) + "\n"
+        else:
+            yield from _raised(content)
+
+
+def _items(content: str) -> Iterator[str]:
+    _, *found = _ITEM.split(content)
+    for name, words in zip(found[::2], found[1::2], strict=True):
+        yield f"- `{name}`: {_plain(' '.join(words.split()))}"
+
+
+def _raised(content: str) -> Iterator[str]:
+    words = re.sub(r"\b([A-Z]\w*Error)\b", r"`\1`", " ".join(content.split()))
+    yield f"Raises {_plain(words)}\n"
+
+
+def _plain(text: str) -> str:
+    return text.replace("``", "`")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

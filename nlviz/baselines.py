@@ -71,6 +71,15 @@ def baseline(
     )
 
 
+def origin(block: str) -> tuple[str, Baseline | None]:
+    """The block that a baseline's name came from and its kind; another name itself, and None."""
+    name, _, rest = block.rpartition(" (")
+    for kind in BASELINES:
+        if name and rest == f"{kind})":
+            return name, kind
+    return block, None
+
+
 def _uniform(affinity: Affinity) -> Affinity:
     """θ = φ = 0: a softmax of equal logits."""
     return replace(

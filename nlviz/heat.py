@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nlviz.colours import Colours, coloured
 from nlviz.geometry import Point, Region
 from nlviz.links import Query
 from nlviz.rows import Row, row_of
+from nlviz.scale import Against, Curve, HeatScale, heat_scale
 
 if TYPE_CHECKING:  # a picture is of an analysis, but needs none of what makes one
     from nlviz.analysis import Analysis
 
 Picture = NDArray[np.uint8]
-Numbers = NDArray[np.float64]
 
-_VEIL = 0.4  # how much of the opacity a weight of zero gets, so that the rest stands out
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """How weights become colours, as the viewer's controls say it.
+
+    Args:
+        opacity: at the last colour, 0 to 1.
+        colours: the map of weights from 0 up; signed ones have their own.
+        against: what the last colour stands for: the heaviest weight of the row that can be linked,
+            of the whole block, or 1. Contributions are scaled to their row.
+        curve: of the weights.
+    """
+
+    opacity: float = 0.75
+    colours: Colours = "dusk"
+    against: Against = "row"
+    curve: Curve = "linear"
 
 
 def heat(
@@ -28,18 +45,18 @@ def heat(
     query: Query,
     positions: Sequence[int],
     width: int,
+    shade: Shade = Shade(),
     *,
-    opacity: float = 0.75,
     color: str = "#FFFFFF",
 ) -> list[Picture]:
-    """Some frames with the query's row over them, scaled to the heaviest weight that can be linked.
+    """Some frames with the query's row over them.
 
     Args:
         analysis: the analysis.
         query: what is asked; what it excludes stays clear.
         positions: which sampled frames, from 0.
         width: of each picture in pixels; the height keeps the frame's shape.
-        opacity: of the heat at the heaviest weight, 0 to 1.
+        shade: how weights become colours.
         color: of the mark at the place asked about, ``#RRGGBB``.
 
     Returns:
@@ -51,7 +68,8 @@ def heat(
     row = row_of(analysis, query)
     clip, view = analysis.clip, analysis.view
     height = max(1, round(width * clip.height / clip.width))
-    tiles, across, down = _tiles(analysis, row, opacity), *_lattice(analysis, row, width, height)
+    scale = _scale(analysis, query, row, shade)
+    tiles, across, down = _tiles(row, scale, shade), *_lattice(analysis, row, width, height)
     step_of = {p: t for t in range(row.grid.t) for p in view.positions(t, row.grid)}
     pictures = []
     for position in positions:
@@ -71,60 +89,21 @@ def heat(
     return pictures
 
 
-@lru_cache(maxsize=2)
-def colours(signed: bool) -> NDArray[np.float32]:
-    """(256, 4): the heat map's red, green, blue 0 to 255 and its opacity 0 to 1.
-
-    Weights from 0 up rise evenly in lightness from dark violet to pale yellow; signed ones are
-    blue below zero and orange above.
-    """
-    u = (np.arange(256) - 127.5) / 127.5 if signed else np.arange(256) / 255
-    size = np.abs(u)
-    if signed:
-        light, chroma, hue = 0.2 + 0.6 * size, 0.01 + 0.13 * size, np.where(u < 0, 245, 62)
-    else:
-        light, chroma, hue = 0.2 + 0.76 * u, 0.08 + 0.13 * np.sin(np.pi * u**0.8), 290 + 170 * u
-    alpha = _VEIL + (1 - _VEIL) * size**0.7
-    return np.column_stack([_rgb(light, chroma, hue), alpha]).astype(np.float32)
-
-
-def _rgb(light: Numbers, chroma: Numbers, hue: Numbers) -> Numbers:
-    """OKLCH (lightness 0 to 1, chroma, hue in degrees) to sRGB 0 to 255, after Ottosson (2020)."""
-    a, b = chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))
-    cubes = (
-        np.stack(
-            [
-                light + 0.3963377774 * a + 0.2158037573 * b,
-                light - 0.1055613458 * a - 0.0638541728 * b,
-                light - 0.0894841775 * a - 1.291485548 * b,
-            ]
-        )
-        ** 3
-    )
-    linear = (
-        np.array(
-            [
-                [4.0767416621, -3.3077115913, 0.2309699292],
-                [-1.2684380046, 2.6097574011, -0.3413193965],
-                [-0.0041960863, -0.7034186147, 1.707614701],
-            ]
-        )
-        @ cubes
-    ).clip(0, 1)
-    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    rgb: Numbers = 255 * curved.T
-    return rgb
-
-
-def _tiles(analysis: Analysis, row: Row, opacity: float) -> NDArray[np.float32]:
-    """(T', H', W', 4): each cell's colour and opacity; 0 where no link is allowed."""
-    weights = np.where(row.allowed, row.weights, 0)
-    signed = bool((row.weights < 0).any())
-    most = float(np.abs(weights).max()) or 1.0
-    level = (weights / most + 1) * 127.5 if signed else weights / most * 255
-    tiles: NDArray[np.float32] = colours(signed)[level.round().astype(np.intp)]
-    tiles[..., 3] *= np.where(row.allowed, opacity, 0)
+def _tiles(row: Row, scale: HeatScale, shade: Shade) -> NDArray[np.float32]:
+    """(T', H', W', 4): each cell's colour, 0 to 255, and opacity; clear where none is allowed."""
+    tiles = coloured(scale.places(row.ranked), scale.signed, shade.opacity, shade.colours)
+    tiles[..., :3] *= 255
+    tiles[..., 3] *= row.allowed
     return tiles
+
+
+def _scale(analysis: Analysis, query: Query, row: Row, shade: Shade) -> HeatScale:
+    """The viewer's: a row is scaled to what can be linked; contributions have none in common."""
+    against = shade.against if row.contributions is None else "row"
+    scale = heat_scale(analysis, query, row, against=against, curve=shade.curve)
+    if against != "row":
+        return scale
+    return replace(scale, most=float(np.abs(np.where(row.allowed, row.ranked, 0)).max()))
 
 
 def _lattice(

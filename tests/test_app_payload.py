@@ -11,14 +11,17 @@ import cv2
 import numpy as np
 import pytest
 
+import nlviz
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.links import Query, top_links
 from nlviz.ui import messages, payload, pins
+from nlviz.ui.material import Choice, Material, Part
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import Pins
+from nlviz.ui.work import Shown
 
 WIDTH, HEIGHT, FRAMES = 90, 50, (0, 7, 21)
 VIEW = View((WIDTH, HEIGHT), (97, 49), FRAMES)
@@ -268,6 +271,36 @@ def test_options_fall_back_to_a_block_and_an_exclusion_that_the_analysis_has() -
     assert (fitted.block, fitted.exclude) == ("nl5", "frame")
     single = Options(block="nl3").fitting(analysed(frames=(0,)))
     assert (single.block, single.exclude) == ("nl3", "cell")
+
+
+def test_a_ranking_by_contribution_holds_where_the_sizes_are_known() -> None:
+    wish = Options(block="nl3", rank_by="contribution")
+    assert wish.fitting(analysed()).rank_by == "affinity"
+    sizes = {"nl3": np.arange(made("embedded_gaussian").key_grid.size, dtype=np.float32)}
+    known = replace(analysed(), sizes=sizes)
+    assert wish.fitting(known).rank_by == "contribution"
+    assert replace(wish, block="nl5").fitting(known).rank_by == "affinity"
+    header, parts = unpacked(payload.sizes_blob(known, "nl3", "b3"))
+    assert (header["kind"], header["block"], header["problem"]) == ("sizes", "b3", None)
+    np.testing.assert_array_equal(np.frombuffer(parts["sizes"], np.float32), sizes["nl3"])
+    header, _ = unpacked(payload.sizes_blob(known, "nl5", "b5"))
+    assert "nl5 does not show" in header["problem"]
+    header, _ = unpacked(payload.sizes_blob(known, "nl3", "b3", "No network is here."))
+    assert header["problem"] == "No network is here."
+
+
+def test_a_baseline_becomes_a_block_after_its_own() -> None:
+    analysis = analysed()
+    choice = Choice(Material("id", "A title", "a.mp4"), Part(), "nl-lite0", 64)
+    shown = Shown(choice, analysis, (b"clip", b"3", b"5"), ("c", "b3", "b5"))
+    found = nlviz.baseline(analysis, None, "nl3", "uniform")
+    more = shown.beside(found)
+    assert more.analysis.blocks == ("nl3", "nl3 (uniform)", "nl5")
+    assert more.tags == ("c", "b3", payload.tag(more.blobs[2]), "b5")
+    assert (more.blobs[1], more.blobs[3]) == (b"3", b"5")
+    assert more.own.blocks == ("nl3", "nl5")
+    assert more.beside(found) is more
+    assert shown.analysis.blocks == ("nl3", "nl5"), "nobody else's changes"
 
 
 def test_the_scene_holds_the_exact_links_and_plain_json() -> None:

@@ -58,7 +58,8 @@ ARROWS = {
     "statistics": {"affinity", "geometry", "links", "reach", "rows"},
     "tracking": {"affinity", "geometry", "statistics"},
     "writing": set(),
-    "heat": {"geometry", "links", "rows"},
+    "colours": set(),
+    "heat": {"colours", "geometry", "links", "rows", "scale"},
     "scale": {"affinity", "links", "rows"},
     "paths": {"links"},
     "figures": {"affinity", "clip", "geometry", "links", "rows", "scale", "writing"},
@@ -66,7 +67,7 @@ ARROWS = {
         *("affinity", "analysis", "clip", "geometry", "links", "media", "reach", "rows"),
         *("statistics", "ui"),
     },
-    "film": {"clip", "figures", "geometry", "links", "media", "rows", "writing"},
+    "film": {"clip", "colours", "figures", "geometry", "links", "media", "rows", "writing"},
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "field", "figures", "film"),
         *(

@@ -30,6 +30,14 @@ def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
     assert (asked.model, asked.size) == ("nl-lite0", 640)
 
 
+def test_a_baseline_and_a_ranking_are_written_as_options():
+    options = Options("res3.nl1 (cosine)", reverse=True, rank_by="contribution")
+    shown = reproduce.command("links", choice("a.mp4", Part()), [nlviz.Point(0, 1, 1)], options)
+    asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
+    assert (asked.block, asked.baseline) == ("res3.nl1", "cosine")
+    assert (asked.rank, asked.reverse) == ("contribution", True)
+
+
 def test_the_python_lines_shown_run(monkeypatch, tmp_path):
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     monkeypatch.chdir(tmp_path)
@@ -40,3 +48,8 @@ def test_the_python_lines_shown_run(monkeypatch, tmp_path):
     exec(reproduce.python(small, points, Options("nl5", k=4)), names)
     assert [len(links) for links in names["links"]] == [4]
     assert (tmp_path / "figure.svg").is_file()
+    ranked = Options("nl5 (uniform)", k=4)
+    exec(reproduce.python(small, points, ranked), names)
+    assert names["links"][0][0].block == "nl5 (uniform)"
+    exec(reproduce.python(small, points, Options("nl5", k=4, rank_by="contribution")), names)
+    assert names["links"][0][0].contribution > 0

@@ -62,18 +62,53 @@ def test_a_small_multiple_opens_its_block_in_the_viewer(visit: AppPage) -> None:
     visit.ready()
 
 
-def test_a_click_beside_asks_both_blocks_there(visit: AppPage) -> None:
+def choose(visit: AppPage, name: str) -> None:
+    """One of a row of choices, which Streamlit draws as buttons or as radios."""
+    radio = visit.page.get_by_role("radio", name=name, exact=True)
+    radio.or_(visit.page.get_by_role("button", name=name, exact=True)).first.click()
+
+
+def test_a_baseline_opens_in_the_viewer_as_a_block_of_its_own(visit: AppPage) -> None:
     open_tab(visit, "Compare")
-    visit.page.get_by_role("radio", name="Side by side").or_(
-        visit.page.get_by_role("button", name="Side by side")
-    ).first.click()
+    choose(visit, "Baselines")
+    visit.page.get_by_role("button", name="Show nl5 (uniform) in the viewer").click()
+    state = visit.until(
+        lambda s: s["options"]["block"] == "nl5 (uniform)" and settled(s), "the baseline"
+    )
+    weights = [link["weight"] for link in state["links"]]
+    assert weights == pytest.approx([1 / (8 * 22 * 40)] * 20)
+    open_tab(visit, "Reproduce")
+    expect(visit.page.get_by_text("--block nl5 --baseline uniform")).to_be_visible()
+
+
+def test_links_are_ranked_by_contribution_when_that_is_asked(visit: AppPage) -> None:
+    before = [link["weight"] for link in visit.ready()["links"]]
+    visit.page.locator(".nlviz-more-button").click()
+    visit.page.get_by_label("Affinity alone, or times").select_option("contribution")
+    state = visit.until(
+        lambda s: s["options"]["rank_by"] == "contribution" and s["links"] and settled(s),
+        "contributions",
+    )
+    added = [link["contribution"] for link in state["links"]]
+    assert added == sorted(added, reverse=True)
+    assert [link["weight"] for link in state["links"]] != before
+
+
+def test_a_click_or_a_key_beside_asks_both_blocks_there(visit: AppPage) -> None:
+    open_tab(visit, "Compare")
+    choose(visit, "Side by side")
     pictures = visit.page.get_by_role("img", name="Heat of")
     expect(pictures).to_have_count(2)
-    before = [str(picture.get_attribute("src")) for picture in pictures.all()]
-    pictures.first.click(position={"x": 20, "y": 20})
+    for ask in (
+        lambda: pictures.first.click(position={"x": 20, "y": 20}),
+        lambda: visit.page.get_by_role("application", name="arrow keys").last.press("Enter"),
+    ):
+        before = [str(picture.get_attribute("src")) for picture in pictures.all()]
+        ask()
+        for number, src in enumerate(before):
+            expect(pictures.nth(number)).not_to_have_attribute("src", src)
+        visit.page.get_by_role("application", name="arrow keys").last.press("Shift+ArrowRight")
     expect(visit.page.get_by_role("button", name="Back to Pin 1")).to_be_visible()
-    for picture, src in zip(pictures.all(), before, strict=True):
-        expect(picture).not_to_have_attribute("src", src)
     assert len(visit.ready()["pins"]) == 1
 
 
@@ -101,9 +136,7 @@ def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
     open_tab(visit, "Tracking")
     expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
     expect(visit.page.get_by_text("Label propagation, as is usual")).to_be_visible()
-    visit.page.get_by_role("radio", name="A mask", exact=True).or_(
-        visit.page.get_by_role("button", name="A mask", exact=True)
-    ).first.click()
+    choose(visit, "A mask")
     file = io.BytesIO()
     Image.new("L", (8, 8), 255).save(file, "png")
     visit.page.locator(".st-key-track-mask input[type=file]").set_input_files(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, top_links
+from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, row_of, top_links
 from nlviz.affinity import FUNCTIONS
 from nlviz.errors import QueryError
 from nlviz.links import Link
@@ -118,3 +119,53 @@ def test_regions_tokens_heads_and_columns_are_those_of_the_library(
                     assert state["covered"] == pytest.approx(covered, rel=0.02)
                     compared += len(links)
     assert compared > 150
+
+
+@pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product"])
+def test_links_ranked_by_contribution_are_those_of_the_library(
+    show: Callable[..., Viewer], function: str
+) -> None:
+    analysis = make.analysis(function)
+    rng = np.random.default_rng(4)
+    sizes = {b: rng.gamma(1, size=analysis.affinity(b).phi.shape[1]) for b in analysis.blocks[:1]}
+    (known, unknown), analysis = analysis.blocks, replace(analysis, sizes=sizes)
+    frames = analysis.view.frames
+    clip = payload.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    tags = [view.put(payload.block_blob(analysis, b, payload.tag(clip))) for b in analysis.blocks]
+    box = Region.box(frames[1], 3.0, 2.0, 40.0, 40.0)
+    pins = Pins().add(Point(frames[1], 33.0, 20.0)).add(box)
+
+    def shown(block: str, reverse: bool) -> dict[str, Any]:
+        options = messages.Options(block, None, reverse, k=6, rank_by="contribution")
+        links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
+        said = messages.scene(analysis, ("clip", *map(str, tags)), links, options, rank=True)
+        for pin in said["pins"]:
+            pin["exact"] = None  # what the page makes of it by itself
+        view.show(**{name: said[name] for name in ("pins", "options", "can")}, blocks=tags)
+        return view.state()
+
+    assert shown(known, False)["readout"] == "Measuring what each place adds…"
+    for block, tag in zip(analysis.blocks, tags, strict=True):
+        view.put(payload.constants_blob(analysis, block, str(tag)))
+        view.put(payload.sizes_blob(analysis, block, str(tag)))
+    for reverse in (False, True):
+        state = shown(known, reverse)
+        query = Query(box, known, 6, reverse=reverse, rank_by="contribution")
+        links = top_links(analysis, query)
+        assert [(frames[n["t"]], n["x"], n["y"]) for n in state["links"]] == [
+            pytest.approx((n.target.frame, n.target.x, n.target.y), abs=0.01) for n in links
+        ]
+        for name in ("weight", "contribution"):
+            seen = [n[name] for n in state["links"]]
+            assert seen == pytest.approx([getattr(n, name) for n in links], rel=0.02)
+        row = row_of(analysis, query)
+        most = np.abs(row.ranked[row.allowed]).max()
+        assert state["heat"]["high"] == pytest.approx(most, rel=0.02)
+        plain = top_links(analysis, replace(query, rank_by="affinity"))
+        assert [n.target for n in links] != [n.target for n in plain]
+    state = shown(unknown, False)
+    assert state["options"]["rank_by"] == "affinity"
+    assert state["message"] == (
+        f"Block {unknown} does not show what each place adds, so its links are ranked by affinity."
+    )

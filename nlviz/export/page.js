@@ -51,7 +51,7 @@ function act(said) {
   if (next !== pins) to.push(pins);
   if (!from) undone.length = 0;
   pins = next;
-  const can = { undo: past.length > 0, redo: undone.length > 0 };
+  const can = { ...scene.can, undo: past.length > 0, redo: undone.length > 0 };
   queueMicrotask(() => viewer.update({ ...scene, pins, can }));
 }
 

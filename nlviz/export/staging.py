@@ -20,7 +20,7 @@ class Staged:
     """Blobs and what the viewer opens with.
 
     Args:
-        blobs: the clip's, then each block's and its constants'.
+        blobs: the clip's, then each block's, its constants' and its sizes' where it has them.
         tags: the clip's and the blocks'.
         pins: one for each query.
         options: those of the first query.
@@ -42,6 +42,8 @@ class Staged:
             blobs.append(payload.block_blob(analysis, block, tags[0]))
             tags.append(payload.tag(blobs[-1]))
             blobs.append(payload.constants_blob(analysis, block, tags[-1]))
+            if analysis.sizes:
+                blobs.append(payload.sizes_blob(analysis, block, tags[-1]))
         pins = Pins()
         for query in queries:
             pins = pins.add(query.point)
@@ -50,12 +52,12 @@ class Staged:
     def scene(self, analysis: Analysis, pins: Pins, options: messages.Options) -> dict[str, Any]:
         """What the viewer shows, the links of each pin exact."""
         links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
-        return messages.scene(analysis, self.tags, links, options)
+        return messages.scene(analysis, self.tags, links, options, rank=bool(analysis.sizes))
 
 
 def _options(analysis: Analysis, queries: Sequence[Query]) -> messages.Options:
     asked = {}
     for query in queries[:1]:
-        names = ("block", "k", "exclude", "head", "reverse")
+        names = ("block", "k", "exclude", "head", "reverse", "rank_by")
         asked = {name: getattr(query, name) for name in names}
     return messages.Options().changed(asked).fitting(analysis)

@@ -11,7 +11,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region, View
-from nlviz.links import Exclude, Link, Query, top_links
+from nlviz.links import Exclude, Link, Query, RankBy, top_links
 from nlviz.ui.pins import MOST, Pin, Pins, Place
 
 MOST_LINKS = 200
@@ -32,6 +32,7 @@ class Options:
         head: one head of the block, from 0; None for the mean of all.
         reverse: who looks here, in place of what is looked at.
         k: how many links.
+        rank_by: what links and heat show: affinity, or what each place adds.
         exclude: which places get no link.
         links: whether links are drawn.
         heat: whether the heat map is drawn.
@@ -47,6 +48,7 @@ class Options:
     head: int | None = None
     reverse: bool = False
     k: int = 20
+    rank_by: RankBy = "affinity"
     exclude: Exclude = "frame"
     links: bool = True
     heat: bool = True
@@ -70,14 +72,24 @@ class Options:
         """Whether the page needs what ``payload.constants_blob`` holds."""
         return self.reverse or self.scale == "block"
 
+    @property
+    def needs_sizes(self) -> bool:
+        """Whether the page needs what ``payload.sizes_blob`` holds."""
+        return self.rank_by == "contribution"
+
     def fitting(self, analysis: Analysis) -> Options:
-        """For one analysis: a block and a head it has, 'cell' where links stay in one frame."""
+        """For one analysis: a block and a head it has, 'cell' where links stay in one frame.
+
+        And affinity where the analysis does not know what the places of the block add.
+        """
         block = self.block if self.block in analysis.blocks else analysis.blocks[-1]
         affinity = analysis.affinity(block)
         head = self.head if self.head is not None and self.head < affinity.heads else None
         alone = self.exclude == "frame" and not _joins_frames(analysis, affinity)
         exclude: Exclude = "cell" if alone else self.exclude
-        return replace(self, block=block, head=head, exclude=exclude)
+        known = block in analysis.sizes and analysis.sizes[block].any()
+        rank_by: RankBy = self.rank_by if known else "affinity"
+        return replace(self, block=block, head=head, exclude=exclude, rank_by=rank_by)
 
 
 def _joins_frames(analysis: Analysis, affinity: Affinity) -> bool:
@@ -109,6 +121,7 @@ _READ: Mapping[str, _Read] = {
     "head": _head,
     "reverse": _yes_or_no,
     "k": _number(1, MOST_LINKS, int),
+    "rank_by": _one_of(RankBy),
     "exclude": _one_of(Exclude),
     "links": _yes_or_no,
     "heat": _yes_or_no,
@@ -156,6 +169,7 @@ def asked(analysis: Analysis, pin: Pin, options: Options) -> Query:
         options.exclude,
         head=options.head,
         reverse=options.reverse,
+        rank_by=options.rank_by,
     )
 
 
@@ -176,15 +190,18 @@ def scene(
     *,
     undo: bool = False,
     redo: bool = False,
+    rank: bool = False,
 ) -> dict[str, Any]:
     """All that the viewer needs beside the blobs: ``tags`` are the clip's and each block's.
 
-    ``undo`` and ``redo`` say what can be done with the pins.
+    The viewer fits the options to a block as ``fitting`` does, so it gets them as they were chosen.
+    ``undo`` and ``redo`` say what can be done with the pins, ``rank`` whether ``sizes_blob`` can
+    come.
     """
     position = {frame: t for t, frame in enumerate(analysis.view.frames)}
-    question = {
-        name: getattr(options, name) for name in ("block", "k", "exclude", "head", "reverse")
-    }
+    fitted = options.fitting(analysis)
+    names = ("block", "k", "exclude", "head", "reverse", "rank_by")
+    question = {name: getattr(fitted, name) for name in names}
     return {
         "clip": tags[0],
         "blocks": list(tags[1:]),
@@ -204,7 +221,7 @@ def scene(
         ],
         "options": asdict(options),
         "max_pins": MOST,
-        "can": {"undo": undo, "redo": redo},
+        "can": {"undo": undo, "redo": redo, "rank": rank},
         "notice": notice,
     }
 
@@ -218,10 +235,11 @@ def _placed(place: Place, position: Mapping[int, int]) -> dict[str, Any]:
     return {**where, "region": region, "token": None}
 
 
-def _link(link: Link, position: Mapping[int, int]) -> dict[str, float]:
+def _link(link: Link, position: Mapping[int, int]) -> dict[str, float | None]:
     return {
         "rank": link.rank,
         "weight": link.weight,
+        "contribution": link.contribution,
         "share": link.share,
         "t": position[link.target.frame],
         "x": float(link.target.x),

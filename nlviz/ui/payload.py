@@ -16,6 +16,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.geometry import Grid, View
+from nlviz.scale import extremes
 
 Array = NDArray[np.float32]
 Part = tuple[str, str, bytes]  # name, dtype ("f16", "f32", "i32" or "u8"), content
@@ -26,7 +27,6 @@ WIDEST = 640
 _QUALITY = 88
 _LARGEST_HALF = 2**15  # stays below float16's 65,504
 _ALIGN = 8
-_CHUNK_BYTES = 64 << 20
 
 
 def clip_blob(clip: Clip) -> bytes:
@@ -87,21 +87,23 @@ def constants_blob(analysis: Analysis, block: str, block_tag: str) -> bytes:
     header = {
         "kind": "constants",
         "block": block_tag,
-        "extremes": [_extremes(each) for each in (affinity, *alone)],
+        "extremes": [extremes(each) for each in (affinity, *alone)],
     }
     return pack(header, [("constants", "f32", affinity.constants.tobytes())])
 
 
-def _extremes(affinity: Affinity) -> tuple[float, float]:
-    """Lowest and highest weight between cells, a chunk of rows at a time."""
-    grid = affinity.query_grid
-    step = max(1, _CHUNK_BYTES // (4 * affinity.key_grid.size))
-    low, high = np.inf, -np.inf
-    for start in range(0, grid.size, step):
-        cells = [grid.cell(i) for i in range(start, min(start + step, grid.size))]
-        rows = affinity.rows(cells)
-        low, high = min(low, float(rows.min())), max(high, float(rows.max()))
-    return low, high
+def sizes_blob(analysis: Analysis, block: str, block_tag: str, problem: str | None = None) -> bytes:
+    """What a ranking by contribution needs beside a block's blob: ‖W_z g_j‖ of each key, float32.
+
+    A sentence in its place where there is a ``problem``, where ``with_sizes`` could not measure
+    the block, or where it adds nothing. QueryError for an unknown block.
+    """
+    sizes = analysis.sizes.get(block, np.zeros(analysis.affinity(block).key_grid.size, np.float32))
+    if problem is None and not sizes.any():
+        what = "adds nothing" if block in analysis.sizes else "does not show what each place adds"
+        problem = f"Block {block} {what}, so its links are ranked by affinity."
+    header = {"kind": "sizes", "block": block_tag, "problem": problem}
+    return pack(header, [("sizes", "f32", sizes.astype(np.float32).tobytes())])
 
 
 def pack(header: Mapping[str, Any], parts: Sequence[Part]) -> bytes:
@@ -140,7 +142,7 @@ def halved(affinity: Affinity) -> tuple[NDArray[np.float16], NDArray[np.float16]
     theta, phi = affinity.theta, affinity.phi
     most_theta, most_phi = np.abs(theta).max(axis=1), np.abs(phi).max(axis=1)
     empty = (most_theta == 0) | (most_phi == 0)  # adds nothing to any logit
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         shift = np.where(empty, 0, np.round((np.log2(most_phi) - np.log2(most_theta)) / 2))
     up = np.exp2(shift).astype(np.float32)[:, None]
     theta, phi = theta * up * ~empty[:, None], phi / up * ~empty[:, None]

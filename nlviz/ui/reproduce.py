@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from nlviz.baselines import origin
 from nlviz.geometry import Region
 from nlviz.ui import own
 from nlviz.ui.material import Choice
@@ -19,10 +20,12 @@ def command(
     places = [_asked(point) for point in points]
     head = "" if options.head is None else f" --head {options.head}"
     question = f"--k {options.k} --exclude {options.exclude}{head}{' --reverse' * options.reverse}"
+    if options.rank_by != "affinity":
+        question += f" --rank {options.rank_by}"
     lines = [
         f"python -m nlviz {verb} {shlex.quote(_path(choice))}",
         *places,
-        f"--block {options.block} {question}",
+        f"{_block(choice, options)} {question}",
         *_run(choice),
         *more,
     ]
@@ -36,8 +39,10 @@ def python(choice: Choice, points: Sequence[Place], options: Options) -> str:
         question += f", head={options.head}"
     if options.reverse:
         question += ", reverse=True"
+    if options.rank_by != "affinity":
+        question += f", rank_by={options.rank_by!r}"
     places = "".join(f"    {_constructor(point)},\n" for point in points)
-    needs, analysis = _analysis(choice)
+    needs, analysis = _analysis(choice, options)
     return f"""import nlviz
 {needs}
 {analysis}
@@ -54,7 +59,7 @@ nlviz.film_strip(analysis, links).save("figure.svg")
 """
 
 
-def _analysis(choice: Choice) -> tuple[str, str]:
+def _analysis(choice: Choice, options: Options) -> tuple[str, str]:
     """What has to be imported, and the lines that make the analysis."""
     if choice.material.session is not None:
         opening = f"analysis = export.open_session({_path(choice)!r}).analysis"
@@ -64,8 +69,17 @@ def _analysis(choice: Choice) -> tuple[str, str]:
     if own.is_own(choice.model):
         weights = f", weights={given.weights!r}" if (given := own.given()) and given.weights else ""
         network, needs = f"nlviz.load_user_network({choice.model!r}{weights})", ""
-    clip = f"clip = nlviz.read({_path(choice)!r}, {sampling})"
-    return needs, f"{clip}\nanalysis = nlviz.analyse(clip, {network}, size={choice.size})"
+    lines = [
+        f"clip = nlviz.read({_path(choice)!r}, {sampling})",
+        f"network = {network}",
+        f"analysis = nlviz.analyse(clip, network, size={choice.size})",
+    ]
+    if options.rank_by != "affinity":
+        lines.append("analysis = nlviz.with_sizes(analysis, network)")
+    block, kind = origin(options.block or "")
+    if kind is not None:
+        lines.append(f"analysis = nlviz.baseline(analysis, network, {block!r}, {kind!r})")
+    return needs, "\n".join(lines)
 
 
 def _run(choice: Choice) -> list[str]:
@@ -76,6 +90,14 @@ def _run(choice: Choice) -> list[str]:
         " ".join(f"--{name} {value}" for name, value in _sampling(choice)),
         f"--model {shlex.quote(choice.model)}{_weights(choice)} --size {choice.size}",
     ]
+
+
+def _block(choice: Choice, options: Options) -> str:
+    """A baseline is made of its block; a session file holds it as it is."""
+    block, kind = origin(options.block or "")
+    if choice.material.session is not None:
+        block, kind = options.block or "", None
+    return f"--block {shlex.quote(block)}" + (f" --baseline {kind}" if kind else "")
 
 
 def _weights(choice: Choice) -> str:

@@ -119,6 +119,10 @@ class Session:
             f"{analysis.blocks[-1]} is shown.",
         )
 
+    def amend(self, shown: Shown) -> None:
+        """The analysis on screen with more known of it; for this visitor alone."""
+        self.shown = shown
+
     def kept(self, material: Material) -> Recent:
         """Where analyses of a material are kept: an upload's are this visitor's alone."""
         return self.recent if material.data is not None else of_bundled()

@@ -18,6 +18,7 @@ from nlviz.ui.loading import working
 from nlviz.ui.material import Choice
 from nlviz.ui.plain import plain
 from nlviz.ui.session import Session
+from nlviz.ui.tabs import desk
 from nlviz.ui.work import Shown, make
 
 _VIEWER = "viewer"
@@ -104,6 +105,10 @@ def _scene(session: Session) -> None:
         shown = session.shown
         if shown is None:
             return
+        if session.options.needs_sizes and not shown.sizes:  # meanwhile the viewer says so
+            desk.current().rest()
+            shown = shown.measured()
+            session.amend(shown)
         options = session.options.fitting(shown.analysis)
         links = {pin: messages.answer(shown.analysis, pin, options) for pin in session.pins.shown}
         _mount_viewer(
@@ -112,10 +117,11 @@ def _scene(session: Session) -> None:
                 shown.analysis,
                 shown.tags,
                 links,
-                options,
+                session.options,
                 session.notice,
                 undo=bool(session.pins.before),
                 redo=bool(session.pins.after),
+                rank=True,
             ),
             on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
             on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
@@ -126,8 +132,9 @@ def _scene(session: Session) -> None:
         time.sleep(_HEAD_START)
         if options.needs_constants:
             shown.work_out(options.block)
-        for tag, blob in shown.constants.items():
-            _mount_store(key=f"constants-{tag}", data=blob, height=1)
+        for kind, blobs in (("constants", shown.constants), ("sizes", shown.sizes)):
+            for tag, blob in blobs.items():
+                _mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
         details.show(shown, links, options)
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import gc
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
 
 from models import zoo
+from nlviz.ablation import with_sizes
 from nlviz.analysis import Analysis, analyse
-from nlviz.errors import NetworkError
+from nlviz.baselines import origin
+from nlviz.errors import NetworkError, NlvizError
 from nlviz.media import read
 from nlviz.ui import own, payload
 from nlviz.ui.material import Choice
@@ -29,7 +32,8 @@ _PATIENCE = 0.1  # seconds between two looks at whether the visitor has chosen s
 class Shown:
     """An analysis, the choice it answers, and its blobs: the clip's first, then each block's.
 
-    ``constants`` are the blobs by block's tag that were worked out since, when first asked for.
+    ``constants`` and ``sizes`` are blobs by block's tag that were worked out since, when first
+    asked for.
     """
 
     choice: Choice
@@ -37,6 +41,7 @@ class Shown:
     blobs: tuple[bytes, ...]
     tags: tuple[str, ...]
     constants: dict[str, bytes] = field(default_factory=dict)
+    sizes: Mapping[str, bytes] = field(default_factory=dict)
 
     def network(self) -> Any:
         """The network that was run; NetworkError where a session file is shown, which has none."""
@@ -53,6 +58,49 @@ class Shown:
         tag = self.tags[1 + self.analysis.blocks.index(name)]
         if tag not in self.constants:
             self.constants[tag] = payload.constants_blob(self.analysis, name, tag)
+
+    def measured(self) -> Shown:
+        """With what each place of each block adds; runs the network once more."""
+        analysis, problem = self.analysis, None
+        try:
+            with turn(lambda fraction, what: None):
+                analysis = with_sizes(analysis, self.network())
+        except NlvizError as error:
+            problem = str(error)
+        named = zip(analysis.blocks, self.tags[1:], strict=True)
+        sizes = {tag: payload.sizes_blob(analysis, name, tag, problem) for name, tag in named}
+        return replace(self, analysis=analysis, sizes=sizes)
+
+    def beside(self, found: Analysis) -> Shown:
+        """With a baseline as a block of its own, after the block that it is held against."""
+        (name,) = found.blocks
+        if name in self.analysis.blocks:
+            return self
+        at = 1 + self.analysis.blocks.index(origin(name)[0])
+        blob = payload.block_blob(found, name, self.tags[0])
+        tag = payload.tag(blob)
+        sizes = {tag: payload.sizes_blob(found, name, tag)} if self.sizes else {}
+        order = (*self.analysis.blocks[:at], name, *self.analysis.blocks[at:])
+        affinities = {**self.analysis.affinities, **found.affinities}
+        together = replace(
+            self.analysis,
+            affinities=MappingProxyType({block: affinities[block] for block in order}),
+            fidelity=MappingProxyType({**self.analysis.fidelity, **found.fidelity}),
+        )
+        return replace(
+            self,
+            analysis=together,
+            blobs=(*self.blobs[: at + 1], blob, *self.blobs[at + 1 :]),
+            tags=(*self.tags[: at + 1], tag, *self.tags[at + 1 :]),
+            sizes={**self.sizes, **sizes},
+        )
+
+    @property
+    def own(self) -> Analysis:
+        """The analysis without baselines: what the network itself has."""
+        named = self.analysis.affinities.items()
+        affinities = {block: each for block, each in named if origin(block)[1] is None}
+        return replace(self.analysis, affinities=MappingProxyType(affinities))
 
     @property
     def size(self) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
 from models import zoo
 from nlviz.analysis import Analysis, analyse
-from nlviz.baselines import BASELINES, baseline
+from nlviz.baselines import BASELINES, baseline, origin
 from nlviz.errors import CaptureError, QueryError
 from nlviz.geometry import Point
 from nlviz.links import Query
@@ -45,25 +46,26 @@ def show(look: Look) -> None:
 
 def _blocks(look: Look, pin: Pin) -> None:
     """Every block; below, every head of the block that is on."""
-    layout = Layout.of(look.analysis.view, look.query(pin))
-    queries = [look.query(pin, block) for block in look.analysis.blocks]
-    tiles = [_tile(look.analysis, query, layout, pin, query.block) for query in queries]
-    on = [replace(tile, chosen=tile.id == look.block) for tile in tiles if tile is not None]
-    openable(on, "sheet-blocks", lambda block: _choose({"block": block}))
-    heads = look.analysis.affinity(look.block).heads
-    if heads > 1:
+    query, heads = look.query(pin), look.analysis.affinity(look.block).heads
+    each = [_Asked(block, block, look.query(pin, block)) for block in look.analysis.blocks]
+    alone = range(heads if heads > 1 else 0)
+    each += [_Asked(str(head), f"head {head}", replace(query, head=head)) for head in alone]
+    found = _sheet(look, pin, each, name="blocks")
+    if found is None:
+        return
+    blocks, by_head = found[: len(look.analysis.blocks)], found[len(look.analysis.blocks) :]
+    openable(_on(blocks, look.block), "sheet-blocks", lambda block: _choose({"block": block}))
+    if by_head:
         st.markdown(f"**The heads of {look.block}**")
-        query = look.query(pin)
-        each = [
-            _tile(look.analysis, replace(query, head=h), layout, pin, f"head {h}", str(h))
-            for h in range(heads)
-        ]
-        chosen = [replace(t, chosen=t.id == str(query.head)) for t in each if t is not None]
+        chosen = _on(by_head, str(query.head))
         openable(chosen, "sheet-heads", lambda head: _choose({"head": int(head)}))
-    st.caption(
-        "The same question in each block, each scaled to its own heaviest weight. A click shows "
-        "the block in the viewer."
-    )
+    own = look.shade.against == "row"
+    scaled = "each scaled to its own heaviest weight" if own else "scaled as in the viewer"
+    st.caption(f"The same question in each block, {scaled}. A click shows the block in the viewer.")
+
+
+def _on(tiles: Sequence[Tile], chosen: str) -> list[Tile]:
+    return [replace(tile, chosen=tile.id == chosen) for tile in tiles]
 
 
 def _choose(options: dict[str, Any]) -> None:
@@ -73,28 +75,42 @@ def _choose(options: dict[str, Any]) -> None:
 
 def _baselines(look: Look, pin: Pin) -> None:
     """The block beside what a picture is to be held against."""
-    query, layout = look.query(pin), Layout.of(look.analysis.view, look.query(pin))
-    own = _tile(look.analysis, query, layout, pin, look.block)
-    made = waiting.result(
-        look.shown.choice, ("baselines", look.block), _made(look), name="baselines"
+    block, _ = origin(look.block)
+    own = _Asked(block, block, look.query(pin, block))
+    tiles = _sheet(look, pin, [own], name="own")
+    if tiles is None:
+        return  # one computation at a time: the rest waits for it
+    made: list[Analysis | str] | None = waiting.result(
+        look.shown.choice, ("baselines", block), _made(look, block), name="baselines"
     )
-    tiles = [own]
-    for found in made or ():
-        if isinstance(found, str):
-            st.info(found)
-            continue
-        (name,) = found.blocks
-        there = replace(query, block=name, head=None)
-        tiles.append(_tile(found, there, layout, pin, name))
-    askable([tile for tile in tiles if tile is not None], "sheet-baselines", lambda u, v: None)
+    for sentence in made or ():
+        if isinstance(sentence, str):
+            st.info(sentence)
+    against = {each.blocks[0]: each for each in made or () if isinstance(each, Analysis)}
+    asks = [_Asked(name, name, _of(each, look, pin), each) for name, each in against.items()]
+    more = _sheet(look, pin, asks, name="against") if asks else None
+
+    def show_it(name: str) -> None:
+        if name in against:
+            visiting().amend(look.shown.beside(against[name]))
+        visiting().choose({"block": name})
+        st.rerun()  # its blob is brought by the page around the viewer
+
+    openable(_on([*tiles, *(more or ())], look.block), "sheet-baselines", show_it)
     st.caption(
         "Uniform: the same weight everywhere. Cosine: how alike the block's input is, with "
         "nothing learned in between. Shuffled: the block with the entries of its θ and φ "
-        "permuted. A picture is evidence only where it differs from these."
+        "permuted. A picture is evidence only where it differs from these. A click shows one in "
+        "the viewer, as a block of its own."
     )
 
 
-def _made(look: Look) -> Work:
+def _of(analysis: Analysis, look: Look, pin: Pin) -> Query:
+    """What a pin asks of an analysis of one block."""
+    return asked(analysis, pin, replace(look.options, block=analysis.blocks[0]))
+
+
+def _made(look: Look, block: str) -> Work:
     def work(report: Report) -> list[Analysis | str]:
         found: list[Analysis | str] = []
         with turn(report):
@@ -102,7 +118,7 @@ def _made(look: Look) -> Work:
             for number, kind in enumerate(BASELINES):
                 report(number / len(BASELINES), f"working out the {kind} baseline")
                 try:
-                    found.append(baseline(look.analysis, loaded, look.block, kind))
+                    found.append(baseline(look.shown.own, loaded, block, kind))
                 except CaptureError as error:
                     found.append(str(error))
         return found
@@ -124,32 +140,38 @@ def _beside(look: Look, pin: Pin) -> None:
         if point is not pin.point:
             st.button(f"Back to {look.name(pin)}", on_click=_ask, args=(look, pin, None))
     kind, _, name = other.partition(" ")
-    against: Analysis | None = look.analysis
+    against = look.analysis
     block = name
     if kind == "network":
-        against = waiting.result(look.shown.choice, other, _analysed(look, name), name="beside")
-        if against is not None:
-            block = st.segmented_control(
-                "Its block",
-                against.blocks,
-                default=against.blocks[-1],
-                required=True,
-                key=f"beside-block-{name}",
-            )
+        found: Analysis | None = waiting.result(
+            look.shown.choice, other, _analysed(look, name), name="beside"
+        )
+        if found is None:
+            return
+        against = found
+        block = st.segmented_control(
+            "Its block",
+            against.blocks,
+            default=against.blocks[-1],
+            required=True,
+            key=f"beside-block-{name}",
+        )
     moved = replace(pin, point=point)
     query = look.query(moved)
     layout = Layout.of(look.analysis.view, query)
-    left = _tile(look.analysis, query, layout, pin, f"{look.analysis.network} {look.block}")
-    tiles = [left]
-    if against is not None:
-        there = asked(against, moved, replace(look.options, block=block))
-        tiles.append(_tile(against, there, layout, pin, f"{against.network} {block}", "other"))
+    there = asked(against, moved, replace(look.options, block=block))
+    both = [
+        _Asked("this", f"{look.analysis.network} {look.block}", query),
+        _Asked("other", f"{against.network} {block}", there, against),
+    ]
+    tiles = _sheet(look, moved, both, name="both")
 
     def ask(u: float, v: float) -> None:
         _ask(look, pin, layout.place(look.analysis.view, u, v))
 
-    askable([tile for tile in tiles if tile is not None], "sheet-beside", ask)
-    st.caption("One cursor in both; a click asks both there.")
+    if tiles is not None:
+        askable(tiles, "sheet-beside", ask)
+    st.caption("One cursor in both; a click asks both there. Arrow keys move it, Enter asks.")
 
 
 def _analysed(look: Look, name: str) -> Work:
@@ -171,17 +193,46 @@ def _ask(look: Look, pin: Pin, point: Point | None) -> None:
     st.session_state[_ASKED] = (look.shown.choice, pin.id) if point else None, point
 
 
-def _tile(
-    analysis: Analysis, query: Query, layout: Layout, pin: Pin, label: str, id: str = ""
-) -> Tile | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A picture to make: its id and name, and what is asked; of the analysis on screen if None."""
+
+    id: str
+    label: str
+    query: Query
+    analysis: Analysis | None = None
+
+
+def _sheet(look: Look, pin: Pin, asks: Sequence[_Asked], *, name: str) -> list[Tile] | None:
+    """A picture for each, or the sentence that says why not; None while they are made."""
+    layout = Layout.of(look.analysis.view, look.query(pin))
+
+    def work(report: Report) -> list[Tile | str]:
+        made: list[Tile | str] = []
+        for number, each in enumerate(asks):
+            report(number / len(asks), f"drawing {each.label}")
+            made.append(_tile(look, pin, each, layout))
+        return made
+
+    key = (name, look.shade, pin.color, *((each.label, each.query) for each in asks))
+    found: list[Tile | str] | None = waiting.result(look.shown.choice, key, work, name=name)
+    for sentence in found or ():
+        if isinstance(sentence, str):
+            st.info(sentence)
+    return None if found is None else [tile for tile in found if isinstance(tile, Tile)]
+
+
+def _tile(look: Look, pin: Pin, each: _Asked, layout: Layout) -> Tile | str:
     """A picture with its numbers; the sentence instead where the block cannot be asked."""
+    analysis = each.analysis or look.analysis
     try:
-        numbers = profile(analysis, query)
-        picture = multiple(analysis, query, layout, pin.color)
+        numbers = profile(analysis, each.query)
+        picture = multiple(analysis, each.query, layout, look.shade, pin.color)
     except QueryError as error:
-        st.info(f"{label}: {error}")
-        return None
+        return f"{each.label}: {error}"
     still = numbers.own_frame is None or len(analysis.view.frames) == 1
     own = "" if still else f"own frame {numbers.own_frame:.0%} · "
     note = f"{own}{numbers.effective:,.0f} of {numbers.positions:,} positions"
-    return Tile(id or label, label, note, picture)
+    if each.query.rank_by == "contribution":
+        note += " · contribution"
+    return Tile(each.id, each.label, note, picture)

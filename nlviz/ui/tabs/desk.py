@@ -43,7 +43,12 @@ class Job:
         self.done = self.failed = self.stopped = self.left = False
         self._work = work
         self._seen = time.monotonic()
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Until it is done, but not longer."""
+        self._thread.join(seconds)
 
     def look(self) -> None:
         """Somebody still waits for it."""
@@ -93,10 +98,10 @@ class Desk:
             work: called in another thread with a report, which raises where it is to end.
         """
         if about != self._about:
-            self._leave()
+            self.rest()
             self._about, self._jobs = about, {}
         if key not in self._jobs or self._jobs[key].left:
-            self._leave()
+            self.rest()
             kept = list(self._jobs.items())[-_KEPT:]
             self._jobs = {other: job for other, job in kept if not job.left}
             self._jobs[key] = Job(work)
@@ -104,7 +109,8 @@ class Desk:
         job.look()
         return job
 
-    def _leave(self) -> None:
+    def rest(self) -> None:
+        """Whatever runs ends, and begins anew when it is asked for again."""
         for job in self._jobs.values():
             job.leave()
 

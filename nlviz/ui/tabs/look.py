@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.heat import Shade
 from nlviz.links import Link, Query
 from nlviz.ui.messages import Options, asked
 from nlviz.ui.pins import Pin
@@ -38,6 +39,13 @@ class Look:
     def pins(self) -> tuple[Pin, ...]:
         """In the order in which the viewer names them."""
         return tuple(self.links)
+
+    @property
+    def shade(self) -> Shade:
+        """How the viewer shows weights as colours."""
+        options = self.options
+        against = options.scale if options.rank_by == "affinity" else "row"
+        return Shade(options.opacity, options.colours, against, options.curve)
 
     def query(self, pin: Pin, block: str | None = None) -> Query:
         """What a pin asks, of another block if one is named."""

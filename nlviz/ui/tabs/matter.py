@@ -37,7 +37,8 @@ def show(look: Look) -> None:
     st.markdown("**The links of a pin**")
     pin = choose_pin(look, "matter-pin")
     query = look.query(pin)
-    sized = waiting.result(look.shown.choice, "sizes", _sizes(look), name="sizes")
+    sized: Analysis | None = look.analysis if look.shown.sizes else None
+    sized = sized or waiting.result(look.shown.choice, "sizes", _sizes(look), name="sizes")
     if sized is not None:
         _contributions(sized, query)
         _masking(look, query)
@@ -46,7 +47,7 @@ def show(look: Look) -> None:
 def _effects(look: Look) -> Work:
     def work(report: Report) -> tuple[Effect, ...]:
         with turn(report):
-            return effects(look.analysis, look.shown.network(), progress=report)
+            return effects(look.shown.own, look.shown.network(), progress=report)
 
     return work
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.geometry import Point, View
-from nlviz.heat import heat
+from nlviz.heat import Shade, heat
 from nlviz.links import Query
 from nlviz.ui.payload import encoded
 
@@ -56,10 +56,10 @@ class Layout:
         return Point(view.frames[self.positions[index]], *inside)
 
 
-def multiple(analysis: Analysis, query: Query, layout: Layout, color: str) -> str:
+def multiple(analysis: Analysis, query: Query, layout: Layout, shade: Shade, color: str) -> str:
     """The frames with heat as a data address; QueryError."""
     width = _WIDTH // layout.columns
-    frames = heat(analysis, query, layout.positions, width, color=color)
+    frames = heat(analysis, query, layout.positions, width, shade, color=color)
     picture = base64.b64encode(encoded(_together(frames, layout), 82)).decode()
     return f"data:image/jpeg;base64,{picture}"
 

@@ -1,5 +1,7 @@
 // A sheet of pictures of the same frames: one cursor over all of them; a click opens one, or asks there.
 
+const STEP = 0.015; // of a picture, for a key
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const mounts = new WeakMap();
 
 function tileOf(tile, action) {
@@ -16,6 +18,11 @@ function tileOf(tile, action) {
   const image = new Image();
   image.src = tile.src;
   image.alt = opens ? "" : `Heat of ${tile.label}`;
+  if (!opens) {
+    picture.tabIndex = 0;
+    picture.setAttribute("role", "application");
+    picture.setAttribute("aria-label", `${tile.label}: arrow keys move the cursor, with Shift farther; Enter asks there`);
+  }
   image.draggable = false;
   picture.append(image);
   const caption = document.createElement("figcaption");
@@ -33,21 +40,40 @@ function fraction(event, picture) {
   return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
 }
 
+/** Put the cursor at fractions of every picture's width and height. */
+function place(sheet, mount, at) {
+  mount.at = at.map((value) => Math.min(Math.max(value, 0), 0.999));
+  sheet.style.setProperty("--u", mount.at[0]);
+  sheet.style.setProperty("--v", mount.at[1]);
+}
+
 export default function (component) {
   const { data, parentElement: root, setTriggerValue } = component;
   const sheet = root.querySelector(".sheet");
   let mount = mounts.get(root);
   if (!mount) {
-    mount = {};
+    mount = { at: [0.5, 0.5] };
     mounts.set(root, mount);
     sheet.addEventListener("pointermove", (event) => {
       const picture = event.target.closest(".picture");
       sheet.classList.toggle("pointed", Boolean(picture));
       if (!picture) return;
-      const [u, v] = fraction(event, picture);
-      sheet.style.setProperty("--u", u);
-      sheet.style.setProperty("--v", v);
+      place(sheet, mount, fraction(event, picture));
     });
+    sheet.addEventListener("keydown", (event) => {
+      if (mount.action !== "ask" || !event.target.classList.contains("picture")) return;
+      const [across, down] = STEPS[event.key] ?? [];
+      if (event.key === "Enter") mount.send("ask", mount.at);
+      else if (across === undefined) return;
+      else {
+        const step = event.shiftKey ? 5 * STEP : STEP;
+        place(sheet, mount, [mount.at[0] + across * step, mount.at[1] + down * step]);
+        sheet.classList.add("pointed");
+      }
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    sheet.addEventListener("focusout", () => sheet.classList.remove("pointed"));
     sheet.addEventListener("pointerleave", () => sheet.classList.remove("pointed"));
     sheet.addEventListener("click", (event) => {
       const picture = event.target.closest(".picture");
@@ -63,6 +89,6 @@ export default function (component) {
   sheet.style.setProperty("--widest", `${data.widest}px`);
   sheet.classList.toggle("asks", data.action === "ask");
   sheet.replaceChildren(...data.tiles.map((tile) => tileOf(tile, data.action)));
-  if (id) sheet.querySelector(`button[data-id="${CSS.escape(id)}"]`)?.focus();
+  if (id) sheet.querySelector(`.picture[data-id="${CSS.escape(id)}"]`)?.focus();
   return () => mounts.delete(root);
 }

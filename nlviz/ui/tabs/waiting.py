@@ -15,6 +15,9 @@ from nlviz.ui.tabs import desk
 TAB = "open-tab"
 """Key of the fragment that a tab is drawn in."""
 
+_AT_ONCE = 0.2
+"""Seconds: what is done in these needs no progress."""
+
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
     "nlviz_waiting",
@@ -35,6 +38,7 @@ def result(about: Choice, key: Hashable, work: desk.Work, *, name: str) -> Any:
     """
     here = desk.current()
     job = here.ask(about, key, work)
+    job.wait(_AT_ONCE)
     if job.done and job.failed:
         st.error("This could not be worked out; the server's log says why.", icon="⚠️")
     elif job.done and job.problem is not None:

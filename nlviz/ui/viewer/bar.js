@@ -6,6 +6,7 @@ import { ticks } from "./scale.js";
 import { weightText } from "./words.js";
 
 const SCALED = { row: "scaled to this row", column: "scaled to this column", block: "scaled to the whole block", absolute: "on a fixed scale" };
+const SHOWN = { affinity: "affinity f/C", contribution: "contribution, weight × ‖W_z·g‖" };
 const CURVED = { linear: "", root: ", square root", log: ", logarithmic" };
 
 export function createBar() {
@@ -27,7 +28,7 @@ export function createBar() {
       const texts = ticks(scale).map(weightText);
       if (scale.curve === "log" && !scale.signed) texts[0] = `≤ ${texts[0]}`;
       ends.forEach((end, i) => setText(end, texts[i]));
-      const words = `affinity f/C, ${SCALED[reverse && scale.range === "row" ? "column" : scale.range]}${CURVED[scale.curve]}${rest}`;
+      const words = `${SHOWN[scale.of]}, ${SCALED[reverse && scale.range === "row" ? "column" : scale.range]}${CURVED[scale.curve]}${rest}`;
       setText(unit, words);
       const label = `Heat map: ${words}, from ${texts[0]} to ${texts[2]}`;
       if (root.getAttribute("aria-label") !== label) root.setAttribute("aria-label", label);

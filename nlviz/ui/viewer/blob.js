@@ -29,6 +29,7 @@ function checked(blob) {
   if (blob.kind === "clip") checkClip(blob);
   else if (blob.kind === "block") checkBlock(blob);
   else if (blob.kind === "constants") checkConstants(blob);
+  else if (blob.kind === "sizes") checkSizes(blob);
   else throw new Error(`unknown kind ${blob.kind}`);
   return blob;
 }
@@ -60,6 +61,11 @@ function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 
 function checkConstants({ block, extremes, parts }) {
   if (typeof block !== "string" || !(extremes?.length > 0)) throw new Error("constants of no block");
   if (!(parts.constants instanceof Float32Array)) throw new Error("the constants are missing");
+}
+
+function checkSizes({ block, problem, parts }) {
+  if (typeof block !== "string") throw new Error("sizes of no block");
+  if (!problem && !(parts.sizes instanceof Float32Array)) throw new Error("the sizes are missing");
 }
 
 let halfValues = null;

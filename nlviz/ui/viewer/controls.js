@@ -45,7 +45,12 @@ export function menu(label, title, choices, change) {
   select.addEventListener("change", () => change(select.value));
   select.addEventListener("keydown", (event) => event.stopPropagation());
   const root = element("label", { className: "nlviz-menu", title }, element("span", {}, label), select);
-  return { root, fill, show: (value) => (select.value = value) };
+  /** Disabled where a sentence says why. */
+  const able = (why) => {
+    select.disabled = Boolean(why);
+    root.title = why || title;
+  };
+  return { root, fill, able, show: (value) => (select.value = value) };
 }
 
 /** Buttons of which one is pressed; `choices` is {value: [name, title]}. */

@@ -34,7 +34,7 @@ export function createHeat() {
 
   return {
     /** Draw what a look has seen, on a scale of heatScale(). What the person left out stays clear. */
-    paint(context, layout, clip, { row, left, grid }, scale, { colours, opacity }) {
+    paint(context, layout, clip, { ranked, left, grid }, scale, { colours, opacity }) {
       const area = grid.rows * grid.cols;
       fit(grid);
       const lut = colour(colours, scale.signed, opacity);
@@ -44,7 +44,7 @@ export function createHeat() {
         if (!frames.length) continue;
         const { canvas, context: small, image, pixels } = tiles[step];
         for (let i = 0, j = step * area; i < area; i++, j++) {
-          pixels[i] = left[j] ? (left[j] === EXCLUDED ? 0 : UNREACHED_PIXEL) : lut[level(row[j])];
+          pixels[i] = left[j] ? (left[j] === EXCLUDED ? 0 : UNREACHED_PIXEL) : lut[level(ranked[j])];
         }
         small.putImageData(image, 0, 0);
         for (const t of frames) place(context, canvas, layout.frames[t], grid, clip);

@@ -3,6 +3,9 @@
 import { boxOf } from "./grid.js";
 import { isVisible, pointAt } from "./layout.js";
 
+/** What a link was ranked by, which its width shows. */
+const drawn = (link) => link.contribution ?? link.weight;
+
 const CASING = "rgb(0 0 0 / 0.5)";
 const SOFT_CASING = "rgb(0 0 0 / 0.28)"; // under lines, which may be thinner than their casing
 
@@ -15,12 +18,12 @@ export function drawLinks(context, stage, source, links, colour, { ringed = true
   const { layout, clip } = stage;
   const from = source.token ? null : pointAt(layout, clip, source);
   const here = from !== null && isVisible(layout, source.t);
-  const strongest = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-30);
+  const strongest = Math.max(...links.map((link) => Math.abs(drawn(link))), 1e-30);
   for (let i = links.length - 1; i >= 0; i--) {
     const link = links[i];
     const there = isVisible(layout, link.t);
     if (!there && !here) continue;
-    const strength = Math.abs(link.weight) / strongest;
+    const strength = Math.abs(drawn(link)) / strongest;
     const at = pointAt(layout, clip, link);
     const width = 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0);
     const alpha = (faint ? 0.65 : 1) * (there ? 1 : 0.4) * (i === 0 ? 1 : 0.4 + 0.5 * strength);

@@ -5,14 +5,16 @@ import { cellAt, cellOf, centreOf, sizeOf } from "./grid.js";
 import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
 import { rangeOf, strongest } from "./top.js";
 
-/** Whether the block can answer now; in reverse the constants of its rows may still be on their way. */
-export const answers = (block, { reverse }) => !reverse || hasColumns(block);
+/** Whether the block can answer now: constants of its rows and sizes of its values may still be on their way. */
+export const answers = (block, { reverse, rank_by }) =>
+  (!reverse || hasColumns(block)) && (rank_by !== "contribution" || Boolean(block.sized));
 
 /**
  * A look that may take several turns, since a region is the mean over many rows. run(until) works until
  * that time (performance.now()), at least one row; `seen` is what is known so far:
- * {cells, indices, grid (of the row), row, left, reaches, total, range {low, high, empty, unreached}, links, covered, shares (by frame), done}.
- * A link is {rank, weight, share, t, x, y, cell}; done rises to 1.
+ * {cells, indices, grid (of the row), row, ranked, left, reaches, total, range {low, high, empty, unreached}, links, covered,
+ * shares (by frame), done}. `ranked` is what links and heat show: the row, or with rank_by "contribution" each weight times
+ * the size of what its key adds. A link is {rank, weight, contribution, share, t, x, y, cell}; done rises to 1.
  */
 export function createLook(block, clip, place, options) {
   const { k, reverse } = options;
@@ -23,38 +25,43 @@ export function createLook(block, clip, place, options) {
   const ask = reverse ? affinityColumn : affinityRow;
   const size = sizeOf(grid);
   const order = scattered(indices);
-  const sum = new Float64Array(order.length > 1 ? size : 0);
+  const sizes = options.rank_by === "contribution" ? block.sized.parts.sizes : null;
+  const sums = [1, ...(sizes ? [1] : [])].map(() => new Float64Array(order.length > 1 ? size : 0)); // of row and ranked
   const others = (block.tokens ?? []).map(() => 0); // what the tokens weigh
   let taken = 0;
-  let seen = { cells, indices, grid, left, reaches, row: new Float32Array(size), total: 0, shares: [], done: indices.length ? 0 : 1 };
+  let seen = { cells, indices, grid, left, reaches, row: new Float32Array(size), ranked: new Float32Array(size), total: 0, shares: [], done: indices.length ? 0 : 1 };
   seen = { ...seen, range: { ...rangeOf(seen.row, left), none: !indices.length }, links: [], covered: 0 };
 
   function take() {
-    const whole = ask(block, order[taken++], options.head);
+    const index = order[taken++];
+    const whole = ask(block, index, options.head);
     if (!reverse) others.forEach((_, token) => (others[token] += whole[size + token]));
     const row = whole.subarray(0, size);
-    if (order.length === 1) return row;
-    for (let j = 0; j < size; j++) sum[j] += row[j];
+    const both = sizes ? [row, row.map((weight, j) => weight * sizes[reverse ? index : j])] : [row];
+    if (order.length === 1) return both;
+    both.forEach((part, i) => addTo(sums[i], part));
     return null;
   }
 
   function run(until = Infinity) {
     if (taken === order.length) return seen;
-    let row = take();
+    let both = take();
     while (taken < order.length && performance.now() < until) take();
-    row ??= Float32Array.from(sum, (value) => value / taken);
-    return (seen = { ...seen, row, ...summary(row), done: taken / order.length });
+    both ??= sums.map((sum) => Float32Array.from(sum, (value) => value / taken));
+    const [row, ranked = row] = both;
+    return (seen = { ...seen, row, ranked, ...summary(row, ranked), done: taken / order.length });
   }
 
-  function summary(row) {
+  function summary(row, ranked) {
     const steps = sumsByStep(row, grid);
     const total = [...steps, ...others.map((sum) => Math.abs(sum) / taken)].reduce((all, part) => all + part, 0);
-    const links = strongest(row, left, k).map((j, i) => {
+    const links = strongest(ranked, left, k).map((j, i) => {
       const cell = cellOf(grid, j);
-      return { rank: i + 1, weight: row[j], share: total > 0 ? Math.abs(row[j]) / total : 0, ...centreOf(grid, cell, clip), cell };
+      const contribution = sizes ? ranked[j] : null;
+      return { rank: i + 1, weight: row[j], contribution, share: total > 0 ? Math.abs(row[j]) / total : 0, ...centreOf(grid, cell, clip), cell };
     });
     const covered = links.reduce((all, link) => all + link.share, 0);
-    return { total, range: { ...rangeOf(row, left), unreached: reaches === 0 }, links, covered, shares: byFrame(steps, total, grid, clip) };
+    return { total, range: { ...rangeOf(ranked, left), unreached: reaches === 0 }, links, covered, shares: byFrame(steps, total, grid, clip) };
   }
 
   return {
@@ -63,6 +70,10 @@ export function createLook(block, clip, place, options) {
       return seen;
     },
   };
+}
+
+function addTo(sum, part) {
+  for (let j = 0; j < sum.length; j++) sum[j] += part[j];
 }
 
 /** In an order in which the first few already stand for all: a stride near the golden ratio. */
@@ -93,11 +104,12 @@ function byFrame(steps, total, grid, clip) {
 }
 
 /** The host's exact links of a pin, or null where they answer another question. */
-export function exactLinks(pin, block, { k, exclude, head, reverse }) {
+export function exactLinks(pin, block, { k, exclude, head, reverse, rank_by }) {
   const exact = pin.exact;
   if (!exact || exact.block !== block.label) return null;
   if ((exact.k ?? k) !== k || (exact.exclude ?? exclude) !== exclude) return null;
   if ((exact.head ?? null) !== head || (exact.reverse ?? false) !== reverse) return null;
+  if ((exact.rank_by ?? "affinity") !== rank_by) return null;
   const grid = reverse ? block.query : block.key;
   const links = exact.links.map((link) => ({ ...link, cell: cellAt(grid, link) }));
   return { links, covered: exact.covered };

@@ -9,10 +9,10 @@ const MOST_KEPT = 32; // rows; eight pins, and a pointer that wanders
 export function createMemory() {
   const looks = new Map(); // the oldest first
 
-  function keyOf(block, place, { k, exclude, head, reverse }) {
+  function keyOf(block, place, { k, exclude, head, reverse, rank_by }) {
     const grid = reverse ? block.key : block.query;
     const at = place.token ?? (place.region ? [place.t, place.region] : indexOf(grid, cellAt(grid, place)));
-    return JSON.stringify([at, block.tag, k, exclude, head, reverse]);
+    return JSON.stringify([at, block.tag, k, exclude, head, reverse, rank_by]);
   }
 
   return {

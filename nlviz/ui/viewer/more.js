@@ -5,6 +5,7 @@ import { choice, menu } from "./controls.js";
 import { element, setText } from "./dom.js";
 
 const EXCLUDES = { frame: "own frame", cell: "own cell", none: "nothing" };
+const RANKS = { affinity: "affinity", contribution: "contribution" };
 const SCALES = { row: "this row", block: "the block", absolute: "absolute" };
 const CURVES = { linear: "linear", root: "square root", log: "logarithmic" };
 const TOOLS = {
@@ -17,6 +18,7 @@ const TOOLS = {
 export function createMore({ change, tool }) {
   const tools = choice("What a drag draws", TOOLS, tool);
   const exclude = menu("Leave out", "What gets no link and no heat", EXCLUDES, (value) => change({ exclude: value }));
+  const rank = menu("Rank by", "Affinity alone, or times the size of what the key adds", RANKS, (value) => change({ rank_by: value }));
   const scale = menu("Scale to", "What the heat map is scaled to", SCALES, (value) => change({ scale: value }));
   const curve = menu("Curve", "How weights become colours", CURVES, (value) => change({ curve: value }));
   const colours = menu("Colours", "Colours of the heat map", COLOUR_MAPS, (value) => change({ colours: value }));
@@ -30,7 +32,7 @@ export function createMore({ change, tool }) {
   const panel = element(
     "div", { className: "nlviz-more", hidden: true, role: "group", "aria-label": "More controls" },
     group("Ask with", tools.root), group("Links of", pins.root),
-    exclude.root, scale.root, curve.root, colours.root, about,
+    exclude.root, rank.root, scale.root, curve.root, colours.root, about,
   );
   const button = element("button", { type: "button", className: "nlviz-more-button", "aria-expanded": false }, "More");
   button.addEventListener("click", () => {
@@ -41,11 +43,14 @@ export function createMore({ change, tool }) {
   return {
     button,
     panel,
-    show({ options, block, inFrame, drawing }) {
+    show({ options, block, inFrame, canRank, drawing }) {
       tools.show(drawing);
       exclude.fill(inFrame ? { cell: EXCLUDES.cell, none: EXCLUDES.none } : EXCLUDES);
       exclude.show(options.exclude);
+      rank.root.hidden = !canRank;
+      rank.show(options.rank_by);
       scale.show(options.scale);
+      scale.able(options.rank_by === "affinity" ? "" : "Contributions are scaled to their own row");
       curve.show(options.curve);
       colours.show(options.colours);
       colours.root.hidden = block?.function === "dot_product"; // signed rows have a map of their own, around zero

@@ -5,6 +5,7 @@ const DEFAULTS = {
   head: null, // one head, or null for the mean of all
   reverse: false, // who looks here, in place of what is looked at
   k: 20,
+  rank_by: "affinity", // or "contribution"
   exclude: "frame", // "frame", "cell" or "none"
   links: true,
   heat: true,

@@ -10,15 +10,15 @@ export function extremesOf(block, head) {
 
 /**
  * The scale of a heat map: {low, high, signed, curve, decades, range}. `range` says what it is scaled to: the
- * row's own weights, the block's ("row" while those are not known), or 1.
+ * row's own weights, the block's ("row" while those are not known), or 1; `of` whether weights or contributions.
  */
-export function heatScale(block, seen, { scale, curve, head }) {
+export function heatScale(block, seen, { scale, curve, head, rank_by }) {
   const extremes = scale === "block" ? extremesOf(block, head) : null;
   const range = scale === "block" && !extremes ? "row" : scale;
   const [low, high] = { row: [seen.range.low, seen.range.high], block: extremes, absolute: [-1, 1] }[range];
   const signed = block.function === "dot_product";
   const most = signed ? Math.max(Math.abs(low), Math.abs(high)) : Math.max(high, 0);
-  return { low: signed ? -most : 0, high: most, signed, curve, decades: DECADES[range], range };
+  return { low: signed ? -most : 0, high: most, signed, curve, decades: DECADES[range], range, of: rank_by };
 }
 
 /** From a weight to its colour's place, 0 to 255. */

@@ -52,7 +52,7 @@ export function createToolbar({ change, tool, undo, redo }) {
 
   return {
     root,
-    show({ list, block, options, single, inFrame, canUndo, canRedo, drawing }) {
+    show({ list, block, options, single, inFrame, canRank, canUndo, canRedo, drawing }) {
       blocks.show(list, options.block);
       showHeads(block?.heads ?? 1, options.head);
       reverse.show(options.reverse);
@@ -62,7 +62,7 @@ export function createToolbar({ change, tool, undo, redo }) {
       heat.show(options.heat);
       view.root.hidden = single;
       view.show(options.view);
-      more.show({ options, block, inFrame, drawing });
+      more.show({ options, block, inFrame, canRank, drawing });
       // Not `disabled`: that would take the focus away, and the keys with it.
       undoButton.setAttribute("aria-disabled", !canUndo);
       redoButton.setAttribute("aria-disabled", !canRedo);

@@ -1,14 +1,15 @@
 // The viewer: frames on a canvas that answer to the pointer and the keyboard. It knows nothing of its host.
 //
 // createViewer(root, {onAct, onOptions}) → {update(data), destroy()}
-//   data       {clip: tag, blocks: [tag…], pins: [pin…], options, max_pins, can: {undo, redo}, notice}
+//   data       {clip: tag, blocks: [tag…], pins: [pin…], options, max_pins, can: {undo, redo, rank}, notice}
 //   pin        {id, color, name, t, x, y, region: [[x, y]…] or null, token: name or null, exact}
-//   exact      {block: label, k, exclude, head, reverse, links: [{rank, weight, share, t, x, y}…], covered} or null
+//   exact      {block: label, k, exclude, head, reverse, rank_by, links: [{rank, weight, share, t, x, y,
+//              contribution or null}…], covered} or null
 //   onAct      {type: "add", t, x, y} or {…, t, region} or {…, token} | {type: "remove", id} |
 //              {type: "rename", id, name} | {type: "move", id, to} | {type: "undo" | "redo" | "clear"}
 //   onOptions  all of options.js, a moment after the last change
-// Blobs are taken from the page's store by tag, whenever they arrive; one of kind "constants" belongs to the
-// block whose tag it names. root.nlviz is a read-only face for tests and benchmarks: state(),
+// Blobs are taken from the page's store by tag, whenever they arrive; one of kind "constants" or "sizes" belongs
+// to the block whose tag it names. root.nlviz is a read-only face for tests and benchmarks: state(),
 // timing() of the last drawing in ms, and toClient(place) in CSS pixels of the window.
 
 import { DAMAGED } from "./blob.js";
@@ -34,6 +35,7 @@ import { pageStore } from "./store.js";
 import { createTokens } from "./tokens.js";
 import { createToolbar } from "./toolbar.js";
 
+const LATER = { constants: "later", sizes: "sized" }; // blobs that come after their block, and where it keeps them
 const NEAR = 10; // CSS pixels around a pin that count as the pin
 const TURN = 8; // ms of computing in one drawing; what takes longer goes on in the next
 
@@ -112,8 +114,8 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     }
     blocks = held(data.blocks, "block").filter(fits);
     for (const blob of store.values()) {
-      const owner = blob.kind === "constants" && blocks.find(({ tag }) => tag === blob.block);
-      if (owner) owner.later = blob;
+      const owner = blob.kind in LATER && blocks.find(({ tag }) => tag === blob.block);
+      if (owner) owner[LATER[blob.kind]] = blob;
     }
     settle();
     if (block) setTimeout(() => block && prepare(block), 30); // before the first hover asks for it
@@ -140,11 +142,17 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   const inFrame = () => clip?.frames.length === 1 || block?.joins_frames === false;
 
   /** The options as this block can follow them. */
-  const wanted = () => ({
-    ...options.value,
-    exclude: options.value.exclude === "frame" && inFrame() ? "cell" : options.value.exclude,
-    head: options.value.head < (block?.heads ?? 1) ? options.value.head : null,
-  });
+  function wanted() {
+    const { exclude, head, rank_by, scale } = options.value;
+    const ranks = rank_by === "contribution" && data?.can?.rank && !block?.sized?.problem;
+    return {
+      ...options.value,
+      exclude: exclude === "frame" && inFrame() ? "cell" : exclude,
+      head: head < (block?.heads ?? 1) ? head : null,
+      rank_by: ranks ? rank_by : "affinity",
+      scale: ranks ? "row" : scale, // contributions have no scale in common
+    };
+  }
 
   const isPlayer = () => options.value.view === "player" && clip?.frames.length > 1;
 
@@ -276,20 +284,26 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     const missing = whatIsMissing();
     setText(stage.message, missing ?? "");
     stage.message.hidden = Boolean(clip);
-    setText(notice, data?.notice ?? localNotice ?? (clip ? missing : null) ?? "");
+    setText(notice, data?.notice ?? localNotice ?? (clip ? (missing ?? unranked()) : null) ?? "");
     notice.hidden = notice.textContent === "";
     card.classList.toggle("nlviz-empty", !clip);
     if (!clip) return;
     const single = clip.frames.length === 1;
     const can = { canUndo: pins.canUndo(), canRedo: pins.canRedo() };
-    toolbar.show({ list: blocks, block, options: wanted(), single, inFrame: inFrame(), drawing: pointing.tool, ...can });
+    toolbar.show({ list: blocks, block, options: wanted(), single, inFrame: inFrame(), canRank: Boolean(data.can?.rank), drawing: pointing.tool, ...can });
     tokens.show(block?.tokens ?? []);
     chips.show(shownPins(), clip, pin);
-    const waiting = block && !answers(block, wanted()) ? "Working out who looks where in this block…" : null;
+    const waiting = block && !answers(block, wanted()) ? waitingText() : null;
     readout.show({ clip, block, place, seen, scale, waiting, options: wanted() });
     const over = pointing.place && stage.layout && pinAt(pointing.place);
     stage.node.classList.toggle("nlviz-over-pin", Boolean(over));
   }
+
+  const waitingText = () =>
+    answers(block, { ...wanted(), rank_by: "affinity" }) ? "Measuring what each place adds…" : "Working out who looks where in this block…";
+
+  /** Why links are ranked by affinity although contributions were asked for, or null. */
+  const unranked = () => (options.value.rank_by === "contribution" ? block?.sized?.problem : null) ?? null;
 
   /** One sentence on what is not there, or null. */
   function whatIsMissing() {

@@ -72,6 +72,7 @@ export function blockText(block) {
 /** For a screen reader: the place, its links and where the strongest leads. */
 export function spokenText(place, seen, clip, reverse) {
   const first = seen.links[0];
-  const best = first ? `. Strongest: ${placeText(first, clip)}, affinity ${weightText(first.weight)}` : "";
+  const added = first?.contribution == null ? "" : `, contribution ${weightText(first.contribution)}`;
+  const best = first ? `. Strongest: ${placeText(first, clip)}, affinity ${weightText(first.weight)}${added}` : "";
   return `${placeText(place, clip)}: ${linksText(seen, place, reverse)}${best}.`;
 }

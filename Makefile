@@ -1,4 +1,5 @@
-# `make run` serves the app, `make test` runs every test; both set up what they need, once.
+# `make run` serves the app, `make test` runs every test, `make docs` makes the site of docs/;
+# each sets up what it needs, once.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -6,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PORT ?= 8501
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench docs clean
 
 run: $(VENV)/.run
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -27,8 +28,12 @@ bench: $(VENV)/.test
 	$(BIN)/python -m tests.setup_browser
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -c docs . build/docs
+	@echo "Open build/docs/index.html"
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) build/docs
 
 # The stamps are newer than what they were made from, so a second `make` installs nothing.
 $(VENV)/.run: requirements.txt | $(VENV)/bin/python
@@ -36,8 +41,12 @@ $(VENV)/.run: requirements.txt | $(VENV)/bin/python
 	$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/.test: requirements-dev.txt $(VENV)/.run
+$(VENV)/.test: requirements-dev.txt $(VENV)/.run $(VENV)/.docs
 	$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.docs: requirements-docs.txt | $(VENV)/bin/python
+	$(PIP) install -r requirements-docs.txt
 	@touch $@
 
 $(VENV)/bin/python:

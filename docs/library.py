@@ -150,7 +150,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
     default = repr(parameter.default)
     if is_dataclass(parameter.default):
         default = f"{type(parameter.default).__name__}()"
-    return f"{text} = {'…' if default.startswith('<') else default}"
+    return f"{text} = {'...' if default.startswith('<') else default}"
 
 
 def _type(annotation: Any) -> str:

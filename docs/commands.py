@@ -65,6 +65,7 @@ def _table(actions: Sequence[argparse.Action], command: argparse.ArgumentParser)
         if action.option_strings and action.nargs != 0:
             choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else None
             spelled += f" {action.metavar or choices or action.dest.upper()}"
+        spelled = spelled.replace("|", r"\|")  # or it would end the cell
         yield f"| `{spelled}` | {_sentence(command._get_formatter()._expand_help(action))} |"
     yield ""
 

@@ -57,7 +57,9 @@ def _formula(writer: Any, node: nodes.math) -> None:
 
 def _equation(writer: Any, node: nodes.math_block) -> None:
     text, _, number = node.astext().partition(r"\tag")
-    formula = convert(text.strip(), display="block").replace("<math", '<math style="flex: 1"', 1)
+    formula = convert(text.strip(), display="block").replace(
+        "<math", '<math style="flex: 1; overflow: visible"', 1
+    )
     told = f"({number.strip('{} ')})" if number else ""
     row = f'<div style="display: flex">{formula}<span>{told}</span></div>'
     writer.body.append(row)

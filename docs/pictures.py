@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -13,6 +14,7 @@ import nlviz
 from models import zoo
 from models.resnet import VideoResNet
 from models.resnet_plan import paper
+from nlviz.cli import main
 from nlviz.ui.material import bundled
 from tests.app_page import AppPage, serve
 from tests.browser import launch, sync_playwright
@@ -66,6 +68,14 @@ def _tab(page: Page, name: str, clicks: tuple[str, ...], awaited: re.Pattern[str
     panel.screenshot(path=HERE / f"tab-{word}.jpg", type="jpeg", quality=84)
 
 
+def film() -> None:
+    """The README's moving picture, by the command that anyone may type."""
+    with chdir(HERE.parent):
+        asked = ["assets/clips/ball.mp4", "--at", "8,156,196", "--frames", "16", "--width", "560"]
+        if main(["film", *asked, "-o", "docs/film.gif", "--force"]):
+            raise RuntimeError("The film was not drawn.")
+
+
 def figure() -> None:
     """The film strip of the same first query."""
     material = bundled()[0]
@@ -116,6 +126,7 @@ def i3d() -> None:
 
 
 if __name__ == "__main__":
+    film()
     functions(HERE / "functions.png")
     vit()
     i3d()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,13 +10,17 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import nlviz
 from nlviz.cli import main
 from tests.plain_block import PlainNetwork
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+GUIDE = (ROOT / "docs" / "own-network.md").read_text(encoding="utf-8")
+LIBRARY, BUILDING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+(CAPTURING,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 
 
 @pytest.fixture
@@ -35,19 +40,18 @@ def in_a_folder_with_a_clip(tmp_path, monkeypatch):
 
 def test_the_python_lines_work(in_a_folder_with_a_clip):
     torch.manual_seed(0)
-    library, building, capturing = BLOCKS
-    assert building.startswith("# net.py")
     names: dict[str, object] = {}
-    exec(library, names)  # the README's own lines
+    exec(LIBRARY, names)  # the README's own lines
     assert names["analysis"].blocks == ("nl3", "nl4", "nl5")
     assert len(names["links"]) == 20
     assert Path("figure.svg").read_text(encoding="utf-8").startswith("<?xml")
-    exec(capturing, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
+    exec(CAPTURING, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
 
 
 def test_the_network_of_the_guide_is_built_and_asked(in_a_folder_with_a_clip, capsys):
     pytest.importorskip("tests.vision", reason="needs timm", exc_type=ImportError)
-    Path("net.py").write_text(BLOCKS[1], encoding="utf-8")
+    assert BUILDING.startswith("# net.py")
+    Path("net.py").write_text(BUILDING, encoding="utf-8")
     guide = README.split("## Your own network in five lines")[1].split("```")[3]
     line, served = (text.partition("#")[0].split()[3:] for text in guide.strip().splitlines())
     assert main([*line, "--device", "cpu"]) == 0
@@ -76,3 +80,23 @@ def test_every_option_of_the_command_line_is_in_the_readme(command, capsys):
 def test_every_file_and_picture_the_readme_points_to_is_there():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).is_file(), target
+
+
+def test_the_first_thing_to_see_is_a_film_that_our_own_command_made():
+    first = re.search(r"!\[[^\]]*\]\(([^)]+)\)", README)[1]
+    assert (ROOT / first).stat().st_size < 3 << 20
+    with Image.open(ROOT / first) as film:
+        assert film.n_frames == 16
+        made = json.loads(film.info["comment"])
+    assert made["command"].startswith("python -m nlviz film assets/clips/")
+    assert f"-o {first}" in made["command"]
+
+
+def test_what_is_to_be_cited_is_the_paper_and_this_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {nlviz.__version__}\n" in citation
+    title = re.search(r"title\s*= \{(.*?)\}", README)[1]
+    assert f'title: "{title}"' in citation
+    for author in re.search(r"author\s*= \{(.*?)\}", README)[1].split(" and "):
+        family, given = author.split(", ")
+        assert f"family-names: {family}\n      given-names: {given}\n" in citation

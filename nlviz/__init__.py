@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nlviz.affinity import Affinity
     from nlviz.analysis import Analysis, Prediction, analyse
     from nlviz.baselines import baseline
+    from nlviz.building import load_user_network
     from nlviz.clip import Clip
     from nlviz.errors import (
         BudgetError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     )
     from nlviz.field import ReceptiveField, receptive_field
     from nlviz.figures import Figure, Heat, Panel, Style, film_strip, film_strips
-    from nlviz.foreign import Input, UserNetwork, load_user_network
+    from nlviz.foreign import Input, UserNetwork
     from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
     from nlviz.hooks import Capture, capture
     from nlviz.links import Link, Query, top_links
@@ -55,6 +56,7 @@ _HOMES = {
     "affinity": ("Affinity",),
     "analysis": ("Analysis", "Prediction", "analyse"),
     "baselines": ("baseline",),
+    "building": ("load_user_network",),
     "clip": ("Clip",),
     "errors": (
         "BudgetError",
@@ -68,7 +70,7 @@ _HOMES = {
     ),
     "field": ("ReceptiveField", "receptive_field"),
     "figures": ("Figure", "Heat", "Panel", "Style", "film_strip", "film_strips"),
-    "foreign": ("Input", "UserNetwork", "load_user_network"),
+    "foreign": ("Input", "UserNetwork"),
     "geometry": ("Cell", "Footprint", "Grid", "Point", "Region", "View"),
     "hooks": ("Capture", "capture"),
     "links": ("Link", "Query", "top_links"),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nlviz.about import About, about
 from nlviz.affinity import Affinity
+from nlviz.blame import is_out_of_memory
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError, QueryError
 from nlviz.foreign import UserNetwork
@@ -121,7 +122,7 @@ def analyse(
         with _reporting(network, report), _explaining(network, frames):
             seen = capture(network.module, frames, sample=None)
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise BudgetError(
             f"Not enough memory for {len(clip.frames)} frames at {width}×{height}; "
@@ -223,11 +224,3 @@ def _reporting(network: Network, report: Progress) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Torch's CPU allocator says so only in the words of a RuntimeError, one for each system."""
-    words = ("not enough memory", "can't allocate memory")
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
-        word in str(error) for word in words
-    )

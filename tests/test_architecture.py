@@ -29,7 +29,9 @@ ARROWS = {
     "reach": {"geometry"},
     "affinity": {"geometry", "reach"},
     "about": {"affinity", "geometry", "reach"},
-    "foreign": {"network"},
+    "blame": set(),
+    "foreign": {"blame", "network"},
+    "building": {"blame", "foreign"},
     "parts": set(),
     "sample": set(),
     "logits": set(),
@@ -43,7 +45,7 @@ ARROWS = {
     "hooks": {
         *("affinity", "attention", "blocks", "conventions", "layout", "parts", "places", "sample"),
     },
-    "analysis": {"about", "affinity", "clip", "foreign", "geometry", "hooks", "network"},
+    "analysis": {"about", "affinity", "blame", "clip", "foreign", "geometry", "hooks", "network"},
     "rows": {"affinity", "geometry"},
     "links": {"geometry", "rows"},
     "again": {"analysis", "hooks", "network", "parts"},
@@ -71,7 +73,7 @@ ARROWS = {
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "field", "figures", "film"),
         *(
-            "foreign",
+            "building",
             "geometry",
             "links",
             "masking",

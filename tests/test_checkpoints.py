@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import io
+import json
 import os
 import pickle
 import struct
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from models import checkpoints
 from models.checkpoints import CheckpointError, recognise
@@ -311,10 +313,51 @@ def test_a_packed_archive_is_refused_before_it_is_unpacked(tmp_path):
         checkpoints.read(tmp_path / "x.pth")
 
 
-def test_a_missing_file_and_a_folder_are_one_sentence(tmp_path):
-    for path in (tmp_path / "none.pth", tmp_path):
-        with pytest.raises(CheckpointError, match="cannot be read"):
-            checkpoints.read(path)
+def test_what_is_no_file_is_one_sentence(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pth")
+    for name, why in (("none.pth", "cannot be read"), ("", "no file"), ("pipe.pth", "no file")):
+        with pytest.raises(CheckpointError, match=why):
+            checkpoints.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("header", "length"),
+    [
+        ({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}, None),
+        ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 16]}}, None),
+        ({"a": {"dtype": "F9", "shape": [4], "data_offsets": [0, 16]}}, None),
+        ({k: {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]} for k in "ab"}, None),
+        ({"a": 1}, 1 << 62),
+    ],
+    ids=["too large", "negative", "unknown type", "overlapping", "endless header"],
+)
+def test_a_safetensors_header_that_lies_is_refused(tmp_path, header, length):
+    text = json.dumps(header).encode()
+    start = struct.pack("<Q", len(text) if length is None else length)
+    (tmp_path / "x.safetensors").write_bytes(start + text + bytes(16))
+    with pytest.raises(CheckpointError, match="no checkpoint, or a damaged"):
+        checkpoints.read(tmp_path / "x.safetensors")
+
+
+def test_a_pickle_that_grows_as_it_is_read_takes_no_memory(tmp_path):
+    laughs = b"\x80\x02]q\x00"
+    for i in range(1, 40):  # ten times the list before, by reference
+        laughs += b"]q" + bytes([i]) + b"(" + (b"h" + bytes([i - 1])) * 10 + b"e"
+    endless = b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"abc."
+    for content in (laughs + b".", endless):
+        (tmp_path / "x.pkl").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"no weights|no checkpoint"):
+            checkpoints.read(tmp_path / "x.pkl")
+
+
+def test_a_network_of_ours_is_known_by_its_own_names():
+    plan = PROJECTS["Caffe2 I3D"].plan
+    made, again = VideoResNet(plan), VideoResNet(plan)
+    for parameter in made.parameters():
+        nn.init.normal_(parameter)
+    assert checkpoints.fit(made.state_dict(), again) == "nlviz"
+    for name, value in made.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value)
 
 
 def test_another_network_is_told_by_groups_of_keys_and_by_its_likeness():

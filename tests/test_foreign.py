@@ -67,6 +67,28 @@ def unknown():
 
 def pair():
     return plain(), 64
+
+
+def empty():
+    with torch.device("meta"):
+        return Net()
+
+
+def needs(size):
+    return plain()
+
+
+class Fussy(Net):
+    def forward(self, x):
+        raise Exception("not today")
+
+
+def fussy():
+    return Fussy(), {"size": 64}
+
+
+def installed():
+    return torch.nn.Linear("a", 2)
 """
 
 
@@ -147,8 +169,8 @@ def test_weights_of_another_network_are_told_in_groups(file, tmp_path):
     torch.save({"qkv.weight": torch.zeros(2, 2), "body.0.weight": torch.zeros(1)}, path)
     with pytest.raises(
         nlviz.NetworkError,
-        match=r"of 6 keys 5 missing \(embed: 2, head: 2, qkv: 1\), 1 unexpected \(body: 1\), "
-        r"1 of another shape \(qkv: 1\)",
+        match=r"of 6 keys 5 missing \(embed 2×, head 2×, qkv 1×\), 1 unexpected \(body\.\* 1×\), "
+        r"1 of another shape \(qkv 1×\); its names are those of no known project",
     ):
         nlviz.load_user_network(f"{file}:build", weights=path)
 
@@ -174,6 +196,8 @@ def test_weights_with_code_in_them_are_refused_and_nothing_runs(file, tmp_path):
         ("{file}:number", r"number\(\) in net.py returned a int; return a torch.nn.Module"),
         ("{file}:unknown", "has sise; it may have size, multiple, mean, deviation"),
         ("{file}:pair", "returned a module and a int; the second must be an nlviz.Input"),
+        ("{file}:empty", "The Net has weights without values .*; build it on a device"),
+        ("{file}:needs", r"needs\(\) raised TypeError: .* missing 1 required positional argument"),
     ],
 )
 def test_what_cannot_be_built_is_told_in_one_sentence(file, name, why):
@@ -191,10 +215,20 @@ def test_a_build_that_raises_shows_its_own_traceback(file):
     assert not any("foreign.py" in line for line in lines)
 
 
+def test_a_traceback_ends_where_the_users_own_code_does(file):
+    with pytest.raises(nlviz.NetworkError, match=r"\(line \d+ of net\.py\)") as raised:
+        nlviz.load_user_network(f"{file}:installed")
+    lines = str(raised.value).splitlines()
+    assert 'return torch.nn.Linear("a", 2)' in lines[2]
+    assert sum("File " in line for line in lines) == 1
+
+
 def test_a_file_that_does_not_parse_says_where(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("import torch\ndef build(:\n")
-    with pytest.raises(nlviz.NetworkError, match=r"SyntaxError.*line 2 of broken\.py"):
+    with pytest.raises(
+        nlviz.NetworkError, match=r"SyntaxError: [^()]* \(line 2 of broken\.py\)\.$"
+    ):
         nlviz.load_user_network(f"{path}:build")
 
 
@@ -204,6 +238,7 @@ def test_a_file_that_does_not_parse_says_where(tmp_path):
         ("narrow", nlviz.NetworkError, r"cannot take an input of shape \(4, 3, 160, 224\): .*"),
         ("linear", nlviz.CaptureError, r"no self-attention ran: .* children named g or conv_g"),
         ("eight", nlviz.NetworkError, "takes 8 frames and got 4"),
+        ("fussy", nlviz.NetworkError, r"not today \(line \d+ of net.py\)"),
     ],
 )
 def test_a_module_that_cannot_be_analysed_says_why(file, function, error, why):
@@ -227,6 +262,13 @@ def test_an_error_inside_the_module_names_the_line_of_the_users_file(file):
         ({"layout": "CHW"}, "layout 'CHW' is unknown"),
         ({"multiple": 0}, "multiple and frames must be at least 1"),
         ({"deviation": (1, 1, 0)}, "none divides by 0"),
+        ({"size": "large"}, "size is 'large'; give numbers"),
+        ({"size": 64.5}, "size is 64.5; give numbers"),
+        ({"mean": 3}, "mean is 3; give numbers"),
+        ({"mean": "red"}, "mean is 'red'; give numbers"),
+        ({"frames": "8"}, "multiple and frames must be at least 1"),
+        ({"classes": "cat"}, "classes is 'cat'; give a sequence of words"),
+        ({"classes": 5}, "classes is 5; give a sequence of words"),
     ],
 )
 def test_an_impossible_input_is_refused(said, why):

@@ -2,7 +2,7 @@
 
 from models.checkpoints.blocks import block
 from models.checkpoints.dialects import DIALECTS, Dialect, recognise, translate
-from models.checkpoints.fitting import fit
+from models.checkpoints.fitting import fit, likeness, misfit
 from models.checkpoints.reading import read
 from models.errors import CheckpointError
 
@@ -12,6 +12,8 @@ __all__ = [
     "Dialect",
     "block",
     "fit",
+    "likeness",
+    "misfit",
     "read",
     "recognise",
     "translate",

@@ -78,6 +78,7 @@ _SHORT, _SHORT_NORM = (
 _BLOCK = "res{stage}.nl{block}.{child}.{leaf}"
 
 DIALECTS = (
+    Dialect("nlviz", ((r"(?P<name>(?:stem|res[2-5]|classifier)\..+)", "{name}"),)),
     Dialect(
         "video-nonlocal-net",
         (

@@ -36,24 +36,32 @@ def fit(weights: Mapping[str, Tensor], module: nn.Module, *, name: str = "the ne
     ours = _placed(ours, module)
     ours = _filled(ours, wanted, module)
     ours = {key: _shaped(value, wanted.get(key)) for key, value in ours.items()}
-    missing, unexpected = wanted.keys() - ours.keys(), ours.keys() - wanted.keys()
-    other = [key for key in wanted.keys() & ours.keys() if wanted[key].shape != ours[key].shape]
-    if missing or unexpected or other:
-        found = [
-            f"{len(keys)} {what} ({_grouped(keys)})"
-            for what, keys in (
-                ("missing", missing),
-                ("unexpected", unexpected),
-                ("of another shape", other),
-            )
-            if keys
-        ]
-        raise CheckpointError(
-            f"The checkpoint is not of {name}: of {len(wanted)} keys {', '.join(found)}; "
-            f"{_likeness(weights)}."
-        )
+    if wrong := misfit(ours, wanted):
+        raise CheckpointError(f"The checkpoint is not of {name}: {wrong}; {likeness(weights)}.")
     module.load_state_dict(ours, assign=True)
     return dialect
+
+
+def misfit(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """Which keys keep weights from fitting, in groups and in words; "" where they fit."""
+    counted = {
+        "missing": [key for key in wanted if key not in given],
+        "unexpected": [key for key in given if key not in wanted],
+        "of another shape": [
+            key for key in wanted if key in given and wanted[key].shape != given[key].shape
+        ],
+    }
+    said = [f"{len(keys)} {what} ({_grouped(keys)})" for what, keys in counted.items() if keys]
+    return f"of {len(wanted)} keys {', '.join(said)}" if said else ""
+
+
+def likeness(weights: Mapping[str, Tensor]) -> str:
+    """Which known project's names they are, in words."""
+    found = recognise(weights)
+    if found is None:
+        return "its names are those of no known project"
+    dialect, share = found
+    return f"{share:.0%} of its names are {dialect.name}'s"
 
 
 def _placed(weights: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
@@ -109,11 +117,3 @@ def _grouped(keys: Iterable[str]) -> str:
     named = [f"{group} {count}×" for group, count in groups.most_common(_GROUPS)]
     more = len(groups) - len(named)
     return ", ".join(named) + (f" and {more} more kinds" if more else "")
-
-
-def _likeness(weights: Mapping[str, Tensor]) -> str:
-    found = recognise(weights)
-    if found is None:
-        return "its names are those of no known project"
-    dialect, share = found
-    return f"{share:.0%} of its names are {dialect.name}'s"

@@ -40,6 +40,8 @@ def read(path: Path | str) -> dict[str, Tensor]:
             code, or one without weights.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise CheckpointError(f"The checkpoint {path.name} is no file; give one.")
     try:
         with path.open("rb") as file:
             start = file.read(512)

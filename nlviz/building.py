@@ -1,0 +1,155 @@
+"""A network from a Python file of the user's own: FILE.py:FUNCTION is run, and nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlviz.blame import own_traceback, sentence
+from nlviz.errors import NetworkError
+from nlviz.foreign import Input, UserNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+
+def is_user_network(name: str) -> bool:
+    """Whether a model's name is FILE.py:FUNCTION, and not one of the zoo's."""
+    return name.endswith(".py") or ".py:" in name
+
+
+def load_user_network(
+    name: str, *, weights: str | Path | None = None, device: str = "auto"
+) -> UserNetwork:
+    """Run FUNCTION of FILE.py, and nothing else, and take the module that it returns.
+
+    FUNCTION returns a module, or a module and its ``Input`` (or a mapping of its fields). The
+    file runs with all the rights of who starts nlviz: name your own.
+
+    Args:
+        name: ``FILE.py:FUNCTION``, as in ``net.py:build``.
+        weights: a checkpoint of the module, safetensors or PyTorch, that is loaded into it; what
+            is in it cannot run.
+        device: where to put the module: "cuda", "mps", "cpu", or "auto" for the first there is.
+
+    Raises:
+        NetworkError: no such file or function, one that raises (with its traceback), something
+            else than a module, weights of another network, a device that is not there.
+    """
+    file, _, function = name.rpartition(":")
+    if not file.endswith(".py"):
+        raise NetworkError(f"{name!r} does not say which function; give FILE.py:FUNCTION.")
+    path = Path(file).resolve()
+    if not path.is_file():
+        raise NetworkError(f"There is no file {file!r}; give FILE.py:FUNCTION.")
+    build = _function(path, function)
+    with _running(path, f"{function}()"):
+        built = build()
+    module, said = built if isinstance(built, tuple) and len(built) == 2 else (built, None)
+    from torch import nn
+
+    if not isinstance(module, nn.Module):
+        raise NetworkError(
+            f"{function}() in {path.name} returned a {type(module).__name__}; return a "
+            "torch.nn.Module, or one and its input's record."
+        )
+    if not (said is None or isinstance(said, (Input, Mapping))):
+        raise NetworkError(
+            f"{function}() in {path.name} returned a module and a {type(said).__name__}; the "
+            "second must be an nlviz.Input or a mapping of its fields."
+        )
+    network = UserNetwork(module, Input.of(said), f"{path.name}:{function}", path=str(path))
+    if weights is not None:
+        _load(module, weights)
+    _move(module, device)
+    return network
+
+
+def _function(path: Path, name: str) -> Callable[[], Any]:
+    spec = importlib.util.spec_from_file_location(f"nlviz_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise NetworkError(f"{path.name} is not a Python file; give FILE.py:FUNCTION.")
+    namespace = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = namespace  # dataclasses and pickles look themselves up there
+    with _running(path, "it"):
+        spec.loader.exec_module(namespace)
+    build = getattr(namespace, name, None)
+    if not callable(build):
+        there = [key for key, value in vars(namespace).items() if _is_own(value, spec.name)]
+        raise NetworkError(
+            f"There is no function {name!r} in {path.name}; "
+            + (f"it has {', '.join(there)}." if there else "it has none.")
+        )
+    made: Callable[[], Any] = build
+    return made
+
+
+def _is_own(value: Any, module: str) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module
+
+
+@contextmanager
+def _running(path: Path, what: str) -> Iterator[None]:
+    """The user's own code, with its folder first on the path, as ``python FILE.py`` has it."""
+    sys.path.insert(0, str(path.parent))
+    try:
+        yield
+    except NetworkError:
+        raise
+    except (Exception, SystemExit) as error:
+        lines = own_traceback(error, str(path))
+        raise NetworkError(
+            f"{path.name} could not be used: {what} raised {type(error).__name__}: "
+            f"{sentence(error, str(path))}." + (f"\n{lines}" if lines else "")
+        ) from error
+    finally:
+        if str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
+
+
+def _load(module: torch.nn.Module, weights: str | Path) -> None:
+    """Weights under the module's own names, or under these behind one prefix."""
+    from models.checkpoints import likeness, misfit, read
+    from models.errors import CheckpointError
+
+    try:
+        given = read(weights)
+    except CheckpointError as error:
+        raise NetworkError(str(error)) from error
+    wanted = module.state_dict()
+    given = _without_prefix(given, wanted)
+    if wrong := misfit(given, wanted):
+        raise NetworkError(
+            f"{Path(weights).name} is not of this {type(module).__name__}: {wrong}; "
+            f"{likeness(given)}. Give weights that were saved from it."
+        )
+    module.load_state_dict(given)
+
+
+def _without_prefix(
+    given: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """``module.…`` and the like taken off, where that makes more keys known."""
+    prefixes = {key.split(".", 1)[0] + "." for key in given if "." in key}
+    ways = [dict(given)]
+    ways += [{k.removeprefix(prefix): v for k, v in given.items()} for prefix in sorted(prefixes)]
+    return max(ways, key=lambda way: len(way.keys() & wanted.keys()))
+
+
+def _move(module: torch.nn.Module, name: str) -> None:
+    from models.errors import ZooError
+    from models.network import device
+
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise NetworkError(
+            f"The {type(module).__name__} has weights without values (on torch's meta device); "
+            "build it on a device that holds them."
+        )
+    try:
+        module.to(device(name))
+    except ZooError as error:
+        raise NetworkError(str(error)) from error

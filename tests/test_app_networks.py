@@ -60,3 +60,24 @@ def test_a_fetch_that_fails_says_why_and_can_be_tried_again(page, server):
     server.status = None
     page.button(key="fetch-small").click().run()
     assert texts(page) == ["small at 416", "problem: None"]
+
+
+def test_a_checkpoint_that_is_here_is_taken_without_a_download(page, server, content):
+    page.selectbox(key="model").select("small").run()
+    page.file_uploader(key="give-small").upload("weights.pkl", content).run()
+    assert texts(page) == ["small at 416", "problem: None"]
+    assert zoo.is_here("small")
+    assert server.asked == []
+
+
+def test_a_file_that_is_no_checkpoint_of_it_says_why_and_another_can_be_given(page, content):
+    page.selectbox(key="model").select("small").run()
+    before = texts(page)[0]
+    page.file_uploader(key="give-small").upload("weights.pkl", b"<html>").run()
+    assert texts(page) == [
+        before,
+        "problem: weights.pkl is a text or web page, not a checkpoint, "
+        "as servers send it in place of a file that they do not give; download it again.",
+    ]
+    page.file_uploader(key="give-small").upload("weights.pkl", content).run()
+    assert texts(page) == ["small at 416", "problem: None"]

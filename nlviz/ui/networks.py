@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import streamlit as st
 
 from nlviz.errors import NlvizError
@@ -11,6 +14,9 @@ from nlviz.ui.session import Session
 
 MODEL = "model"
 """Key of the menu: what is put there before it is drawn is chosen in it."""
+
+CHECKPOINTS = ("pkl", "pyth", "pth", "pt", "safetensors")
+_MOST_MB = 1000  # ResNet-101 with ten blocks and its optimizer
 
 SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
@@ -78,8 +84,20 @@ def _offer(session: Session, model: str) -> None:
     from models import fetching, zoo
 
     record = zoo.published(model)
-    if not st.button("Fetch it", key=f"fetch-{model}", width="stretch"):
+    wanted = st.button("Fetch it", key=f"fetch-{model}", width="stretch")
+    if not wanted:
         st.caption(f"Licence {record.licence}. Or: `python -m nlviz fetch {model}`")
+    st.file_uploader(
+        "Or give its checkpoint",
+        type=list(CHECKPOINTS),
+        key=f"give-{model}",
+        on_change=_take,
+        args=(session, model),
+        max_upload_size=_MOST_MB,
+        help=f"{record.url.rpartition('/')[2]}, where it is on your machine already. Nothing in "
+        "it is run.",
+    )
+    if not wanted:
         return
     bar = st.progress(0.0, "Asking for it …")
 
@@ -96,6 +114,24 @@ def _offer(session: Session, model: str) -> None:
     else:
         session.problem = session.failed = None
         st.rerun()
+
+
+def _take(session: Session, model: str) -> None:
+    """What the visitor gave in place of a download, checked and kept like one."""
+    from models import fetching, zoo
+
+    given = st.session_state[f"give-{model}"]
+    if given is None:
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / Path(given.name).name
+        file.write_bytes(given.getbuffer())
+        try:
+            fetching.fetch(zoo.published(model), source=file)
+        except zoo.ZooError as error:
+            session.fail(str(error))
+        else:
+            session.problem = session.failed = None
 
 
 def _instead(session: Session, material: Material, part: Part) -> Choice:

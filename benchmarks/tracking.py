@@ -43,7 +43,7 @@ def measure(
         cosine = nlviz.baseline(analysis, network, block, "cosine")
         for seen, name in ((analysis, block), (cosine, cosine.blocks[0])):
             track = nlviz.track(seen, name, truth[0], protocol=protocol)
-            out[name] = scores(track.masks > 0.5, truth)
+            out[name] = scores(track.objects, truth)
     out["first mask held still"] = scores(np.repeat(truth[:1], len(truth), axis=0), truth)
     return out
 

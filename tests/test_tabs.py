@@ -14,7 +14,7 @@ import pytest
 
 import nlviz
 from nlviz.ui import chart
-from nlviz.ui.tabs import desk, matter, solid, tracking
+from nlviz.ui.tabs import desk, matter, solid, start, tracking
 from nlviz.ui.tabs.picture import Layout
 from tests import make
 
@@ -224,19 +224,19 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
     clip, truth = make.clip(), masks(4)
     truth[2] = False
     files = [File(f"some/folder/{t}.png", truth[t]) for t in (2, 0, 3, 1)]
-    np.testing.assert_array_equal(tracking.read(files, clip, whole=True), truth)
+    np.testing.assert_array_equal(start.read(files, clip, whole=True), truth)
     found = nlviz.track(make.analysis(), "fine", truth[0])
     scores = tracking.measured(found, truth)
-    assert scores[2][0] == nlviz.region_similarity(found.masks[2] > 0.5, truth[2])
-    assert scores[1][1] == nlviz.contour_accuracy(found.masks[1] > 0.5, truth[1])
-    means = tracking.Tracked(found, scores).means
+    assert scores[2][0] == nlviz.region_similarity(found.objects[2], truth[2])
+    assert scores[1][1] == nlviz.contour_accuracy(found.objects[1], truth[1])
+    means = tracking.Tracked(found, scores, b"", "").means
     assert means == pytest.approx(tuple(np.mean(scores[1:], axis=0)))
 
 
 @pytest.mark.parametrize("name", ["../../mask.png", "..\\..\\mask.png", "/tmp/mask.png"])
 def test_a_masks_name_climbs_out_of_no_folder(name, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    mask = tracking.read([File(name, masks(1)[0])], make.clip(), whole=False)
+    mask = start.read([File(name, masks(1)[0])], make.clip(), whole=False)
     np.testing.assert_array_equal(mask, masks(1))
     assert list(tmp_path.rglob("*")) == []
 
@@ -244,9 +244,9 @@ def test_a_masks_name_climbs_out_of_no_folder(name, tmp_path, monkeypatch):
 def test_masks_of_another_size_or_length_are_one_sentence_without_our_folder():
     small = File("mask.png", np.ones((8, 8), dtype=bool))
     with pytest.raises(nlviz.MediaError, match="is 8×8 pixels, the clip 64×48"):
-        tracking.read([small], make.clip(), whole=False)
+        start.read([small], make.clip(), whole=False)
     with pytest.raises(nlviz.MediaError, match=r"^The folder has 3 masks, but the clip has 20"):
-        tracking.read([File(f"{t}.png", masks(1)[0]) for t in range(3)], make.clip(), whole=True)
+        start.read([File(f"{t}.png", masks(1)[0]) for t in range(3)], make.clip(), whole=True)
 
 
 def test_the_object_is_tinted_and_the_rest_is_left():

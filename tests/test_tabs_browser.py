@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +138,15 @@ def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
     open_tab(visit, "Tracking")
     expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
     expect(visit.page.get_by_text("Label propagation, as is usual")).to_be_visible()
+    end = time.monotonic() + PATIENCE
+    while not visit.pixels("mask").any():
+        assert time.monotonic() < end, "no mask over the clip"
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("button", name="Masks (ZIP)").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist()[:2] == ["00000.png", "00008.png"]
+    choose(visit, "Raw features")
+    expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
     choose(visit, "A mask")
     file = io.BytesIO()
     Image.new("L", (8, 8), 255).save(file, "png")

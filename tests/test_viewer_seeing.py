@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from nlviz.ui import viewer
+from nlviz.ui import payload, viewer
 from tests.browser import browser
 from tests.viewer import blobs
 from tests.viewer.page import HARNESS, Viewer, show
@@ -189,3 +190,29 @@ def test_the_hint_is_dismissed_for_good(browser: Browser) -> None:
     assert page.get_by_role("application").is_visible()
     assert hint.is_hidden()
     context.close()
+
+
+def test_a_mask_lies_over_the_frames_until_something_is_pointed_at(
+    show: Callable[..., Viewer],
+) -> None:
+    masks = np.zeros((8, 180, 320), bool)
+    masks[2:, 40:80, 100:160] = True
+    blob = payload.mask_blob(masks, "#E69F00", "clip-1")
+    view = show(blobs.Block())
+    view.click(*PLACE)
+    view.settle()
+    view.leave()
+    assert view.pixels("heat", 3).any()
+    view.put(blob)
+    view.show(mask=payload.tag(blob))
+    view.page.wait_for_timeout(200)
+    layer = view.pixels("mask", 3)
+    on = layer[layer[:, 3] > 0]
+    assert len(on) / len(layer) == pytest.approx(masks[3].mean(), abs=0.01)
+    assert np.median(on, axis=0) == pytest.approx((0xE6, 0x9F, 0, 130), abs=2)
+    assert not view.pixels("mask", 1).any()
+    assert not view.pixels("heat", 3).any(), "the mask is in its place"
+    view.hover(4, 30.0, 30.0)
+    assert view.pixels("heat", 3).any()
+    view.show(mask=None)
+    assert not view.pixels("mask", 3).any()

@@ -100,7 +100,7 @@ def _report(analysis: Analysis, found: Track, truth: Masks | None) -> dict[str, 
     from nlviz.export.report import seen
     from nlviz.tracking import PROTOCOL, contour_accuracy, region_similarity
 
-    masks = found.masks > 0.5
+    masks = found.objects
     frames: list[dict[str, Any]] = [
         {"frame": frame, "object": float(mask.mean())}
         for frame, mask in zip(analysis.clip.indices, masks, strict=True)
@@ -136,9 +136,8 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _write(folder: Path, analysis: Analysis, found: Track) -> None:
-    import cv2
+    from nlviz.tracking import pictures
 
-    for frame, mask in zip(analysis.clip.indices, found.masks, strict=True):
-        _, content = cv2.imencode(".png", np.rint(mask * 255).astype(np.uint8))
-        write(folder / f"{frame:05d}.png", content.tobytes())
+    for name, content in pictures(found, analysis.clip.indices):
+        write(folder / name, content)
     print(f"Wrote {len(found.masks)} masks to {folder}.", file=sys.stderr)

@@ -85,9 +85,10 @@ class BlockStatistics:
                 f"points, at most {math.sqrt(beyond / 2):.1%} of the weight lies elsewhere on "
                 "average."
             )
+        far = f"{beyond:.2g} nat" + "s" * (f"{beyond:.2g}" != "1")
         return (
             f"Block {self.block} looks: where its weight lies depends on the query "
-            f"({beyond:.2g} nats between a row and the average row)."
+            f"({far} between a row and the average row)."
         )
 
 
@@ -146,8 +147,8 @@ def block_statistics(
         duration=late / count if len(analysis.view.frames) > 1 else None,
         own_frame=own / count,
         entropy=nats / count,
-        divergence=max(float(entropy(mean_row / count)) - nats / count, 0.0),
-        reach_divergence=max(float(entropy(even_row / count)) - even_nats / count, 0.0),
+        divergence=max(0.0, float(entropy(mean_row / count)) - nats / count),
+        reach_divergence=max(0.0, float(entropy(even_row / count)) - even_nats / count),
         edges=EDGES,
         by_distance=by_distance / count,
     )

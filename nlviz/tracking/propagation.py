@@ -27,8 +27,11 @@ PROTOCOL = (
     "heaviest keys, weighed by its own row of f/C. Keys count if they lie in the context (the "
     "frame with the mask and the frames last labelled) and within a radius in space; negative "
     "weights count as 0. Nothing is trained, and no temperature is added. Labels are brought to "
-    "the source's size bilinearly; a pixel is on the object above one half."
+    "the source's size bilinearly; a pixel is on the object above half of its frame's highest "
+    "label, and nothing is where no label of the frame reaches 0.2."
 )
+
+_SHARE, _LEAST = 0.5, 0.2  # of a frame's highest label, and what that must reach
 
 _CHUNK_BYTES = 32 << 20
 
@@ -77,6 +80,17 @@ class Track:
     masks: Soft
     labels: Soft
     protocol: Protocol
+
+    @property
+    def objects(self) -> NDArray[np.bool_]:
+        """(T, H, W): the pixels on the object.
+
+        Labels thin out as they are carried, so each frame's are held against its highest, as in
+        the usual evaluation on DAVIS.
+        """
+        highest = self.masks.max(axis=(1, 2), keepdims=True)
+        on: NDArray[np.bool_] = (self.masks > _SHARE * highest) & (highest >= _LEAST)
+        return on
 
 
 def mask_of(analysis: Analysis, block: str, place: Point | Region) -> NDArray[np.bool_]:

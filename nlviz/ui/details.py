@@ -15,6 +15,7 @@ from nlviz.ui.tabs import (
     export,
     figure,
     matter,
+    overlay,
     profile,
     reproduction,
     spacetime,
@@ -45,7 +46,9 @@ def show(shown: Shown, links: Links, options: Options) -> None:
         st.caption("Pin a place to get its profile, comparisons, figures and the command for it.")
         return
     look = Look(shown, links, options)
-    for tab, name in zip(st.tabs(list(TABS), key="details", on_change="rerun"), TABS, strict=True):
+    for tab, name in zip(
+        st.tabs(list(TABS), key=overlay.TABS, on_change="rerun"), TABS, strict=True
+    ):
         if tab.open:
             with tab:
                 _open(name, look)

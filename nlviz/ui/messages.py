@@ -191,12 +191,13 @@ def scene(
     undo: bool = False,
     redo: bool = False,
     rank: bool = False,
+    mask: str | None = None,
 ) -> dict[str, Any]:
     """All that the viewer needs beside the blobs: ``tags`` are the clip's and each block's.
 
     The viewer fits the options to a block as ``fitting`` does, so it gets them as they were chosen.
     ``undo`` and ``redo`` say what can be done with the pins, ``rank`` whether ``sizes_blob`` can
-    come.
+    come; ``mask`` is the tag of one that lies over the frames.
     """
     position = {frame: t for t, frame in enumerate(analysis.view.frames)}
     fitted = options.fitting(analysis)
@@ -222,6 +223,7 @@ def scene(
         "options": asdict(options),
         "max_pins": MOST,
         "can": {"undo": undo, "redo": redo, "rank": rank},
+        "mask": mask,
         "notice": notice,
     }
 

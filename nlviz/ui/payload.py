@@ -106,6 +106,27 @@ def sizes_blob(analysis: Analysis, block: str, block_tag: str, problem: str | No
     return pack(header, [("sizes", "f32", sizes.astype(np.float32).tobytes())])
 
 
+def mask_blob(masks: NDArray[np.bool_], color: str, clip_tag: str) -> bytes:
+    """An object over each frame, (T, H, W): tinted in a colour, its outline white, as PNG."""
+    parts = [(f"mask{t}", "u8", _layer(mask, color)) for t, mask in enumerate(masks)]
+    header = {"kind": "mask", "clip": clip_tag, "frames": list(range(len(masks)))}
+    return pack(header, parts)
+
+
+def _layer(mask: NDArray[np.bool_], color: str) -> bytes:
+    height, width = mask.shape
+    shrink = min(1.0, WIDEST / width)
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    on = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+    blue, green, red = (int(color[at : at + 2], 16) for at in (5, 3, 1))
+    layer = np.zeros((*on.shape, 4), np.uint8)
+    layer[on > 0] = blue, green, red, 130
+    edges, _ = cv2.findContours(on, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(layer, edges, -1, (255, 255, 255, 255), 2)
+    _, content = cv2.imencode(".png", layer)
+    return content.tobytes()
+
+
 def pack(header: Mapping[str, Any], parts: Sequence[Part]) -> bytes:
     """Header length, header, parts; each part 8-byte aligned. The tag names the content."""
     table: list[tuple[str, str, int, int]] = []

@@ -11,14 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from models.zoo import ZooError
 from nlviz.errors import NlvizError
-from nlviz.ui import details, giving, location, messages, viewer
+from nlviz.ui import details, giving, location, messages, payload, viewer
 from nlviz.ui.address import Address
 from nlviz.ui.guard import guarded
 from nlviz.ui.loading import working
 from nlviz.ui.material import Choice
 from nlviz.ui.plain import plain
 from nlviz.ui.session import Session
-from nlviz.ui.tabs import desk
+from nlviz.ui.tabs import desk, overlay
 from nlviz.ui.work import Shown, make
 
 _VIEWER = "viewer"
@@ -111,6 +111,7 @@ def _scene(session: Session) -> None:
             session.amend(shown)
         options = session.options.fitting(shown.analysis)
         links = {pin: messages.answer(shown.analysis, pin, options) for pin in session.pins.shown}
+        mask = overlay.laid(shown.choice)
         _mount_viewer(
             key=_VIEWER,
             data=messages.scene(
@@ -121,7 +122,8 @@ def _scene(session: Session) -> None:
                 session.notice,
                 undo=bool(session.pins.before),
                 redo=bool(session.pins.after),
-                rank=True,
+                rank=shown.choice.material.session is None or bool(shown.analysis.sizes),
+                mask=None if mask is None else payload.tag(mask),
             ),
             on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
             on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
@@ -135,6 +137,8 @@ def _scene(session: Session) -> None:
         for kind, blobs in (("constants", shown.constants), ("sizes", shown.sizes)):
             for tag, blob in blobs.items():
                 _mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
+        if mask is not None:
+            _mount_store(key=f"store-mask-{payload.tag(mask)}", data=mask, height=1)
         details.show(shown, links, options)
 
 

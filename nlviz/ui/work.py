@@ -63,8 +63,9 @@ class Shown:
         """With what each place of each block adds; runs the network once more."""
         analysis, problem = self.analysis, None
         try:
-            with turn(lambda fraction, what: None):
-                analysis = with_sizes(analysis, self.network())
+            if not analysis.sizes:  # a session file may have them
+                with turn(lambda fraction, what: None):
+                    analysis = with_sizes(analysis, self.network())
         except NlvizError as error:
             problem = str(error)
         named = zip(analysis.blocks, self.tags[1:], strict=True)

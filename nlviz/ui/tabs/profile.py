@@ -30,6 +30,8 @@ def show(look: Look) -> None:
             st.info(f"{look.name(pin)}: {error}")
     if not profiles:
         return
+    words, numbers = st.empty(), st.empty()
+    numbers.html(table(look, profiles, None))
     head = look.query(look.pins[0]).head
     average: BlockStatistics | None = waiting.result(
         look.shown.choice,
@@ -38,8 +40,8 @@ def show(look: Look) -> None:
         name="averages",
     )
     if average is not None:
-        st.markdown(f"**{average.words}**")
-    st.html(table(look, profiles, average))
+        words.markdown(f"**{average.words}**")
+        numbers.html(table(look, profiles, average))
     if len(look.analysis.view.frames) == 1:
         st.caption(_STILL)
     _charts(look, profiles, average)

@@ -3,66 +3,53 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import tempfile
-from collections.abc import Callable, Hashable, Sequence
+import io
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from html import escape
-from pathlib import Path
 
 import cv2
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from nlviz.analysis import Analysis
+from nlviz.baselines import baseline, origin
 from nlviz.clip import Clip
-from nlviz.errors import MediaError
-from nlviz.media import read_mask, read_masks
 from nlviz.tracking import (
     PROTOCOL,
+    Protocol,
     Track,
     contour_accuracy,
-    mask_of,
+    pictures,
     region_similarity,
     track,
 )
+from nlviz.ui import payload
 from nlviz.ui.payload import encoded
-from nlviz.ui.pins import Pin
-from nlviz.ui.tabs import waiting
+from nlviz.ui.tabs import overlay, waiting
 from nlviz.ui.tabs.desk import Work
-from nlviz.ui.tabs.look import Look, choose_pin
-from nlviz.ui.work import Report
+from nlviz.ui.tabs.look import Look
+from nlviz.ui.tabs.start import Masks, Start, choose_start
+from nlviz.ui.work import Report, turn
 
-_PIN, _MASK, _FOLDER = "A pin", "A mask", "A mask of each frame"
-_ENDINGS = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"]
+_RAW = "Raw features"
+_CLOSE = 0.25  # seconds between two frames
 _WIDTH = 360  # pixels across of a frame
-Masks = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Start:
-    """The object to carry; ``key`` tells starts apart, ``color`` is that of the masks.
-
-    ``masks`` gives the object's mask on ``frame`` as (1, H, W), or (T, H, W) with the truth of
-    each frame, which is then ``scored`` against; MediaError.
-    """
-
-    key: Hashable
-    frame: int
-    color: str
-    masks: Callable[[], Masks]
-    scored: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
-    """A track, and J and F of each frame where the truth was given."""
+    """A track with what shows it, and J and F of each frame where the truth was given.
+
+    ``over`` is the blob that lays the object over the clip, ``strip`` the tinted frames as HTML.
+    """
 
     track: Track
     scores: tuple[tuple[float, float], ...]
+    over: bytes
+    strip: str
 
     @property
     def means(self) -> tuple[float, float]:
@@ -76,93 +63,106 @@ def show(look: Look) -> None:
     if len(look.analysis.view.frames) == 1:
         st.info("An image has no frames to carry an object to; take a clip.")
         return
-    start = _start(look)
-    if start is not None:
-        found: Tracked | None = waiting.result(
-            look.shown.choice, ("track", look.block, start.key), _work(look, start), name="track"
-        )
-        if found is not None:
-            if found.scores:
-                j, f = found.means
-                st.markdown(f"**J {j:.3f}, F {f:.3f}** on average over the frames after the first.")
-            st.html(_strip(look.analysis, found, start.color))
-    st.caption(f"Carried by block {look.block}. {PROTOCOL}")
+    start = choose_start(look)
+    if start is None:
+        _lay(look, None)
+        return
+    raw, protocol = _carried(look)
+    found: Tracked | None = waiting.result(
+        look.shown.choice,
+        ("track", look.block, raw, protocol, start.key, start.color),
+        _work(look, start, protocol, raw=raw),
+        name="track",
+    )
+    if found is not None:
+        _show(look, found)
+    st.caption(PROTOCOL)
+    if found is None:
+        _lay(look, None)
 
 
-def _start(look: Look) -> Start | None:
-    """What the visitor starts from; None where that is still to be given."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        kind = st.segmented_control(
-            "Start from",
-            [_PIN, _MASK, _FOLDER],
-            default=_PIN,
+def _carried(look: Look) -> tuple[bool, Protocol]:
+    """Whether by raw features in place of the block, and the numbers of the protocol."""
+    carriers = [look.block] if origin(look.block)[1] == "cosine" else [look.block, _RAW]
+    usual = Protocol()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        carrier = st.segmented_control(
+            "Carried by",
+            carriers,
+            default=look.block,
             required=True,
-            key="track-from",
-            label_visibility="collapsed",
+            key=f"track-by-{look.block}",
+            format_func=lambda name: f"Block {name}" if name == look.block else name,
+            help="Raw features: the cosine of the block's input, with nothing learned in between.",
         )
-        pin = choose_pin(look, "track-pin") if kind == _PIN else None
-    clip, first = look.analysis.clip, look.analysis.view.frames[0]
-    if pin is not None:
-        return _of_pin(look, pin)
-    if kind == _MASK:
-        file = st.file_uploader(
-            f"The object on frame {first}, bright on dark", type=_ENDINGS, key="track-mask"
+        with st.popover("Protocol"):
+            context = st.number_input(
+                "Frames of context", 1, 64, usual.context, help="The last labelled ones that count."
+            )
+            radius = st.number_input(
+                "Radius, in diagonals",
+                *(0.0, 1.0, _usual_radius(look), 0.05),
+                help="How far an object can have moved; 0 for anywhere.",
+            )
+            heaviest = st.number_input("Heaviest keys", 1, 500, usual.heaviest)
+    return carrier == _RAW, Protocol(context, radius or None, heaviest)
+
+
+def _usual_radius(look: Look) -> float:
+    """The protocol's own, but anywhere in frames so far apart that objects cross the picture."""
+    times = look.analysis.clip.timestamps
+    apart = (times[-1] - times[0]) / (len(times) - 1)
+    return Protocol().radius or 0.0 if apart <= _CLOSE else 0.0
+
+
+def _show(look: Look, found: Tracked) -> None:
+    if found.scores:
+        j, f = found.means
+        st.markdown(f"**J {j:.3f}, F {f:.3f}** on average over the frames after the first.")
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        over = st.toggle("Over the clip", value=True, key="track-over")
+        st.download_button(
+            "Masks (ZIP)",
+            data=lambda: zipped(found.track, look.analysis.clip),
+            file_name=f"{look.analysis.clip.name.rpartition('.')[0] or 'clip'}-masks.zip",
+            mime="application/zip",
+            on_click="ignore",
+            key="track-masks",
         )
-        files = [] if file is None else [file]
-        wanted = "A picture of the clip's size in which the object is bright."
-    else:
-        files = st.file_uploader(
-            "A folder with a mask for each frame",
-            type=_ENDINGS,
-            accept_multiple_files="directory",
-            key="track-folder",
-        )
-        wanted = "The first starts; J and F of the others are measured against them."
-    if not files:
-        st.caption(wanted)
-        return None
-    whole = kind == _FOLDER
-    load = partial(read, files, clip, whole=whole)
-    return Start((kind, _digest(files)), first, "#56B4E9", load, scored=whole)
+    st.html(found.strip)
+    _lay(look, found.over if over else None)
 
 
-def _of_pin(look: Look, pin: Pin) -> Start | None:
-    point = pin.point
-    if isinstance(point, str):
-        st.info("A token has no place to start from; choose another pin.")
-        return None
-    mask = mask_of(look.analysis, look.block, point)
-    return Start(point, point.frame, pin.color, lambda: mask[None])
+def _lay(look: Look, blob: bytes | None) -> None:
+    """Over the clip in the viewer, which is drawn before its tabs."""
+    if overlay.lay(look.shown.choice, "Tracking", blob):
+        st.rerun()
 
 
-def read(files: Sequence[UploadedFile], clip: Clip, *, whole: bool) -> Masks:
-    """(1, H, W), or a mask for each sampled frame where they come as a folder; MediaError."""
-    with tempfile.TemporaryDirectory() as folder:
-        for file in files:
-            # The names alone: whatever folders a browser tells of are left out.
-            Path(folder, Path(file.name.replace("\\", "/")).name).write_bytes(file.getvalue())
-        try:
-            if whole:
-                return read_masks(folder, clip)
-            (path,) = Path(folder).iterdir()
-            return read_mask(path, clip)[None]
-        except MediaError as error:
-            raise MediaError(str(error).replace(f" '{folder}'", "")) from error
+def zipped(found: Track, clip: Clip) -> bytes:
+    """The masks as a ZIP file of PNG."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in pictures(found, clip.indices):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return file.getvalue()
 
 
-def _digest(files: Sequence[UploadedFile]) -> str:
-    digest = hashlib.blake2b(digest_size=12)
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + file.getvalue())
-    return digest.hexdigest()
-
-
-def _work(look: Look, start: Start) -> Work:
+def _work(look: Look, start: Start, protocol: Protocol, *, raw: bool) -> Work:
     def work(report: Report) -> Tracked:
         report(0.0, "reading the mask")
-        masks = start.masks()
-        found = track(look.analysis, look.block, masks[0], frame=start.frame, progress=report)
-        return Tracked(found, measured(found, masks) if start.scored else ())
+        masks, analysis, block = start.masks(), look.analysis, look.block
+        if raw:
+            with turn(report):
+                block, _ = origin(look.block)
+                analysis = baseline(look.shown.own, look.shown.network(), block, "cosine")
+            (block,) = analysis.blocks
+        found = track(
+            analysis, block, masks[0], frame=start.frame, protocol=protocol, progress=report
+        )
+        scores = measured(found, masks) if start.scored else ()
+        over = payload.mask_blob(found.objects, start.color, look.shown.tags[0])
+        return Tracked(found, scores, over, _strip(analysis, found, scores, start.color))
 
     return work
 
@@ -170,20 +170,21 @@ def _work(look: Look, start: Start) -> Work:
 def measured(found: Track, truth: Masks) -> tuple[tuple[float, float], ...]:
     """(J, F) of each frame."""
     return tuple(
-        (region_similarity(mask > 0.5, real), contour_accuracy(mask > 0.5, real))
-        for mask, real in zip(found.masks, truth, strict=True)
+        (region_similarity(mask, real), contour_accuracy(mask, real))
+        for mask, real in zip(found.objects, truth, strict=True)
     )
 
 
-def _strip(analysis: Analysis, found: Tracked, color: str) -> str:
+def _strip(
+    analysis: Analysis, found: Track, scores: Sequence[tuple[float, float]], color: str
+) -> str:
     """The frames with the object tinted, as HTML."""
     figures = []
-    for position, frame in enumerate(analysis.view.frames):
-        mask = found.track.masks[position] > 0.5
-        words = f"frame {frame}" + (" · start" if frame == found.track.frame else "")
+    for position, (frame, mask) in enumerate(zip(analysis.view.frames, found.objects, strict=True)):
+        words = f"frame {frame}" + (" · start" if frame == found.frame else "")
         told = f"{mask.mean():.1%} of the frame"
-        if found.scores:
-            told = "J {:.2f} · F {:.2f}".format(*found.scores[position])
+        if scores:
+            told = "J {:.2f} · F {:.2f}".format(*scores[position])
         picture = tinted(analysis.clip.frames[position], mask, color)
         src = "data:image/jpeg;base64," + base64.b64encode(encoded(picture, 85)).decode()
         figures.append(

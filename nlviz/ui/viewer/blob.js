@@ -29,6 +29,7 @@ function checked(blob) {
   if (blob.kind === "clip") checkClip(blob);
   else if (blob.kind === "block") checkBlock(blob);
   else if (blob.kind === "constants") checkConstants(blob);
+  else if (blob.kind === "mask") checkMask(blob);
   else if (blob.kind === "sizes") checkSizes(blob);
   else throw new Error(`unknown kind ${blob.kind}`);
   return blob;
@@ -38,6 +39,10 @@ function checkClip({ width, height, frames, times, parts }) {
   if (!(width > 0 && height > 0 && frames.length > 0)) throw new Error("an empty clip");
   if (frames.length !== times.length) throw new Error("frames and times differ in length");
   if (frames.some((_, i) => !(parts[`frame${i}`] instanceof Uint8Array))) throw new Error("a frame is missing");
+}
+
+function checkMask({ frames, parts }) {
+  if (frames.some((_, i) => !(parts[`mask${i}`] instanceof Uint8Array))) throw new Error("a mask is missing");
 }
 
 function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 0 }) {

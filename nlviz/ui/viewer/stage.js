@@ -1,8 +1,9 @@
-// Stage: three canvases on each other, for the frames, the heat map and the ink, sized to the screen.
+// Stage: canvases on each other, for the frames, the heat map, a mask and the ink, sized to the screen.
 
 import { element } from "./dom.js";
 import { createHeat } from "./heat.js";
 import { drawFrames } from "./ink.js";
+import { createMask } from "./mask.js";
 import { arrange, arrangeOne, placeAt, pointAt } from "./layout.js";
 
 const LABEL =
@@ -11,14 +12,15 @@ const LABEL =
 
 /** changed() asks for a new drawing; failed(t) says that frame t is no picture. */
 export function createStage({ changed, failed }) {
-  const canvases = ["frames", "heat", "ink"].map((name) => element("canvas", { className: `nlviz-${name}` }));
-  const [frames, glow, ink] = canvases;
+  const canvases = ["frames", "heat", "mask", "ink"].map((name) => element("canvas", { className: `nlviz-${name}` }));
+  const [frames, glow, over, ink] = canvases;
   const message = element("p", { className: "nlviz-message" });
   const node = element(
     "div", { className: "nlviz-stage", tabIndex: 0, role: "application", "aria-label": LABEL },
     ...canvases, message,
   );
   const heat = createHeat();
+  const mask = createMask(drawMask);
   let clip = null;
   let pictures = [];
   let layout = null;
@@ -69,6 +71,11 @@ export function createStage({ changed, failed }) {
     if (!layout) return;
     theme = currentTheme();
     drawFrames(cleared(frames), { layout, clip, pictures }, theme);
+    drawMask();
+  }
+
+  function drawMask() {
+    if (layout) mask.draw(cleared(over), layout);
   }
 
   function currentTheme() {
@@ -94,6 +101,7 @@ export function createStage({ changed, failed }) {
     node,
     message,
     show,
+    lay: mask.show,
     get layout() {
       return layout;
     },

@@ -1,7 +1,8 @@
 // The viewer: frames on a canvas that answer to the pointer and the keyboard. It knows nothing of its host.
 //
 // createViewer(root, {onAct, onOptions}) → {update(data), destroy()}
-//   data       {clip: tag, blocks: [tag…], pins: [pin…], options, max_pins, can: {undo, redo, rank}, notice}
+//   data       {clip: tag, blocks: [tag…], pins: [pin…], options, max_pins, can: {undo, redo, rank},
+//              mask: tag or null, notice}
 //   pin        {id, color, name, t, x, y, region: [[x, y]…] or null, token: name or null, exact}
 //   exact      {block: label, k, exclude, head, reverse, rank_by, links: [{rank, weight, share, t, x, y,
 //              contribution or null}…], covered} or null
@@ -80,6 +81,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   let clip = null;
   let blocks = []; // those that have come
   let block = null;
+  let mask = null; // what lies over the frames in place of the heat map, while nothing is hovered
   let selected = null; // id of the pin whose heat shows while nothing is hovered
   let localNotice = null;
   let timing = { count: 0, compute: 0, draw: 0 };
@@ -112,6 +114,8 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
       player.load(clip);
       stage.show(clip);
     }
+    [mask = null] = held([data.mask], "mask").filter(({ frames }) => frames.length === clip?.frames.length);
+    stage.lay(mask);
     blocks = held(data.blocks, "block").filter(fits);
     for (const blob of store.values()) {
       const owner = blob.kind in LATER && blocks.find(({ tag }) => tag === blob.block);
@@ -273,7 +277,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
 
   function paint({ pin, place, hovered, pairs, curves, seen, scale, key }) {
     const { heat, opacity, colours, links, reverse } = wanted();
-    const shown = seen && heat ? `${key} ${JSON.stringify(scale)} ${opacity} ${colours}` : "";
+    const shown = seen && heat && (hovered || !mask) ? `${key} ${JSON.stringify(scale)} ${opacity} ${colours}` : "";
     stage.drawHeat(shown, seen, scale, { colours, opacity });
     const hover = hovered && { place: place.region ? { ...place, ...middleOf(place.region) } : place, seen, colour: colourOf(place) };
     drawScene(...stage.ink(), { block, pins: pairs, pin, seen, hover, links, reverse });

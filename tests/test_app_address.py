@@ -88,7 +88,7 @@ def test_an_address_opens_with_its_pins_and_options_and_says_what_is_not_there(
 def test_a_copied_address_shows_the_same_elsewhere_and_the_history_does_not_grow(
     open_page: Open,
 ) -> None:
-    here = open_page(permissions=["clipboard-read", "clipboard-write"])
+    here = open_page("?size=256", permissions=["clipboard-read", "clipboard-write"])
     here.ready()
     steps = here.page.evaluate("history.length")
     here.click(1, 80.0, 50.0)
@@ -114,7 +114,7 @@ def test_an_address_of_an_upload_asks_for_the_file_and_gives_its_pins_back(
     open_page: Open,
 ) -> None:
     clip = video(moving_square())
-    here = open_page()
+    here = open_page("?size=256")
     here.ready()
     here.upload("my square.mp4", clip, "video/mp4")
     expect(here.page.get_by_role("heading", name="my square.mp4")).to_be_visible()
@@ -141,7 +141,7 @@ def test_an_address_of_an_upload_asks_for_the_file_and_gives_its_pins_back(
 @pytest.fixture(scope="module")
 def session(browser: Browser, address: str) -> tuple[bytes, dict[str, Any]]:  # noqa: F811
     """A session file that the app wrote, and what was on screen."""
-    page = AppPage(browser, f"{address}/?clip=ball.mp4&pin=8,156,196&pin=17,30,40,90,80~her+hat")
+    page = AppPage(browser, f"{address}/?clip=ball.mp4&size=256&pin=8,156,196&pin=17,30,40,90,80~her+hat")
     page.ready(pins=2)
     page.page.locator(".nlviz").get_by_text("nl4", exact=True).click()
     page.until(lambda s: s["options"]["block"] == "nl4" and settled(s), "block nl4")
@@ -161,7 +161,7 @@ def test_a_session_file_opens_to_the_same_picture_without_its_network(
     content, before = session
     held = export.open_session(content)
     assert [query.block for query in held.queries] == ["nl4", "nl4"]
-    page = open_page("?clip=fish.mp4")
+    page = open_page("?clip=fish.mp4&size=256")
     page.ready()
     page.upload("ball.nlviz", content, "application/octet-stream")
     expect(page.page.get_by_role("heading", name="ball.nlviz")).to_be_visible()

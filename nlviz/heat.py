@@ -68,7 +68,7 @@ def heat(
     row = row_of(analysis, query)
     clip, view = analysis.clip, analysis.view
     height = max(1, round(width * clip.height / clip.width))
-    scale = _scale(analysis, query, row, shade)
+    scale = scale_of(analysis, query, row, shade)
     tiles, across, down = _tiles(row, scale, shade), *_lattice(analysis, row, width, height)
     step_of = {p: t for t in range(row.grid.t) for p in view.positions(t, row.grid)}
     pictures = []
@@ -97,8 +97,8 @@ def _tiles(row: Row, scale: HeatScale, shade: Shade) -> NDArray[np.float32]:
     return tiles
 
 
-def _scale(analysis: Analysis, query: Query, row: Row, shade: Shade) -> HeatScale:
-    """The viewer's: a row is scaled to what can be linked; contributions have none in common."""
+def scale_of(analysis: Analysis, query: Query, row: Row, shade: Shade) -> HeatScale:
+    """The viewer's scale: a row's to what can be linked; contributions have none in common."""
     against = shade.against if row.contributions is None else "row"
     scale = heat_scale(analysis, query, row, against=against, curve=shade.curve)
     if against != "row":

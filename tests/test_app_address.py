@@ -141,7 +141,9 @@ def test_an_address_of_an_upload_asks_for_the_file_and_gives_its_pins_back(
 @pytest.fixture(scope="module")
 def session(browser: Browser, address: str) -> tuple[bytes, dict[str, Any]]:  # noqa: F811
     """A session file that the app wrote, and what was on screen."""
-    page = AppPage(browser, f"{address}/?clip=ball.mp4&size=256&pin=8,156,196&pin=17,30,40,90,80~her+hat")
+    page = AppPage(
+        browser, f"{address}/?clip=ball.mp4&size=256&pin=8,156,196&pin=17,30,40,90,80~her+hat"
+    )
     page.ready(pins=2)
     page.page.locator(".nlviz").get_by_text("nl4", exact=True).click()
     page.until(lambda s: s["options"]["block"] == "nl4" and settled(s), "block nl4")

@@ -64,17 +64,24 @@ ARROWS = {
     "heat": {"colours", "geometry", "links", "rows", "scale"},
     "scale": {"affinity", "links", "rows"},
     "paths": {"links"},
-    "figures": {"affinity", "clip", "geometry", "links", "rows", "scale", "writing"},
+    "figures": {
+        *("affinity", "clip", "colours", "geometry", "heat", "links", "rows", "scale", "writing"),
+    },
     "export": {
         *("affinity", "analysis", "clip", "geometry", "links", "media", "reach", "rows"),
         *("statistics", "ui"),
     },
-    "film": {"clip", "colours", "figures", "geometry", "links", "media", "rows", "writing"},
+    "film": {
+        *("clip", "colours", "figures", "geometry", "heat", "links", "media", "rows", "scale"),
+        "writing",
+    },
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "field", "figures", "film"),
         *(
             "building",
+            "colours",
             "geometry",
+            "heat",
             "links",
             "masking",
             "media",

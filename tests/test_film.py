@@ -17,9 +17,10 @@ from PIL import Image
 
 from nlviz import ExportError, Point, Query, QueryError
 from nlviz.cli import main
+from nlviz.colours import coloured
 from nlviz.film import Film, follow, play, travel
-from nlviz.film.heat import coloured
 from nlviz.film.sheet import Sheet
+from nlviz.heat import Shade
 from nlviz.media.encode import gif, mp4
 from tests import make
 from tests.browser import browser
@@ -88,7 +89,7 @@ def test_a_gif_repeats_and_has_every_picture():
 
 def test_the_player_shows_each_frame_with_the_heat_that_falls_on_it(analysis):
     film = play(analysis, [QUERY], width=320)
-    bare = play(analysis, [QUERY], width=320, opacity=0)
+    bare = play(analysis, [QUERY], width=320, shade=Shade(opacity=0))
     pictures = list(film.pictures())
     assert len(pictures) == len(analysis.clip.frames)
     assert all(p.shape[0] % 2 == p.shape[1] % 2 == 0 for p in pictures)

@@ -67,7 +67,9 @@ def test_what_cannot_be_scaled_is_told():
     ranked = replace(QUERY, rank_by="contribution")
     with pytest.raises(nlviz.QueryError, match="scaled by their own row; choose 'row'"):
         scale(measured, ranked, against="block")
-    with pytest.raises(nlviz.FigureError, match="viridis, cividis, grey at an opacity above 0"):
+    with pytest.raises(
+        nlviz.FigureError, match="dusk, viridis, cividis, grey at an opacity above 0"
+    ):
         nlviz.Heat(QUERY, colours="jet")
 
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.question import add_path, add_question, ask
+from nlviz.cli.shade import add_shade
 from nlviz.cli.terminal import add_output
 from nlviz.cli.typed import count, length, numbers, words
 from nlviz.links import Link, top_links
-from nlviz.scale import AGAINST, CURVES
+from nlviz.scale import AGAINST
 from nlviz.writing import check
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
 
 _WIDTH = "of the figure, as 8.4cm, 252pt or 3.3in (default: 17.4cm)"
-_COLOURS = ("viridis", "cividis", "grey")  # those of nlviz.figures, which loads Matplotlib
 
 
 def add(commands: Any) -> None:
@@ -28,9 +28,7 @@ def add(commands: Any) -> None:
     add_path(parser)
     under = "lay the first place's row over the frames: scaled to the row, to the block, or to 1"
     parser.add_argument("--heat", choices=AGAINST, help=under)
-    along = "how its colours rise with the weight (default: %(default)s)"
-    parser.add_argument("--curve", choices=CURVES, default="linear", help=along)
-    parser.add_argument("--colours", choices=_COLOURS, default="viridis", help="of the heat")
+    add_shade(parser, colours="viridis", opacity=0.75)
     _add_style(parser)
     add_output(parser, "OUT.png, OUT.svg or OUT.pdf")
     parser.set_defaults(command=_figure)
@@ -68,7 +66,8 @@ def _figure(options: argparse.Namespace) -> None:
     for analysis, answers in _rows(options):
         heat = None
         if options.heat:
-            heat = Heat(answers[0][0].query, options.heat, options.curve, options.colours)
+            how = (options.heat, options.curve, options.colours, options.opacity)
+            heat = Heat(answers[0][0].query, *how)
         panels.append(Panel(analysis, answers, heat))
     figure = film_strips(panels, width_cm=options.width, columns=options.columns, style=style)
     figure.save(options.output, dpi=options.dpi)

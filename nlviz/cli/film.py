@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.question import add_question, analysed, check_asked, progress, queries
 from nlviz.cli.sessions import provenance
+from nlviz.cli.shade import add_shade
 from nlviz.cli.terminal import add_output
-from nlviz.cli.typed import count
+from nlviz.cli.typed import count, words
 from nlviz.errors import QueryError
 from nlviz.geometry import Point
 from nlviz.links import Query
+from nlviz.scale import AGAINST
 from nlviz.writing import check
 
 if TYPE_CHECKING:
@@ -38,7 +40,10 @@ def add(commands: Any) -> None:
     add("--fps", type=float, help="pictures a second (default: 4; 12 for a query that moves)")
     wide = "of the film (default: up to 1280 for MP4, 640 for GIF)"
     add("--width", type=count, metavar="PX", help=wide)
-    add("--opacity", type=float, default=0.7, help="of the heat, 0 to 1 (default: %(default)s)")
+    to = "what the heat is scaled to: the row, the block, or 1 (default: %(default)s)"
+    add("--heat", choices=AGAINST, default="row", help=to)
+    add_shade(parser, colours="dusk", opacity=0.7)
+    add("--palette", type=words, metavar="COLOUR,…", help="of the queries, as #E69F00")
     add_output(parser, "OUT.mp4 or OUT.gif")
     parser.set_defaults(command=_film)
 
@@ -57,13 +62,15 @@ def _film(options: argparse.Namespace) -> None:
 
 def _drawn(options: argparse.Namespace, analysis: Analysis, asked: list[Query]) -> Film:
     from nlviz.film import follow, play, travel
+    from nlviz.heat import Shade
 
     made = provenance(options, analysis, asked)
     small = options.output.lower().endswith(".gif")
     how: dict[str, Any] = {
         "width": options.width or (_SMALL if small else None),
         "rate": options.fps,
-        "opacity": options.opacity,
+        "shade": Shade(options.opacity, options.colours, options.heat, options.curve),
+        **({"palette": options.palette} if options.palette else {}),
         "comment": json.dumps(asdict(made)),
     }
     if options.path:

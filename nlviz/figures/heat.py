@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -11,19 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from nlviz.colours import COLOURS, Colours, coloured
 from nlviz.errors import FigureError
+from nlviz.figures.legend import WIDE
 from nlviz.figures.marks import GREY, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Cell, Grid, View
+from nlviz.heat import Shade, scale_of
 from nlviz.links import Query
 from nlviz.rows import Row, row_of
-from nlviz.scale import Against, Curve, HeatScale, heat_scale
+from nlviz.scale import Against, Curve, HeatScale
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
 
-Colours = Literal["viridis", "cividis", "grey"]
-COLOUR_MAPS: tuple[Colours, ...] = get_args(Colours)
+COLOUR_MAPS: tuple[Colours, ...] = COLOURS
 
 _SIGNED = "managua_r"  # blue below zero, orange above, dark at zero
 _VEIL = 0.35  # how much of the opacity a weight of zero gets, so that the rest stands out
@@ -38,11 +40,14 @@ class Heat:
     """Whose row lies over the frames, and in which colours.
 
     Args:
-        query: whose row or column; contributions where it ranks by them.
-        against: what the last colour stands for: this row's greatest weight, the block's, or 1.
+        query: whose row or column; contributions where it ranks by them. What it leaves out stays
+            clear, as in the viewer.
+        against: what the last colour stands for: the greatest weight of this row that can be
+            linked, the block's, or 1.
         curve: ``"linear"``, ``"root"`` or ``"log"``.
-        colours: ``"viridis"``, ``"cividis"`` or ``"grey"``; all are even in lightness and can be
-            read by colour-blind people. Signed weights have a map that diverges around zero.
+        colours: ``"viridis"``, ``"cividis"``, ``"grey"``, or the viewer's ``"dusk"``; all are even
+            in lightness and can be read by colour-blind people. Signed weights have a map that
+            diverges around zero.
         opacity: of the heaviest weight, above 0 to 1.
 
     Raises:
@@ -75,8 +80,8 @@ class Painted:
     def of(cls, analysis: Analysis, heat: Heat) -> Painted:
         """QueryError where the query cannot be answered or scaled so."""
         row = row_of(analysis, heat.query)
-        how = {"against": heat.against, "curve": heat.curve}
-        return cls(heat, row, heat_scale(analysis, heat.query, row, **how))  # type: ignore[arg-type]
+        shade = Shade(heat.opacity, heat.colours, heat.against, heat.curve)
+        return cls(heat, row, scale_of(analysis, heat.query, row, shade))
 
     def frame(self, page: Axes, view: View, strip: Strip, position: int) -> None:
         """Lay the heat over one frame; cells stay cells, and what lies outside is cut off."""
@@ -89,6 +94,7 @@ class Painted:
         left, top = strip.place(position, x0, y0)
         right, bottom = strip.place(position, x1, y1)
         colours = self.colour(self.row.ranked[steps[0]])
+        colours[~self.row.allowed[steps[0]], 3] = 0
         image = page.imshow(
             colours.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1),
             extent=(left, right, bottom, top),
@@ -99,7 +105,7 @@ class Painted:
         image.set_clip_path(inside)
 
     def bar(self, page: Axes, strip: Strip, line: int) -> None:
-        """The colour bar with its weights, and what it is scaled to."""
+        """The colour bar with its weights, and what it is scaled to; below it on a narrow page."""
         scale, middle = self.scale, strip.line(line)
         ends = np.linspace(-1.0 if scale.signed else 0.0, 1.0, 256)[None]
         signs = ["≤ " if scale.curve == "log" and not scale.signed else "", "", ""]
@@ -107,8 +113,12 @@ class Painted:
         name = "contribution" if self.row.contributions is not None else "affinity f/C"
         column = "this column" if self.heat.query.reverse else "this row"
         against = column if scale.against == "row" else _AGAINST[scale.against]
-        page.text(0, middle, f"heat: {name}", **text())
-        start = 2.6
+        scaled = f"scaled to {against}{_CURVES[scale.curve]}"
+        narrow = strip.width < WIDE
+        page.text(0, middle, f"heat: {name}{f', {scaled}' if narrow else ''}", **text())
+        start = 0.0 if narrow else 2.6
+        if narrow:
+            middle = strip.line(line + 1) + 0.08
         page.imshow(
             self._map(ends),
             extent=(start, start + _BAR, middle - _THICK / 2, middle + _THICK / 2),
@@ -118,8 +128,8 @@ class Painted:
         for share, words in zip((0.0, 0.5, 1.0), said, strict=True):
             across = ("left", "center", "right")[round(share * 2)]
             page.text(start + share * _BAR, middle - 0.21, words, **text(4.5, across=across))
-        scaled = f"scaled to {against}{_CURVES[scale.curve]}"
-        page.text(start + _BAR + 0.2, middle, scaled, **text(colour=GREY))
+        if not narrow:
+            page.text(start + _BAR + 0.2, middle, scaled, **text(colour=GREY))
 
     def colour(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
         """(rows, cols, 4): colours whose opacity rises with the weight's size from a veil."""
@@ -131,6 +141,8 @@ class Painted:
     def _map(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.scale.signed:
             painted = matplotlib.colormaps[_SIGNED]((places + 1) / 2)
+        elif self.heat.colours == "dusk":
+            painted = np.array(coloured(places, signed=False, opacity=1.0))
         else:
             name = "gray" if self.heat.colours == "grey" else self.heat.colours
             painted = matplotlib.colormaps[name](places)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Polygon
+from matplotlib.textpath import TextPath
 
-from nlviz.figures.marks import GREY, Scale, dot, text
+from nlviz.clip import Clip
+from nlviz.figures.marks import FONT, GREY, LARGE, Scale, dot, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Region
 from nlviz.links import Link, Query
@@ -17,8 +19,8 @@ from nlviz.links import Link, Query
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
 
-ENTRY = 7.6
-"""Centimetres that one query's entry takes."""
+ENTRY, INDENT = 7.6, 0.28
+"""Centimetres that one query's entry takes beside others, and that its words are set in by."""
 
 WIDE = 12.0
 """Narrower figures have the scale on a line of its own, in centimetres."""
@@ -31,9 +33,9 @@ DARKNESS = 0.87
 POINTS_PER_CM = 72 / 2.54
 
 
-def count(links: Sequence[Sequence[Link]], width: float) -> int:
-    """Lines that the legend takes on a page of ``width`` centimetres."""
-    entries = math.ceil(len(links) / _in_a_line(width))
+def count(links: Sequence[Sequence[Link]], clip: Clip, width: float) -> int:
+    """Lines that the legend takes on a page of ``width`` centimetres with these frames."""
+    entries = max(row for _, row, _, _ in _entries(links, clip, width)) + 1
     return len(_blocks(links)) + (width < WIDE) + entries
 
 
@@ -60,12 +62,35 @@ def draw(
         line += 1
     else:
         _wedge(page, strip, 0, links)
-    across = _in_a_line(strip.width)
-    for number, (one, colour) in enumerate(zip(links, colours, strict=False)):
-        row, column = divmod(number, across)
-        left, middle = column * ENTRY, strip.line(line + row)
-        dot(page, (left + 0.1, middle), colour)
-        page.text(left + 0.28, middle, _entry(one, strip, len(_blocks(links)) > 1), **text())
+    dotted = set()
+    for number, row, left, words in _entries(links, strip.clip, strip.width):
+        middle = strip.line(line + row)
+        if number not in dotted:
+            dot(page, (left + 0.1, middle), colours[number])
+            dotted.add(number)
+        page.text(left + INDENT, middle, words, **text())
+
+
+def _entries(
+    links: Sequence[Sequence[Link]], clip: Clip, width: float
+) -> list[tuple[int, int, float, str]]:
+    """Query, line, left end and words: beside each other, below each other, or in two lines."""
+    several = len(_blocks(links)) > 1
+    said = [_entry(one, clip, several) for one in links]
+    widest = max(map(_set, said))
+    across = int(width // ENTRY) if widest < ENTRY - INDENT else 1
+    if across > 1 or widest < width - INDENT:
+        places = (divmod(number, max(1, across)) for number in range(len(said)))
+        return [
+            (number, row, column * ENTRY, words)
+            for number, ((row, column), words) in enumerate(zip(places, said, strict=True))
+        ]
+    halves = [words.partition(": ") for words in said]
+    return [
+        (number, 2 * number + half, 0.0, words)
+        for number, (asked, colon, answer) in enumerate(halves)
+        for half, words in enumerate((asked + colon.rstrip(), answer))
+    ]
 
 
 def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]]) -> None:
@@ -92,9 +117,9 @@ def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]])
         page.add_patch(Polygon([(x, middle + y) for x, y in corners], facecolor=grey, linewidth=0))
 
 
-def _entry(links: Sequence[Link], strip: Strip, several: bool) -> str:
+def _entry(links: Sequence[Link], clip: Clip, several: bool) -> str:
     query = links[0].query
-    drawn = sum(link.target.frame in strip.clip.indices for link in links)
+    drawn = sum(link.target.frame in clip.indices for link in links)
     part = "" if drawn == len(links) else f", {drawn} of them drawn"
     covered = sum(link.share for link in links)
     which = f" in {query.block}" if several else ""
@@ -122,8 +147,10 @@ def _blocks(links: Sequence[Sequence[Link]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(link.block for one in links for link in one))
 
 
-def _in_a_line(width: float) -> int:
-    return max(1, int(width // ENTRY))
+def _set(words: str) -> float:
+    """How wide words are in the usual font, in centimetres."""
+    path = TextPath((0, 0), words, size=LARGE, prop=FontProperties(family=FONT))
+    return float(path.get_extents().width) / POINTS_PER_CM
 
 
 def _length(words: str) -> float:

@@ -50,7 +50,7 @@ class Panel:
         self._check_frames(clip)
         columns = columns_for(clip, columns)
         painted = Painted.of(self.analysis, self.heat) if self.heat is not None else None
-        words = legend.count(self.links, width) + (2 if painted else 0)
+        words = legend.count(self.links, clip, width) + (2 if painted else 0)
         flat = Strip(clip, width, columns, 0.0, words if style.titles else 0, style.titles)
         drawn = [[link for link in one if link.target.frame in clip.indices] for one in self.links]
         arcs = [Arc.of(flat, link) for one in drawn for link in one if link.source is not None]

@@ -8,25 +8,25 @@ import numpy as np
 from nlviz.colours import coloured
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import View
+from nlviz.heat import Shade
 from nlviz.rows import Row
+from nlviz.scale import HeatScale
 
 
 def paint(
-    picture: Picture, sheet: Sheet, view: View, row: Row, signed: bool, opacity: float
+    picture: Picture, sheet: Sheet, view: View, row: Row, scale: HeatScale, shade: Shade
 ) -> None:
     """Lay a row's heat over the frames it falls on; what the query leaves out stays clear."""
-    allowed = row.ranked[row.allowed]
-    most = float(np.abs(allowed).max()) if allowed.size else 0.0
-    if most <= 0 or opacity <= 0:
+    if scale.most <= 0 or shade.opacity <= 0:
         return
-    tiles = coloured(row.ranked / most, signed, opacity)
+    tiles = coloured(scale.places(row.ranked), scale.signed, shade.opacity, shade.colours)
     tiles[~row.allowed, 3] = 0
     tiles[..., :3] *= tiles[..., 3:]
     _, dy, dx = view.steps(row.grid)
     x0, y0 = view.origin(row.grid)
-    scale = sheet.scale
+    size = sheet.scale
     # From columns and rows of cells to pixels of the frame, both counted at their centres.
-    place = np.array([[dx * scale, 0, x0 * scale - 0.5], [0, dy * scale, y0 * scale - 0.5]])
+    place = np.array([[dx * size, 0, x0 * size - 0.5], [0, dy * size, y0 * size - 0.5]])
     width, height = sheet.frame
     for t in range(row.grid.t):
         shown = [at for at in view.positions(t, row.grid) if at in sheet.positions]

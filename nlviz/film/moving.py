@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ from nlviz.errors import ExportError
 from nlviz.figures.marks import COLOURS
 from nlviz.film import ink, scene
 from nlviz.film.film import Film
-from nlviz.film.player import check
+from nlviz.film.player import SHADE, check
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
+from nlviz.heat import Shade
 from nlviz.links import Link, Query, top_links
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def travel(
     seconds: float | None = None,
     width: int | None = None,
     rate: float | None = None,
-    opacity: float = 0.7,
+    shade: Shade = SHADE,
+    palette: Sequence[str] = COLOURS,
     comment: str = "",
 ) -> Film:
     """All frames side by side, and the query on its way along a path in one of them.
@@ -45,13 +47,13 @@ def travel(
         query: what is asked at each place; its own point is not used.
         path: at least two points of one frame; the query goes straight from each to the next.
         seconds: how long it takes, 4 if None.
-        width, rate, opacity, comment: as for ``play``; the rate is 12 if None.
+        width, rate, shade, palette, comment: as for ``play``; the rate is 12 if None.
 
     Raises:
         ExportError: a path that is none, or a size, rate or time that is not drawn.
         QueryError: what ``top_links`` raises.
     """
-    check([query], rate)
+    check([query], rate, palette)
     if len(path) < 2 or len({point.frame for point in path}) != 1:
         raise ExportError("A path needs at least two points, all on one frame.")
     time = _SECONDS if seconds is None else seconds
@@ -62,10 +64,15 @@ def travel(
     speed = _RATE if rate is None else Fraction(rate)
     sheet = Sheet.of(analysis.clip, tuple(range(len(analysis.clip.frames))), width)
     count = max(2, round(time * speed))
+    look = _Look(
+        sheet,
+        scene.Warmth.of(analysis, replace(query, point=path[0]), shade),
+        ink.colour(palette[0]),
+    )
 
     def draw(i: int) -> Picture:
         asked = replace(query, point=_on(path, i / (count - 1)))
-        return _drawn(analysis, sheet, asked, top_links(analysis, asked), opacity)
+        return look.drawn(asked, top_links(analysis, asked))
 
     return Film(count, speed, draw, comment)
 
@@ -77,7 +84,8 @@ def follow(
     *,
     width: int | None = None,
     rate: float | None = None,
-    opacity: float = 0.7,
+    shade: Shade = SHADE,
+    palette: Sequence[str] = COLOURS,
     comment: str = "",
 ) -> Film:
     """All frames side by side, and the query going where its heaviest link leads, hop by hop.
@@ -88,24 +96,25 @@ def follow(
         analysis: what is shown.
         query: where it starts, a point.
         hops: how often it goes on, 1 to 50.
-        width, rate, opacity, comment: as for ``play``; the rate is 12 if None.
+        width, rate, shade, palette, comment: as for ``play``; the rate is 12 if None.
 
     Raises:
         ExportError: a query that is no point, or a size, rate or number that is not drawn.
         QueryError: what ``top_links`` raises.
     """
-    check([query], rate)
+    check([query], rate, palette)
     if not isinstance(query.point, Point) or not 1 <= hops <= 50:
         raise ExportError("Following links starts at a point and goes on 1 to 50 times.")
     chain = _chain(analysis, query, hops)
     sheet = Sheet.of(analysis.clip, tuple(range(len(analysis.clip.frames))), width)
+    look = _Look(sheet, scene.Warmth.of(analysis, query, shade), ink.colour(palette[0]))
 
     def draw(i: int) -> Picture:
         hop, step = divmod(i, _LOOK + _GO)
         asked, answer = chain[hop]
         trail = [links[0] for _, links in chain[:hop]]
         gone = max(0, step - _LOOK + 1) / _GO
-        return _drawn(analysis, sheet, asked, answer, opacity, trail, gone)
+        return look.drawn(asked, answer, trail, gone)
 
     count = len(chain) * (_LOOK + _GO) - _GO
     return Film(count, _RATE if rate is None else Fraction(rate), draw, comment)
@@ -126,37 +135,45 @@ def _chain(analysis: Analysis, query: Query, hops: int) -> list[tuple[Query, tup
     return chain
 
 
-def _drawn(
-    analysis: Analysis,
-    sheet: Sheet,
-    query: Query,
-    answer: Sequence[Link],
-    opacity: float,
-    trail: Sequence[Link] = (),
-    gone: float = 0.0,
-) -> Picture:
-    """One picture; ``gone`` is the part of the heaviest link that the query has gone along."""
-    picture = sheet.picture()
-    scene.heat(picture, sheet, analysis, query, opacity)
-    colour = ink.colour(COLOURS[0])
-    for link in trail:
-        if link.source is not None:
-            ends = (sheet.place(link.source), sheet.place(link.target))
-            ink.arc(picture, *ends, _TRAIL, 2.0, 0.8)
-    scene.links(picture, sheet, answer, colour, answer[0].source)
-    scene.asked(picture, sheet, query, colour)
-    if gone and answer[0].source is not None:
-        ends = (sheet.place(answer[0].source), sheet.place(answer[0].target))
-        ink.disc(picture, ink.along(*ends, gone)[-1], colour, 5.0)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What all pictures of a film share."""
+
+    sheet: Sheet
+    warmth: scene.Warmth
+    colour: ink.Colour
+
+    def drawn(
+        self,
+        query: Query,
+        answer: Sequence[Link],
+        trail: Sequence[Link] = (),
+        gone: float = 0.0,
+    ) -> Picture:
+        """One picture; ``gone`` is the part of the heaviest link that the query has gone along."""
+        sheet, colour = self.sheet, self.colour
+        picture = sheet.picture()
+        self.warmth.lay(picture, sheet, query)
+        for link in trail:
+            if link.source is not None:
+                ends = (sheet.place(link.source), sheet.place(link.target))
+                ink.arc(picture, *ends, _TRAIL, 2.0, 0.8)
+        scene.links(picture, sheet, answer, colour, answer[0].source)
+        scene.asked(picture, sheet, query, colour)
+        if gone and answer[0].source is not None:
+            ends = (sheet.place(answer[0].source), sheet.place(answer[0].target))
+            ink.disc(picture, ink.along(*ends, gone)[-1], colour, 5.0)
+        scene.caption(picture, sheet, _words(query, answer))
+        return picture
+
+
+def _words(query: Query, answer: Sequence[Link]) -> str:
     point = query.point
     where = (
         f"frame {point.frame}, ({point.x:.0f}, {point.y:.0f})" if isinstance(point, Point) else ""
     )
     covered = sum(link.share for link in answer)
-    scene.caption(
-        picture, sheet, f"{query.block} · {where} · {len(answer)} links cover {covered:.0%}"
-    )
-    return picture
+    return f"{query.block} · {where} · {len(answer)} links cover {covered:.0%}"
 
 
 def _on(path: Sequence[Point], part: float) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from nlviz.film import ink, scene
 from nlviz.film.film import Film
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
+from nlviz.heat import Shade
 from nlviz.links import Query, top_links
 from nlviz.rows import row_of
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from nlviz.analysis import Analysis
 
 _RATE = Fraction(4)
+SHADE = Shade(opacity=0.7)
+"""As the viewer begins."""
 
 
 def play(
@@ -27,7 +31,8 @@ def play(
     *,
     width: int | None = None,
     rate: float | None = None,
-    opacity: float = 0.7,
+    shade: Shade = SHADE,
+    palette: Sequence[str] = COLOURS,
     comment: str = "",
 ) -> Film:
     """The clip frame by frame: heat of the first query, links of all that end on the frame.
@@ -39,7 +44,8 @@ def play(
         queries: 1 to 8, each in its colour.
         width: of the picture in pixels; the clip's own, up to 1280, if None.
         rate: frames of the clip a second; 4 if None.
-        opacity: of the heat, 0 to 1; 0 leaves it out.
+        shade: how weights become colours; an opacity of 0 leaves the heat out.
+        palette: the colours of the queries, ``#RRGGBB``.
         comment: kept in the file.
 
     Raises:
@@ -50,7 +56,8 @@ def play(
     count = len(analysis.clip.frames)
     if count == 1:
         raise ExportError("A picture does not play; let the query move, along a path or links.")
-    check(queries, rate)
+    check(queries, rate, palette)
+    warmth = scene.Warmth.of(analysis, queries[0], shade)
     answers = [top_links(analysis, query) for query in queries]
     shares = _shares(analysis, queries[0])
     covered = sum(link.share for link in answers[0])
@@ -59,8 +66,8 @@ def play(
         clip = analysis.clip
         sheet = Sheet.of(clip, (position,), width)
         picture = sheet.picture()
-        scene.heat(picture, sheet, analysis, queries[0], opacity)
-        for query, drawn, name in zip(queries, answers, COLOURS, strict=False):
+        warmth.lay(picture, sheet, queries[0])
+        for query, drawn, name in zip(queries, answers, palette, strict=False):
             colour, frame = ink.colour(name), clip.indices[position]
             here = [link for link in drawn if link.target.frame == frame]
             own = drawn[0].source
@@ -79,10 +86,13 @@ def play(
     return Film(count, _RATE if rate is None else Fraction(rate), draw, comment)
 
 
-def check(queries: Sequence[Query], rate: float | None) -> None:
+def check(queries: Sequence[Query], rate: float | None, palette: Sequence[str] = COLOURS) -> None:
     """ExportError for no query, more than there are colours, or a rate that nothing plays."""
-    if not 1 <= len(queries) <= len(COLOURS):
-        raise ExportError(f"A film shows 1 to {len(COLOURS)} queries; got {len(queries)}.")
+    for colour in palette:
+        if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+            raise ExportError(f"{colour!r} is no colour of a film; write it as #E69F00.")
+    if not 1 <= len(queries) <= len(palette):
+        raise ExportError(f"A film shows 1 to {len(palette)} queries; got {len(queries)}.")
     if rate is not None and not 0.5 <= rate <= 60:
         raise ExportError(f"{rate:g} pictures a second are not played; choose 0.5 to 60.")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nlviz.film import ink
 from nlviz.film.heat import paint
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point, Region
+from nlviz.heat import Shade, scale_of
 from nlviz.links import Link, Query
 from nlviz.rows import row_of
+from nlviz.scale import HeatScale
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -18,10 +21,31 @@ if TYPE_CHECKING:
 _WHITE = (238, 240, 244)
 
 
-def heat(picture: Picture, sheet: Sheet, analysis: Analysis, query: Query, opacity: float) -> None:
-    """The heat of what a query weighs."""
-    signed = analysis.affinity(query.block).signed
-    paint(picture, sheet, analysis.view, row_of(analysis, query), signed, opacity)
+@dataclass(frozen=True, slots=True, eq=False)
+class Warmth:
+    """The heat of an analysis' queries under one shade; the block's own scale is worked out once.
+
+    Args:
+        analysis: what is shown.
+        shade: how weights become colours.
+        common: the scale of all queries; None where each row has its own.
+    """
+
+    analysis: Analysis
+    shade: Shade
+    common: HeatScale | None
+
+    @classmethod
+    def of(cls, analysis: Analysis, query: Query, shade: Shade) -> Warmth:
+        """For this query and others like it; QueryError."""
+        scale = scale_of(analysis, query, row_of(analysis, query), shade)
+        return cls(analysis, shade, None if scale.against == "row" else scale)
+
+    def lay(self, picture: Picture, sheet: Sheet, query: Query) -> None:
+        """The heat of what a query weighs over the frames of a sheet."""
+        row = row_of(self.analysis, query)
+        scale = self.common or scale_of(self.analysis, query, row, self.shade)
+        paint(picture, sheet, self.analysis.view, row, scale, self.shade)
 
 
 def links(

@@ -13,7 +13,6 @@ from nlviz.ui.pins import Pin
 from nlviz.ui.tabs import (
     compare,
     export,
-    figure,
     matter,
     overlay,
     profile,
@@ -34,7 +33,6 @@ TABS: dict[str, Callable[[Look], None]] = {
     "Spacetime": spacetime.show,
     "Does it matter?": matter.show,
     "Tracking": tracking.show,
-    "Figure": figure.show,
     "Export": export.show,
 }
 """In their order; what each draws."""

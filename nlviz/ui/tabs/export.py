@@ -1,72 +1,109 @@
-"""Export: what is on screen as a page, a film, numbers or a session, looked at and downloaded."""
+"""Export: what is on screen as a figure, a film, a page, numbers or a session, to take away."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import asdict
 
 import streamlit as st
 
 from nlviz import export
-from nlviz.errors import NlvizError
-from nlviz.links import Query
-from nlviz.ui import reproduce, saved
+from nlviz.export import Provenance
+from nlviz.ui import saved
+from nlviz.ui.plain import plain
+from nlviz.ui.tabs import figure, film
+from nlviz.ui.tabs.files import File, show_command
 from nlviz.ui.tabs.look import Look
-
-if TYPE_CHECKING:
-    from nlviz.film import Film
-
-_FILM = "Film"
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """One file to download: its ending, media type and content, and the command's verb."""
-
-    ending: str
-    mime: str
-    make: Callable[[Look], bytes]
-    verb: str = "export"
 
 
 def show(look: Look) -> None:
-    """A choice of kinds; the chosen one is described, and made when it is downloaded."""
-    still = len(look.analysis.clip.frames) == 1  # and does not play
-    kinds = [kind for kind in _KINDS if not (still and kind == _FILM)]
+    """A choice of kinds, what the chosen one is, and how it will look."""
     kind = st.segmented_control(
-        "Kind", kinds, default="Page", required=True, key="export", label_visibility="collapsed"
+        "Kind",
+        list(_KINDS),
+        default=next(iter(_KINDS)),
+        required=True,
+        key="export",
+        persist_state="session",
+        label_visibility="collapsed",
     )
-    about, files = _KINDS[kind]
+    about, draw = _KINDS[kind]
     st.caption(about)
-    if kind == _FILM:
-        _preview(look)
-    elif kind == "Links":
-        st.dataframe(_lines(look), height=220, hide_index=True)
+    draw(look)
+
+
+def _page(look: Look) -> None:
+    def make(made: Provenance) -> bytes:
+        return export.page(look.analysis, [look.query(pin) for pin in look.pins], made)
+
+    _holds(look, 4 / 3)
+    _offer(look, File("html", "text/html", make, "html", (look.analysis.network,)))
+
+
+def _links(look: Look) -> None:
+    answers = [links for links in look.links.values() if links]
+
+    def table(made: Provenance) -> bytes:
+        return export.links_csv(answers, made)
+
+    def report(made: Provenance) -> bytes:
+        told = {**export.report(look.analysis, answers), "provenance": asdict(made)}
+        return json.dumps(told, indent=2, ensure_ascii=False).encode()
+
+    st.dataframe(_lines(look), height=220, hide_index=True)
+    words = (look.analysis.network, look.block, "links")
+    _offer(
+        look,
+        File("csv", "text/csv", table, "export", words),
+        File("json", "application/json", report, "export", words),
+    )
+
+
+def _arrays(look: Look) -> None:
+    queries = [look.query(pin) for pin in look.pins]
+    st.dataframe(_shapes(look), hide_index=True)
+    words = (look.analysis.network,)
+    binary = "application/octet-stream"
+    _offer(
+        look,
+        File("npz", binary, lambda made: export.npz(look.analysis, queries, made), "export", words),
+        File(
+            "safetensors",
+            binary,
+            lambda made: export.tensors(look.analysis, queries, made),
+            "export",
+            words,
+        ),
+    )
+
+
+def _session(look: Look) -> None:
+    def make(made: Provenance) -> bytes:
+        queries = tuple(look.query(pin) for pin in look.pins)
+        kept = saved.settings(look.pins, look.options)
+        return export.save(export.Session(look.analysis, made, queries, kept))
+
+    _holds(look, 2.0)
+    _offer(
+        look, File("nlviz", "application/octet-stream", make, "export", (look.analysis.network,))
+    )
+
+
+def _offer(look: Look, *files: File) -> None:
+    """The files to download, and the command for the first."""
     with st.container(horizontal=True):
         for file in files:
-            st.download_button(
-                file.ending.upper(),
-                data=partial(file.make, look),
-                file_name=f"{_stem(look)}.{file.ending}",
-                mime=file.mime,
-                on_click="ignore",
-                key=f"export-{file.ending}",
-            )
-    st.caption("Or from the command line:")
-    st.code(_command(look, files[0]), language=None)
+            file.button(look)
+    show_command(look, files[0])
 
 
-def _preview(look: Look) -> None:
-    if not st.button("Preview", key="export-preview"):
-        return
-    try:
-        with st.spinner("Drawing the film"):
-            st.video(_film(look).mp4(), loop=True, autoplay=True, muted=True)
-    except NlvizError as error:
-        st.info(str(error))
+def _holds(look: Look, factor: float) -> None:
+    """What will be in the file, and about how large it is; ``factor``: for a byte of the viewer."""
+    clip, size = look.analysis.clip, sum(map(len, look.shown.blobs)) * factor / 1e6
+    frames = "1 image" if clip.is_image else f"{len(clip.frames)} frames"
+    blocks, pins = ", ".join(look.analysis.blocks), ", ".join(map(look.name, look.pins))
+    st.markdown(f"{frames} · {plain(blocks)} · {plain(pins)} · about {max(size, 0.1):.2g} MB")
 
 
 def _lines(look: Look) -> list[dict[str, object]]:
@@ -85,88 +122,49 @@ def _lines(look: Look) -> list[dict[str, object]]:
     ]
 
 
-def _stem(look: Look) -> str:
-    clip = look.analysis.clip
-    return f"{clip.name.rpartition('.')[0] or clip.name}-{look.block}"
+def _shapes(look: Look) -> list[dict[str, object]]:
+    """The arrays of each block."""
+    told: list[dict[str, object]] = []
+    for block in look.analysis.blocks:
+        affinity = look.analysis.affinity(block)
+        grids = [affinity.query_grid, affinity.key_grid]
+        queries, keys = (" × ".join(map(str, grid.shape)) for grid in grids)
+        told.append(
+            {
+                "block": block,
+                "θ": " × ".join(map(str, affinity.theta.shape)),
+                "φ": " × ".join(map(str, affinity.phi.shape)),
+                "queries (frames × rows × columns)": queries,
+                "keys": keys,
+            }
+        )
+    return told
 
 
-def _command(look: Look, file: _File) -> str:
-    points = [pin.point for pin in look.pins]
-    out = f"-o {_stem(look).replace(' ', '-')}.{file.ending}"
-    return reproduce.command(file.verb, look.shown.choice, points, look.options, out)
-
-
-def _queries(look: Look) -> list[Query]:
-    return [look.query(pin) for pin in look.pins]
-
-
-def _provenance(look: Look, file: _File) -> export.Provenance:
-    line = _command(look, file).replace(" \\\n   ", "")
-    return export.Provenance.of(look.analysis, _queries(look), command=line)
-
-
-def _film(look: Look) -> Film:
-    from nlviz.film import play  # brings matplotlib
-
-    told = json.dumps(asdict(_provenance(look, _KINDS[_FILM][1][0])))
-    heat = look.options.opacity if look.options.heat else 0.0
-    return play(look.analysis, _queries(look), opacity=heat, width=640, comment=told)
-
-
-def _page(look: Look) -> bytes:
-    return export.page(look.analysis, _queries(look), _provenance(look, _PAGE))
-
-
-def _json(look: Look) -> bytes:
-    answers = [links for links in look.links.values() if links]
-    told = {**export.report(look.analysis, answers), "provenance": asdict(_provenance(look, _JSON))}
-    return json.dumps(told, indent=2, ensure_ascii=False).encode()
-
-
-def _csv(look: Look) -> bytes:
-    answers = [links for links in look.links.values() if links]
-    return export.links_csv(answers, _provenance(look, _CSV))
-
-
-def _npz(look: Look) -> bytes:
-    return export.npz(look.analysis, _queries(look), _provenance(look, _NPZ))
-
-
-def _tensors(look: Look) -> bytes:
-    return export.tensors(look.analysis, _queries(look), _provenance(look, _TENSORS))
-
-
-def _session(look: Look) -> bytes:
-    made, queries = _provenance(look, _SESSION), tuple(_queries(look))
-    kept = saved.settings(look.pins, look.options)
-    return export.save(export.Session(look.analysis, made, queries, kept))
-
-
-_PAGE = _File("html", "text/html", _page, "html")
-_MP4 = _File("mp4", "video/mp4", lambda look: bytes(_film(look).mp4()), "film")
-_GIF = _File("gif", "image/gif", lambda look: bytes(_film(look).gif()), "film")
-_CSV = _File("csv", "text/csv", _csv)
-_JSON = _File("json", "application/json", _json)
-_NPZ = _File("npz", "application/octet-stream", _npz)
-_TENSORS = _File("safetensors", "application/octet-stream", _tensors)
-_SESSION = _File("nlviz", "application/octet-stream", _session)
-
-_KINDS: dict[str, tuple[str, tuple[_File, ...]]] = {
+_KINDS: dict[str, tuple[str, Callable[[Look], None]]] = {
+    "Figure": (
+        "A film strip of the pinned links for a paper, with the heat as the viewer shows it.",
+        figure.show,
+    ),
+    "Film": (
+        "The clip playing with the heat and the links that fall on each frame, or a query on its "
+        "way from link to link.",
+        film.show,
+    ),
     "Page": (
         "One HTML file with this viewer and every block in it: hover and pin without Python and "
         "without a network, from a folder, a mail or a project page.",
-        (_PAGE,),
+        _page,
     ),
-    _FILM: ("The clip playing, with the heat and the links that fall on each frame.", (_MP4, _GIF)),
-    "Links": ("The links of all pins, one line each.", (_CSV, _JSON)),
+    "Links": ("The links of all pins, one line each.", _links),
     "Arrays": (
         "θ and φ of every block and the row of each pin, with their grids.",
-        (_NPZ, _TENSORS),
+        _arrays,
     ),
     "Session": (
-        "The whole analysis with its pins; the command line and the library open it again "
-        "without the network.",
-        (_SESSION,),
+        "The whole analysis with its pins and options. This page, the command line and the library "
+        "open it again without the network.",
+        _session,
     ),
 }
-"""What each kind is, and its files."""
+"""What each kind is, and what draws it."""

@@ -24,7 +24,7 @@ Every public name with what it takes, gives and raises; made from the code by
 # What is told together, in the order in which one meets it: a heading, and modules of nlviz.
 ROOMS = (
     ("Open a clip", ("media", "clip")),
-    ("Run a network on it", ("analysis", "about", "foreign")),
+    ("Run a network on it", ("analysis", "about", "foreign", "building")),
     ("Capture any module", ("hooks", "affinity", "reach")),
     ("Places", ("geometry", "field")),
     ("Ask", ("links", "paths", "rows")),

@@ -303,7 +303,7 @@ def test_other_frames_keep_the_pins_whose_frames_are_still_there(visit: AppPage)
 
 
 def test_the_figure_is_shown_and_comes_in_three_formats(visit: AppPage) -> None:
-    visit.page.get_by_role("tab", name="Figure").click()
+    visit.page.get_by_role("tab", name="Export").click()
     shown = visit.page.get_by_role("img", name="Film strip of the pinned links")
     expect(shown).to_be_visible()
     starts = {"PNG": b"\x89PNG", "SVG": b"<?xml", "PDF": b"%PDF"}
@@ -314,11 +314,10 @@ def test_the_figure_is_shown_and_comes_in_three_formats(visit: AppPage) -> None:
         assert waiting.value.suggested_filename.endswith("." + kind.lower())
 
 
-def test_a_page_a_film_and_a_session_can_be_taken_away(visit: AppPage) -> None:
+def test_a_page_numbers_and_a_session_can_be_taken_away(visit: AppPage) -> None:
     visit.page.get_by_role("tab", name="Export").click()
     kinds = {
         "Page": {"HTML": b"<!doctype html>"},
-        "Film": {"MP4": b"ftyp"},
         "Links": {"CSV": b'# {"version"', "JSON": b'"provenance"'},
         "Session": {"NLVIZ": b"PK"},
     }
@@ -331,6 +330,37 @@ def test_a_page_a_film_and_a_session_can_be_taken_away(visit: AppPage) -> None:
             assert waiting.value.suggested_filename.endswith("." + name.lower())
     session = export.open_session(waiting.value.path().read_bytes())
     assert session.queries[0].point == bundled()[0].at
+
+
+def test_a_film_shows_its_progress_can_be_stopped_and_is_then_made(visit: AppPage) -> None:
+    visit.page.get_by_role("tab", name="Export").click()
+    visit.page.get_by_role("radio", name="Film", exact=True).click()
+    tab = visit.page.get_by_role("tabpanel").filter(has=visit.page.get_by_text("Or from the"))
+
+    def choose(label: str, option: str) -> None:
+        tab.get_by_role("combobox", name=label).click()
+        visit.page.get_by_role("option", name=option).click()
+
+    choose("Film", "The query follows its heaviest links")
+    choose("Width", "1280 px")
+    tab.get_by_role("button", name="Make the film").click()
+    stop = tab.locator(".waiting").get_by_role("button", name="Stop")
+    expect(tab.get_by_text("Drawing picture")).to_be_visible()
+    stop.click()
+    expect(tab.get_by_text("Stopped.")).to_be_visible()
+    expect(tab.locator("video")).to_have_count(0)
+    choose("Film", "The clip plays")
+    choose("Width", "640 px")
+    tab.get_by_role("button", name="Make the film").click()
+    expect(tab.locator("video")).to_be_visible()
+    with visit.page.expect_download() as waiting:
+        tab.get_by_role("button", name="MP4", exact=True).click()
+    assert b"ftyp" in waiting.value.path().read_bytes()[:12]
+    assert waiting.value.suggested_filename == "ball-nl-lite0-nl5.mp4"
+    visit.page.get_by_role("tab", name="Reproduce").click()
+    expect(visit.page.get_by_text("Or from the command line")).to_have_count(0)
+    visit.page.get_by_role("tab", name="Export").click()
+    expect(tab.locator("video")).to_be_visible()  # the choices were remembered, and the film
 
 
 def test_the_keyboard_does_all_that_the_mouse_does(visit: AppPage) -> None:

@@ -101,6 +101,20 @@ def test_the_player_shows_each_frame_with_the_heat_that_falls_on_it(analysis):
     np.testing.assert_array_equal(pictures[1][corner], sheet.picture()[corner])
 
 
+def test_the_player_follows_the_viewers_scale_curve_and_colours(analysis):
+    def warmth(**shade) -> float:
+        """How much the heat changes the first frame."""
+        film = play(analysis, [QUERY], width=320, shade=Shade(**shade))
+        bare = play(analysis, [QUERY], width=320, shade=Shade(opacity=0))
+        return float(np.abs(film.draw(0).astype(int) - bare.draw(0)).mean())
+
+    usual = warmth()
+    # Random rows share their greatest weight with no other, and none comes near 1.
+    assert warmth(against="absolute") < warmth(against="block") < usual
+    assert warmth(curve="root") > usual
+    assert len({warmth(colours=name) for name in ("dusk", "viridis", "cividis", "grey")}) == 4
+
+
 def test_heat_has_the_colours_of_the_viewer():
     levels = np.array([0.0, 0.5, 1.0], np.float32)
     # From viewer/colour.js: heatPixels(false, 0.7) and heatPixels(true, 0.7), as numbers.

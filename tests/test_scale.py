@@ -98,6 +98,33 @@ def test_heat_lies_over_every_frame_cell_by_cell_with_a_labelled_bar(function):
     assert f"{np.abs(weights).max():.2g}" in words
 
 
+def test_what_a_query_leaves_out_is_clear_in_the_figure_and_does_not_set_its_scale():
+    analysis = make.analysis()
+    images = {image.get_gid(): image for image in drawn(analysis).images}
+    row = nlviz.row_of(analysis, QUERY)
+    for t, frame in enumerate(analysis.clip.indices):
+        cells = np.asarray(images[f"heat-{frame}"].get_array())[4::8, 4::8]
+        assert ((cells[..., 3] > 0) == row.allowed[t]).all()
+    words = [text.get_text() for text in drawn(analysis).texts]
+    assert f"{np.abs(row.weights[row.allowed]).max():.2g}" in words
+    assert not row.allowed.all()
+
+
+def test_words_that_would_run_over_the_edge_get_lines_of_their_own():
+    analysis = make.analysis()
+    region = nlviz.Query(nlviz.Region.box(5, 3, 3, 30, 30), "coarse", k=6)
+    answers = [nlviz.top_links(analysis, query) for query in (region, QUERY)]
+    for width in (8.4, 17.4):
+        figure = nlviz.film_strip(
+            analysis, answers, width_cm=width, heat=nlviz.Heat(QUERY, curve="log")
+        )
+        figure.png(dpi=60)
+        page = figure.drawing.axes[0]
+        boxes = [text.get_window_extent() for text in page.texts]
+        assert max(box.x1 for box in boxes) <= page.bbox.x1 + 1
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 def test_a_grid_larger_than_the_frame_is_cut_off_at_its_edge():
     analysis = make.analysis()
     affinity = analysis.affinity("coarse")

@@ -23,7 +23,7 @@ FOLDER = HERE / "examples"
 PAGES = tuple(sorted(FOLDER.glob("[0-9]*.md")))
 
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SHOWN = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
+_SHOWN = re.compile(r"!\[[^\]]*\]\(([^)/]+)\)")  # beside the page
 _FILE = re.compile(r"# ([\w.]+\.py)\n")  # the first line of a file that the reader writes
 
 

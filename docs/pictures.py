@@ -76,6 +76,23 @@ def film() -> None:
             raise RuntimeError("The film was not drawn.")
 
 
+def page() -> None:
+    """The page for a talk, as a browser opens it from a folder."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = Path(folder) / "ball.html"
+        clip = str(HERE.parent / "assets" / "clips" / "ball.mp4")
+        title = "Where is the ball?"
+        if main(["html", clip, "--at", "8,156,196", "--title", title, "-o", str(file)]):
+            raise RuntimeError("The page was not made.")
+        browser = launch(playwright)
+        shown = browser.new_page(viewport={"width": 1280, "height": 720})
+        shown.goto(file.as_uri())
+        shown.locator("canvas").first.wait_for()
+        shown.wait_for_timeout(3000)  # fades
+        shown.screenshot(path=HERE / "page.jpg", type="jpeg", quality=84)
+        browser.close()
+
+
 def figure() -> None:
     """The film strip of the same first query."""
     material = bundled()[0]
@@ -127,6 +144,7 @@ def i3d() -> None:
 
 if __name__ == "__main__":
     film()
+    page()
     functions(HERE / "functions.png")
     vit()
     i3d()

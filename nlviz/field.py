@@ -185,4 +185,6 @@ def _box(seen: Tensor, view: View) -> Footprint:
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more blocks" if len(names) > 3 else "")
+    few, more = names[:3], len(names) - 3
+    rest = f" and {more} more block{'s' if more > 1 else ''}" if more > 0 else ""
+    return ", ".join(few) + rest

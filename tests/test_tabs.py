@@ -14,7 +14,7 @@ import pytest
 
 import nlviz
 from nlviz.ui import chart
-from nlviz.ui.tabs import desk, matter, solid, start, tracking
+from nlviz.ui.tabs import block, desk, matter, solid, start, tracking
 from nlviz.ui.tabs.picture import Layout
 from tests import make
 
@@ -254,3 +254,13 @@ def test_the_object_is_tinted_and_the_rest_is_left():
     shown = tracking.tinted(frame, masks(1)[0], "#FF0000")
     assert (shown[:6] == 100).all()
     assert tuple(shown[15, 28]) == (185, 45, 45)
+
+
+def test_what_is_known_of_a_block_is_told_row_by_row():
+    about = make.analysis(special=True).about("special")
+    told = block.table(replace(about, kind="<b>"))
+    assert "<b>" not in told.replace("<tbody>", "")
+    for words in (about.function, about.rows, about.reach, about.keys, ", ".join(about.tokens)):
+        assert f'<td class="words">{words}</td>' in told
+    assert f"{about.fidelity:.1e}: the block" in told
+    assert "tokens" not in block.table(replace(about, tokens=(), rows="rows sum to one"))

@@ -54,6 +54,17 @@ def test_the_profile_comes_at_once_and_the_blocks_averages_after_it(visit: AppPa
     expect(visit.page.locator(".scatterlayer path.js-line")).to_have_count(4)
 
 
+def test_a_block_says_what_it_is_and_what_a_cell_has_seen_when_asked(visit: AppPage) -> None:
+    open_tab(visit, "Block")
+    table = visit.page.get_by_role("table")
+    expect(table.get_by_role("row", name="function")).to_contain_text("embedded Gaussian")
+    expect(table.get_by_role("row", name="links")).to_contain_text("from everywhere to everywhere")
+    expect(visit.page.get_by_text("Receptive field: x")).to_have_count(0)
+    visit.page.get_by_role("button", name="Trace its receptive field").click()
+    field = visit.page.get_by_text("Receptive field: x")
+    expect(field).to_contain_text("by their links also what nl3, nl4 reach")
+
+
 def test_a_small_multiple_opens_its_block_in_the_viewer(visit: AppPage) -> None:
     open_tab(visit, "Compare")
     visit.page.get_by_role("button", name="Show nl3 in the viewer").click()

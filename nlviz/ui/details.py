@@ -11,6 +11,7 @@ from nlviz.ui.guard import guarded
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import Pin
 from nlviz.ui.tabs import (
+    block,
     compare,
     export,
     matter,
@@ -29,6 +30,7 @@ Links = Mapping[Pin, tuple[Link, ...]]
 TABS: dict[str, Callable[[Look], None]] = {
     "Reproduce": reproduction.show,
     "Profile": profile.show,
+    "Block": block.show,
     "Compare": compare.show,
     "Spacetime": spacetime.show,
     "Does it matter?": matter.show,

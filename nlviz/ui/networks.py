@@ -39,7 +39,9 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
         )
         if own.is_own(model):
             return _own(session, material, part, model)
-        st.caption(f"{zoo.record(model).summary}. {zoo.record(model).short}")
+        record = zoo.record(model)
+        said = (record.summary, getattr(record, "conventions", ""), record.short.rstrip("."))
+        st.caption(". ".join(filter(None, said)) + ".")
         step = max(round(tap.stride[0]) for tap in zoo.record(model).taps.values())
         if 1 < part.frames < 2 * step:
             st.caption(f"One time step of its blocks stands for {step} frames; take more of them.")

@@ -71,7 +71,17 @@ def _tab(page: Page, name: str, clicks: tuple[str, ...], awaited: re.Pattern[str
 def film() -> None:
     """The README's moving picture, by the command that anyone may type."""
     with chdir(HERE.parent):
-        asked = ["assets/clips/ball.mp4", "--at", "8,156,196", "--frames", "16", "--width", "560"]
+        asked = [
+            "assets/clips/ball.mp4",
+            "--at",
+            "8,156,196",
+            "--k",
+            "40",
+            "--frames",
+            "16",
+            "--width",
+            "560",
+        ]
         if main(["film", *asked, "-o", "docs/film.gif", "--force"]):
             raise RuntimeError("The film was not drawn.")
 

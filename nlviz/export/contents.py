@@ -57,10 +57,12 @@ def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
 def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
     """The analysis again; ValueError, TypeError, KeyError or NlvizError where that cannot be."""
     clip = _clip(whole_object(text["clip"]), frames)
-    source, size = (_whole_numbers(text["view"][name], 2) for name in ("source", "input"))
+    source, size = (_whole_numbers(text["view"][name], 2, 1) for name in ("source", "input"))
     if source != (clip.width, clip.height):
         raise ValueError("the frames have another size than the view")
-    blocks = whole_object(text["blocks"])
+    blocks, refused = whole_object(text["blocks"]), whole_object(text["refused"])
+    if not blocks:
+        raise ValueError("it has no block")
     return Analysis(
         clip=clip,
         view=View((clip.width, clip.height), (size[0], size[1]), clip.indices),
@@ -74,7 +76,7 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
         prediction=tuple(
             Prediction(_words(each["label"]), _number(each["score"])) for each in text["prediction"]
         ),
-        refused={_words(block): _words(why) for block, why in text["refused"].items()},
+        refused={_words(block): _words(why) for block, why in refused.items()},
         kinds={
             block: _words(each["kind"])
             for block, each in blocks.items()

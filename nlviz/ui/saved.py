@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from nlviz.links import Query
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import COLOURS, MOST, Pin, Pins
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from nlviz.export import Session
 
-_ASKED = ("block", "k", "exclude", "head", "reverse")
+_ASKED = {each.name for each in fields(Options)} & {each.name for each in fields(Query)}
 
 
 def settings(pins: Iterable[Pin], options: Options) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.baselines import origin
 from nlviz.export.provenance import checksum
 from nlviz.media import MediaInfo
 from nlviz.ui.material import Choice, Material, Part
@@ -113,6 +114,8 @@ class Session:
         block = self.options.block
         if block is None or block in analysis.blocks:
             return ()
+        if origin(block)[0] in analysis.blocks:
+            return (f"'{block:.40}' is a baseline; make it again under Compare, Baselines.",)
         blocks = ", ".join(analysis.blocks)
         return (
             f"{analysis.network} has no block '{block:.40}'; it has {blocks}, and "

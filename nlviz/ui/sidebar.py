@@ -48,8 +48,8 @@ def _saved(session: Session, material: Material, held: export.Session) -> Choice
     with st.container(key="saved", gap="xsmall"):
         st.markdown("##### Session")
         st.caption(
-            f"{len(clip.frames)} frames of {plain(clip.name)} as {plain(made.model)} saw them; no "
-            "network was run. For other frames, another network, or what a block adds, "
+            f"{plain(clip.name)} as {plain(made.model)} saw it; no network was run. For other "
+            "frames, another network, or what a block adds, "
             f"give {plain(clip.name)} again: the pins go along."
         )
         giving.ask(session, "give-again")

@@ -148,10 +148,10 @@ def _saved(shown: Shown) -> list[str]:
     if held is None:
         return []
     made = held.provenance
-    weights = f"weights {made.weights}" if made.weights else "weights that are not in the zoo"
+    weights = f"weights {made.weights:.16}…" if made.weights else "weights that are not in the zoo"
     return [
-        f"A session saved by nlviz {made.version}: {made.clip} ({made.checksum}) in {made.model}, "
-        f"{weights}."
+        f"A session saved by nlviz {made.version}: {made.clip} (frames {made.checksum:.16}…) in "
+        f"{made.model}, {weights}."
     ]
 
 

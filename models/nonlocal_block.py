@@ -6,6 +6,7 @@ Children carry the names of AlexHex7/Non-local_pytorch (``theta``, ``phi``, ``g`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import torch
@@ -14,6 +15,12 @@ from torch.nn import functional as F
 
 Function = Literal["gaussian", "embedded_gaussian", "dot_product", "concatenation"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
+WORDS: Mapping[Function, str] = {
+    "gaussian": "Gaussian",
+    "embedded_gaussian": "embedded Gaussian",
+    "dot_product": "dot product",
+    "concatenation": "concatenation",
+}
 
 _SOFTMAX = ("gaussian", "embedded_gaussian")
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -88,13 +95,7 @@ class NonLocalBlock(nn.Module):
                 self.g = nn.Sequential(self.g, _spatial_pool(dimension))
         self.pool_first = sub_sample and pool_first
 
-        out = conv(inner, channels, kernel_size=1)
-        norm = _NORM[dimension](channels) if batch_norm else None
-        self.W: nn.Module = nn.Sequential(out, norm) if norm is not None else out
-        last = out if norm is None else norm
-        nn.init.zeros_(last.weight)
-        if last.bias is not None:
-            nn.init.zeros_(last.bias)
+        self.W = _projection(inner, channels, dimension, batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """z of Eq. (6), the shape of ``x``: (B, C) and the block's one to three axes."""
@@ -125,6 +126,17 @@ class NonLocalBlock(nn.Module):
             inner = theta.shape[2]
             return _concatenation(theta @ weight[:inner], phi @ weight[inner:], g)
         return _softmax_attention(theta, phi, g, self.scale)
+
+
+def _projection(inner: int, channels: int, dimension: int, batch_norm: bool) -> nn.Module:
+    """W_z, which gives zero to begin with: by its batch norm if it has one, Eq. (6)."""
+    out = _CONV[dimension](inner, channels, kernel_size=1)
+    norm = _NORM[dimension](channels) if batch_norm else None
+    last = out if norm is None else norm
+    nn.init.zeros_(last.weight)
+    if last.bias is not None:
+        nn.init.zeros_(last.bias)
+    return out if norm is None else nn.Sequential(out, norm)
 
 
 def _spatial_pool(dimension: int) -> nn.Module:

@@ -6,16 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from models.network import Channels
-from models.nonlocal_block import Function
+from models.nonlocal_block import WORDS, Function
 from models.resnet_plan import Plan
 from models.taps import Tap
-
-_FUNCTIONS = {
-    "gaussian": "Gaussian",
-    "embedded_gaussian": "embedded Gaussian",
-    "dot_product": "dot product",
-    "concatenation": "concatenation",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +52,7 @@ class Published:
         blocks = sum(map(len, self.plan.places))
         rate = "evenly spread" if self.every is None else f"every {_ordinal(self.every)}"
         return (
-            f"{self.family} with {blocks} non-local blocks ({_FUNCTIONS[self.function]}), "
+            f"{self.family} with {blocks} non-local blocks ({WORDS[self.function]}), "
             f"{self.frames} frames, {rate}; {self.dialect}, Kinetics-400 top-1 {self.top1:.1f} %"
         )
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import nlviz
-from models import zoo
+from models import bundled, zoo
 from models.efficientnet_lite import backbone
 from models.nonlocal_lite import NonLocalLite
 
@@ -67,7 +67,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the folder of weights that may be spoilt."""
     folder = tmp_path / "weights"
     shutil.copytree(zoo.record("nl-lite0").card.parent, folder)
-    monkeypatch.setattr(zoo, "_WEIGHTS", folder)
+    monkeypatch.setattr(bundled, "_WEIGHTS", folder)
     return folder
 
 

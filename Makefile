@@ -41,8 +41,8 @@ $(VENV)/.run: requirements.txt | $(VENV)/bin/python
 	$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/.test: requirements-dev.txt $(VENV)/.run $(VENV)/.docs
-	$(PIP) install -r requirements-dev.txt
+$(VENV)/.test: requirements-dev.txt requirements-notebook.txt $(VENV)/.run $(VENV)/.docs
+	$(PIP) install -r requirements-dev.txt -r requirements-notebook.txt
 	@touch $@
 
 $(VENV)/.docs: requirements-docs.txt | $(VENV)/bin/python

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -23,6 +24,10 @@ from nlviz.foreign import UserNetwork
 from nlviz.geometry import View
 from nlviz.hooks import capture
 from nlviz.network import Network, Tap
+
+if TYPE_CHECKING:
+    from nlviz.links import Query
+    from nlviz.notebook.widget import Widget
 
 Progress = Callable[[float, str], None]
 
@@ -83,6 +88,25 @@ class Analysis:
         """What is honest to say of one block; QueryError for an unknown one."""
         affinity, kind = self.affinity(block), self.kinds.get(block, "non-local block")
         return about(block, kind, affinity, self.view, self.fidelity[block])
+
+    def show(self, queries: Sequence[Query] = ()) -> Widget:
+        """The viewer in a Jupyter notebook: hover and pin there, and read the pins in Python.
+
+        Args:
+            queries: the pins it opens with, at most eight; the first one's block, head, direction,
+                k, ranking and exclusion are those of the whole view.
+
+        Returns:
+            a widget; its ``queries``, ``pins`` and ``links`` are what is pinned now, and
+            ``widget.observe(told, "queries")`` tells of each change.
+
+        Raises:
+            ExportError: anywidget is not installed, or more than eight queries.
+            QueryError: a query that cannot be answered.
+        """
+        # By name: the library is below its notebook, and loads it for those alone who ask.
+        widget: Widget = import_module("nlviz.notebook").show(self, queries)
+        return widget
 
 
 def analyse(

@@ -75,6 +75,7 @@ ARROWS = {
         *("clip", "colours", "figures", "geometry", "heat", "links", "media", "rows", "scale"),
         "writing",
     },
+    "notebook": {"analysis", "export", "links", "ui"},
     "cli": {
         *("ablation", "analysis", "baselines", "clip", "export", "field", "figures", "film"),
         *(
@@ -193,8 +194,8 @@ def test_packages_state_their_idea_and_neither_assert_nor_swallow(path):
 
 
 def test_requirements_pin_exact_versions():
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-training.txt"):
-        for line in (ROOT / name).read_text().splitlines():
+    for name in ("", "-dev", "-docs", "-notebook", "-training"):
+        for line in (ROOT / f"requirements{name}.txt").read_text().splitlines():
             wanted = line.split("#")[0].strip()
             assert not wanted or re.fullmatch(r"(-r [\w.-]+|[\w.-]+==[\w.]+)", wanted), line
 

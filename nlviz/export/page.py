@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -63,10 +63,19 @@ def page(
             "WORDS": escape(provenance.words),
             "SCENE": _json(staged.scene(analysis, staged.pins, staged.options)),
             "PROVENANCE": _json(asdict(provenance)),
-            "BLOBS": "\n".join(map(_data, staged.blobs)),
+            "BLOBS": "\n".join(map(_data, _blobs(analysis, staged))),
             "SCRIPT": script,
         }
     ).encode()
+
+
+def _blobs(analysis: Analysis, staged: Staged) -> Iterator[bytes]:
+    """All of them: nobody can be asked for more later."""
+    yield from staged.blobs
+    for block in analysis.blocks:
+        yield staged.constants(analysis, block)
+        if analysis.sizes:
+            yield staged.sizes(analysis, block)
 
 
 def _policy(style: str, script: str) -> str:

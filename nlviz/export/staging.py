@@ -20,8 +20,8 @@ class Staged:
     """Blobs and what the viewer opens with.
 
     Args:
-        blobs: the clip's, then each block's, its constants' and its sizes' where it has them.
-        tags: the clip's and the blocks'.
+        blobs: the clip's, then each block's.
+        tags: theirs.
         pins: one for each query.
         options: those of the first query.
     """
@@ -41,13 +41,22 @@ class Staged:
         for block in analysis.blocks:
             blobs.append(payload.block_blob(analysis, block, tags[0]))
             tags.append(payload.tag(blobs[-1]))
-            blobs.append(payload.constants_blob(analysis, block, tags[-1]))
-            if analysis.sizes:
-                blobs.append(payload.sizes_blob(analysis, block, tags[-1]))
         pins = Pins()
         for query in queries:
             pins = pins.add(query.point)
         return cls(tuple(blobs), tuple(tags), pins, _options(analysis, queries))
+
+    def tag(self, analysis: Analysis, block: str) -> str:
+        """What the page calls a block."""
+        return self.tags[1 + analysis.blocks.index(block)]
+
+    def constants(self, analysis: Analysis, block: str) -> bytes:
+        """The blob that "who looks here" and a scale of the whole block need."""
+        return payload.constants_blob(analysis, block, self.tag(analysis, block))
+
+    def sizes(self, analysis: Analysis, block: str) -> bytes:
+        """The blob that a ranking by contribution needs."""
+        return payload.sizes_blob(analysis, block, self.tag(analysis, block))
 
     def scene(self, analysis: Analysis, pins: Pins, options: messages.Options) -> dict[str, Any]:
         """What the viewer shows, the links of each pin exact."""

@@ -1,0 +1,32 @@
+"""The viewer in a Jupyter notebook, for those who have anywidget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nlviz.errors import ExportError
+from nlviz.links import Query
+
+if TYPE_CHECKING:
+    from nlviz.analysis import Analysis
+    from nlviz.notebook.widget import Widget
+
+_MISSING = (
+    "A notebook draws the viewer with anywidget, which is not installed; run "
+    "`python -m pip install anywidget` and start the kernel anew."
+)
+
+
+def show(analysis: Analysis, queries: Sequence[Query] = ()) -> Widget:
+    """The viewer as a widget; what ``Analysis.show`` calls."""
+    try:
+        from nlviz.notebook.widget import Widget
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith(("nlviz", "models")):
+            raise
+        raise ExportError(_MISSING) from None
+    return Widget(analysis, queries)
+
+
+__all__ = ["show"]

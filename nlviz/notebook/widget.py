@@ -1,0 +1,122 @@
+"""The widget: the viewer's host in a notebook, where Python answers and keeps the pins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from nlviz.analysis import Analysis
+from nlviz.export.staging import Staged
+from nlviz.links import Query, top_links
+from nlviz.ui import messages, viewer
+from nlviz.ui.pins import Pins
+
+_HERE = Path(__file__).parent
+
+
+def _module() -> str:
+    """The viewer and its host as one ES module, its style inside: it lives in a shadow root."""
+    style = viewer.style() + (_HERE / "widget.css").read_text(encoding="utf-8")
+    host = (_HERE / "widget.js").read_text(encoding="utf-8")
+    return f"{viewer.library()}const STYLE = {json.dumps(style)};\n{host}"
+
+
+class Widget(anywidget.AnyWidget):
+    """The viewer of one analysis in a notebook; ``analysis.show()`` makes it.
+
+    What a person pins is in ``queries`` at once, and ``observe`` tells of it:
+    ``widget.observe(lambda change: …, "queries")``. The three traits change together.
+
+    Args:
+        analysis: what is shown.
+        queries: the pins to open with, at most eight; the first one's block, head, direction, k,
+            ranking and exclusion are those of the whole view.
+
+    Attributes:
+        queries: what each pin asks under the options now chosen, in the order of the pins.
+        pins: the pins, with their names and colours.
+        links: the exact links of each pin, as ``top_links`` gives them; none where there are none.
+
+    Raises:
+        ExportError: more than eight queries.
+        QueryError: a query that the analysis cannot answer.
+    """
+
+    _esm = _module()
+
+    queries = traitlets.Tuple(read_only=True)
+    pins = traitlets.Tuple(read_only=True)
+    links = traitlets.Tuple(read_only=True)
+
+    def __init__(self, analysis: Analysis, queries: Sequence[Query] = ()) -> None:
+        for query in queries:
+            top_links(analysis, query)
+        staged = Staged.of(analysis, queries)
+        super().__init__()
+        self.analysis = analysis
+        self._staged = staged
+        self._options = staged.options
+        self._kept = Pins()
+        self._keep(staged.pins)
+        self.on_msg(self._told)
+
+    def _told(self, widget: Any, said: Any, buffers: object) -> None:
+        """What the page says; what makes no sense changes nothing."""
+        match said:
+            case {"type": "open"}:
+                self._answer()
+            case {"type": "want", "have": list(have)}:
+                self._give([each for each in have if isinstance(each, str)])
+            case {"type": "act", "act": act}:
+                self._keep(messages.acted(self._kept, act, self.analysis.view))
+                self._answer()
+            case {"type": "options", "options": options}:
+                self._options = self._options.changed(options)
+                self._keep(self._kept)
+                self._answer()
+
+    def _keep(self, pins: Pins) -> None:
+        self._kept = pins
+        asked = [messages.asked(self.analysis, pin, self._options) for pin in pins.shown]
+        links = [messages.answer(self.analysis, pin, self._options) for pin in pins.shown]
+        with self.hold_trait_notifications():
+            self.set_trait("queries", tuple(asked))
+            self.set_trait("pins", pins.shown)
+            self.set_trait("links", tuple(links))
+
+    def _answer(self) -> None:
+        """The pins and their exact links, for the page."""
+        links = dict(zip(self.pins, self.links, strict=True))
+        scene = messages.scene(
+            self.analysis,
+            self._staged.tags,
+            links,
+            self._options,
+            undo=bool(self._kept.before),
+            redo=bool(self._kept.after),
+            rank=bool(self.analysis.sizes),
+        )
+        self.send({"type": "scene", "scene": scene})
+
+    def _give(self, have: Collection[str]) -> None:
+        """The next blob that the page lacks; so a click need not wait for all of them."""
+        blob = next(self._lacking(have), None)
+        self.send({"type": "enough"} if blob is None else {"type": "blob"}, blob and [blob])
+
+    def _lacking(self, have: Collection[str]) -> Iterator[bytes]:
+        """The clip, the block that is looked at with what its view needs, the other blocks."""
+        staged, options = self._staged, self._options.fitting(self.analysis)
+        held = dict(zip(staged.tags, staged.blobs, strict=True))
+        block = options.block or self.analysis.blocks[-1]
+        first = staged.tag(self.analysis, block)
+        yield from (held[tag] for tag in (staged.tags[0], first) if tag not in have)
+        if options.needs_constants and f"constants {first}" not in have:
+            yield staged.constants(self.analysis, block)
+        if options.needs_sizes and f"sizes {first}" not in have:
+            yield staged.sizes(self.analysis, block)
+        yield from (blob for tag, blob in held.items() if tag not in have)

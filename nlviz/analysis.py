@@ -206,7 +206,11 @@ def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
 
 
 def class_scores(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
-    """Softmax scores (classes,) of a network's output; None where it holds no class scores."""
+    """Softmax scores (classes,) of a network's output; None where it holds no class scores.
+
+    Hugging Face's outputs hold them as ``logits``.
+    """
+    output = getattr(output, "logits", output)
     if not isinstance(output, torch.Tensor) or output.shape[-1:] != (len(classes),):
         return None
     return output.detach().float().cpu().reshape(-1, len(classes)).mean(0).softmax(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,23 @@ def test_a_file_builds_a_network_that_is_analysed_frame_by_frame(file):
     assert about.reach == "within its own frame only"
     assert about.footprint == (1, 16, 16)
     assert "self-attention, embedded Gaussian, logits × 0.354" in about.sentences[0]
+
+
+def test_scores_are_found_in_what_hugging_face_returns(file):
+    class Answer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nlviz.load_user_network(f"{file}:plain").module
+
+        def forward(self, x):
+            return SimpleNamespace(logits=self.inner(x))
+
+    def seen(*classes):
+        network = nlviz.UserNetwork(Answer(), {"size": 64, "multiple": 16, "classes": classes})
+        return nlviz.analyse(make.clip(), network).prediction
+
+    assert {each.label for each in seen("cat", "dog")} == {"cat", "dog"}
+    assert seen() == ()
 
 
 def test_a_live_module_is_analysed_with_its_input_told_in_five_lines():

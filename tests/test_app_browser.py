@@ -328,6 +328,10 @@ def test_a_page_numbers_and_a_session_can_be_taken_away(visit: AppPage) -> None:
                 visit.page.get_by_role("button", name=name, exact=True).click()
             assert holds in Path(waiting.value.path()).read_bytes()[:5000]
             assert waiting.value.suggested_filename.endswith("." + name.lower())
+        if kind == "Page":
+            visit.page.get_by_role("button", name="Preview").click()
+            inside = visit.page.frame_locator("iframe").locator(".nlviz-stage canvas").first
+            expect(inside).to_be_visible()
     session = export.open_session(waiting.value.path().read_bytes())
     assert session.queries[0].point == bundled()[0].at
 

@@ -12,9 +12,12 @@ from nlviz import export
 from nlviz.export import Provenance
 from nlviz.ui import saved
 from nlviz.ui.plain import plain
-from nlviz.ui.tabs import figure, film
+from nlviz.ui.tabs import figure, film, waiting
 from nlviz.ui.tabs.files import File, show_command
 from nlviz.ui.tabs.look import Look
+
+_SEEN = "nlviz-page"
+_TALL = 720  # CSS pixels of the preview
 
 
 def show(look: Look) -> None:
@@ -37,8 +40,21 @@ def _page(look: Look) -> None:
     def make(made: Provenance) -> bytes:
         return export.page(look.analysis, [look.query(pin) for pin in look.pins], made)
 
+    file = File("html", "text/html", make, "html", (look.analysis.network,))
     _holds(look, 4 / 3)
-    _offer(look, File("html", "text/html", make, "html", (look.analysis.network,)))
+    key = (_SEEN, file.command(look))
+    if st.session_state.get(_SEEN) != key:
+        st.button("Preview", on_click=_see, args=(key,))
+    else:
+        told = file.provenance(look)
+        made = waiting.result(look.shown.choice, key, lambda report: make(told), name="page")
+        if made is not None:
+            st.iframe(made.decode(), width="stretch", height=_TALL, alt="The page")
+    _offer(look, file)
+
+
+def _see(key: tuple[str, str]) -> None:
+    st.session_state[_SEEN] = key
 
 
 def _links(look: Look) -> None:

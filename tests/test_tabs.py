@@ -131,7 +131,7 @@ def test_a_fault_of_the_visitors_is_a_sentence_and_one_of_ours_is_logged(caplog)
 def test_a_click_on_a_small_multiple_is_a_place_of_the_frame_under_it(frames, shape):
     analysis = make.analysis(frames=frames)
     last = analysis.view.frames[-1]
-    layout = Layout.of(analysis.view, nlviz.Query(nlviz.Point(last, 3, 3), "fine"))
+    layout = Layout.of(analysis, nlviz.Query(nlviz.Point(last, 3, 3), "fine"))
     assert (layout.rows, layout.columns) == shape
     assert layout.positions[-1] == frames - 1
     for index, position in enumerate(layout.positions):
@@ -145,9 +145,19 @@ def test_a_click_on_a_small_multiple_is_a_place_of_the_frame_under_it(frames, sh
 def test_a_small_multiple_shows_the_frame_that_is_asked_about():
     analysis = make.analysis(frames=20)
     for frame in analysis.view.frames:
-        layout = Layout.of(analysis.view, nlviz.Query(nlviz.Point(frame, 3, 3), "fine"))
+        layout = Layout.of(analysis, nlviz.Query(nlviz.Point(frame, 3, 3), "fine"))
         assert frame in [analysis.view.frames[i] for i in layout.positions]
         assert len(set(layout.positions)) == 8
+
+
+def test_a_small_multiple_of_a_block_that_sees_frames_alone_shows_only_the_one_asked_about():
+    analysis = make.analysis()
+    of = np.repeat(np.arange(4), analysis.affinity("fine").query_grid.size // 4)
+    key = np.repeat(np.arange(4), analysis.affinity("fine").key_grid.size // 4)
+    alone = replace(analysis.affinity("fine"), reach=(nlviz.Groups(of, key),))
+    analysis = replace(analysis, affinities={"fine": alone})
+    frame = analysis.view.frames[2]
+    assert Layout.of(analysis, nlviz.Query(nlviz.Point(frame, 3, 3), "fine")) == Layout((2,), 1)
 
 
 def test_the_solid_holds_every_link_and_the_best_place_of_each_frame():

@@ -10,6 +10,7 @@ import streamlit as st
 from nlviz.errors import NlvizError
 from nlviz.ui import own
 from nlviz.ui.material import Choice, Material, Part
+from nlviz.ui.plain import plain
 from nlviz.ui.session import Session
 
 MODEL = "model"
@@ -59,7 +60,7 @@ def _own(session: Session, material: Material, part: Part, model: str) -> Choice
     try:
         loaded = network(model)
     except NlvizError as error:
-        session.fail(str(error))
+        st.error(plain(str(error)))
         return _instead(session, material, part)
     usual = loaded.default_size
     if not isinstance(loaded.input.size, int):

@@ -158,7 +158,7 @@ def _beside(look: Look, pin: Pin) -> None:
         )
     moved = replace(pin, point=point)
     query = look.query(moved)
-    layout = Layout.of(look.analysis.view, query)
+    layout = Layout.of(look.analysis, query)
     there = asked(against, moved, replace(look.options, block=block))
     both = [
         _Asked("this", f"{look.analysis.network} {look.block}", query),
@@ -205,7 +205,7 @@ class _Asked:
 
 def _sheet(look: Look, pin: Pin, asks: Sequence[_Asked], *, name: str) -> list[Tile] | None:
     """A picture for each, or the sentence that says why not; None while they are made."""
-    layout = Layout.of(look.analysis.view, look.query(pin))
+    layout = Layout.of(look.analysis, look.query(pin))
 
     def work(report: Report) -> list[Tile | str]:
         made: list[Tile | str] = []

@@ -71,7 +71,7 @@ def effects_table(found: Sequence[Effect]) -> str:
             f'<tr><th scope="row">{escape(effect.block)}</th>'
             f'<td class="bar"><span style="width:{100 * effect.size / most:.0f}%"></span>'
             f"{effect.size:.2%}</td><td>{before}</td><td>{_class(effect.after)}</td>"
-            f"<td>{_points(-effect.fall)}</td></tr>"
+            f"<td>{_points(-effect.fall) if effect.before else '–'}</td></tr>"
         )
     heads = ("block", "added, beside x", "first class", "without it", "first class then")
     return _table(heads, rows)
@@ -97,6 +97,9 @@ def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
 
 def _contributions(sized: Analysis, query: Query) -> None:
     """The links by weight × ‖W_z g_j‖, beside their place by weight alone."""
+    if query.block not in sized.sizes:
+        st.info(f"Block {query.block} does not show what each place adds.")
+        return
     try:
         st.html(contributions_table(*ranked(sized, query)))
     except QueryError as error:

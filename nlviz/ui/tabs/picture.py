@@ -28,13 +28,19 @@ class Layout:
     columns: int
 
     @classmethod
-    def of(cls, view: View, query: Query) -> Layout:
-        """At most eight frames, evenly spread; the query's own takes the place of the nearest."""
+    def of(cls, analysis: Analysis, query: Query) -> Layout:
+        """At most eight frames, evenly spread; the query's own takes the place of the nearest.
+
+        That one alone where the block looks at each frame by itself.
+        """
+        view = analysis.view
         count = len(view.frames)
         chosen = [round(i) for i in np.linspace(0, count - 1, min(count, _MOST))]
         frame = getattr(query.point, "frame", None)
         if frame in view.frames:
             own = view.frames.index(frame)
+            if not analysis.affinity(query.block).joins_frames:
+                return cls((own,), 1)
             nearest = min(range(len(chosen)), key=lambda i: abs(chosen[i] - own))
             chosen[nearest] = own
         return cls(tuple(chosen), math.ceil(len(chosen) / 2) if len(chosen) > 3 else len(chosen))

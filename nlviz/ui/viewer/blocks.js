@@ -26,11 +26,19 @@ export function createBlocks(change) {
       shown = key;
       list.forEach((block, i) => {
         const chosen = block.label === label;
+        if (chosen && root.children[i].getAttribute("aria-checked") !== "true") reveal(root, root.children[i]);
         root.children[i].setAttribute("aria-checked", chosen);
         root.children[i].tabIndex = chosen ? 0 : -1;
       });
     },
   };
+}
+
+/** Where the row is too long for the page, what is chosen is to be seen; the page itself stays. */
+function reveal(row, child) {
+  const before = child.offsetLeft - row.offsetLeft;
+  const hidden = before < row.scrollLeft || before + child.offsetWidth > row.scrollLeft + row.clientWidth;
+  if (hidden) row.scrollLeft = before - (row.clientWidth - child.offsetWidth) / 2;
 }
 
 function button(block, choose) {

@@ -148,7 +148,7 @@ def test_what_cannot_be_tracked_is_told():
         nlviz.track(analysis, "fine", np.ones((10, 10), bool))
     with pytest.raises(nlviz.QueryError, match="nothing on the object"):
         nlviz.track(analysis, "fine", ~mask)
-    with pytest.raises(nlviz.QueryError, match="1 time steps of queries"):
+    with pytest.raises(nlviz.QueryError, match="time steps of queries and of keys: 1 and 1"):
         nlviz.track(make.analysis(frames=1), "fine", mask)
     with pytest.raises(nlviz.QueryError, match="at least 1 frame of context"):
         nlviz.Protocol(context=0)

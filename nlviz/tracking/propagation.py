@@ -173,8 +173,8 @@ def _check(analysis: Analysis, block: str, mask: NDArray[np.bool_]) -> None:
         )
     if affinity.query_grid.t == 1 or affinity.query_grid.t != affinity.key_grid.t:
         raise QueryError(
-            f"Block {block!r} has {affinity.query_grid.t} time steps of queries and "
-            f"{affinity.key_grid.t} of keys; tracking needs at least 2 and as many of both: take "
+            f"Block {block!r} has time steps of queries and of keys: {affinity.query_grid.t} and "
+            f"{affinity.key_grid.t}; tracking needs at least 2 and as many of both: take "
             "more frames."
         )
     cells = [Cell(t, 0, 0) for t in range(affinity.query_grid.t)]

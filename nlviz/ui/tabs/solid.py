@@ -39,7 +39,7 @@ def spacetime(analysis: Analysis, asked: Sequence[Asked]) -> go.Figure:
         for width in _WIDTHS:
             _lines(figure, analysis, one, heaviest, width)
         _ends(figure, analysis, one)
-        _path(figure, analysis, one)
+        _path(figure, analysis, one, named=len(asked) < 3)  # a legend of many names hides the clip
     width, height = analysis.view.source
     count = len(analysis.view.frames)
     shown = _shown(analysis)
@@ -164,7 +164,7 @@ def _dots(
     )
 
 
-def _path(figure: go.Figure, analysis: Analysis, one: Asked) -> None:
+def _path(figure: go.Figure, analysis: Analysis, one: Asked, *, named: bool) -> None:
     best = best_path(analysis, one.query)
     if len(best) < 2:
         return
@@ -172,5 +172,7 @@ def _path(figure: go.Figure, analysis: Analysis, one: Asked) -> None:
     figure.add_scatter3d(
         **{"x": x, "y": y, "z": z, "mode": "lines", "name": f"{one.name}: best of each frame"},
         line={"color": one.color, "width": 4, "dash": "dash"},
+        legendgroup=one.name,
+        showlegend=named,
         hoverinfo="skip",
     )

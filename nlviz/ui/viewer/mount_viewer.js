@@ -2,7 +2,8 @@
 
 import { createViewer } from "./viewer.js";
 
-const ANSWER_PATIENCE = 1500; // ms to wait for an answer before the next act goes out
+// ms to wait for an answer before the next act goes out. Where Python is busy, Streamlit would keep the later of two.
+const ANSWER_PATIENCE = 20_000;
 const mounts = new WeakMap();
 
 /** Streamlit keeps one trigger value per run, so acts go out one by one, each after the last one's answer. */

@@ -2,7 +2,7 @@
 
 import { middleOf } from "./grid.js";
 
-const PATIENCE = 4000; // ms after which an unanswered change is forgotten
+const PATIENCE = 30_000; // ms after which an unanswered change is forgotten
 const LONGEST_HISTORY = 50;
 const alike = (a, b) => Math.abs(a - b) < 0.51;
 

@@ -106,8 +106,10 @@ def _members(value: type) -> Iterator[str]:
         if name.startswith("_") or not (of := _callable(member)):
             continue
         called = "" if isinstance(member, property) or not callable(of) else _signature(of, 10_000)
-        first = (inspect.getdoc(of) or "").split("\n\n")[0].replace("\n", " ")
-        rows.append(f"- `.{name}{called}`: {_plain(first)}")
+        first, *more = _document(inspect.getdoc(of) or "")
+        rows.append(f"- `.{name}{called}`: {' '.join(first.split())}")
+        lines = (line.removeprefix("- ") for part in more for line in part.splitlines())
+        rows += [f"  - {line}" for line in lines if line]
     if rows:
         yield "\n".join(["Properties and methods:\n", *rows]) + "\n"
 
@@ -158,6 +160,7 @@ def _type(annotation: Any) -> str:
 
 
 _PART = re.compile(r"^(Args|Raises|Returns):\n", re.MULTILINE)
+_VERB = {"Raises": "Raises", "Returns": "Gives"}
 _ITEM = re.compile(r"^ {4}(\S[^:]*):\s+", re.MULTILINE)
 
 
@@ -170,7 +173,7 @@ def _document(text: str) -> Iterator[str]:
         if part == "Args":
             yield "\n".join(_items(content)) + "\n"
         else:
-            yield from _raised(content)
+            yield f"{_VERB[part]} {_errors(' '.join(content.split()))}\n"
 
 
 def _items(content: str) -> Iterator[str]:
@@ -179,9 +182,8 @@ def _items(content: str) -> Iterator[str]:
         yield f"- `{name}`: {_plain(' '.join(words.split()))}"
 
 
-def _raised(content: str) -> Iterator[str]:
-    words = re.sub(r"\b([A-Z]\w*Error)\b", r"`\1`", " ".join(content.split()))
-    yield f"Raises {_plain(words)}\n"
+def _errors(text: str) -> str:
+    return _plain(re.sub(r"\b([A-Z]\w*Error)\b", r"`\1`", text))
 
 
 def _plain(text: str) -> str:

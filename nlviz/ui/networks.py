@@ -31,6 +31,8 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
         mine = own.given()
         names = (mine.name, *zoo.names()) if mine else zoo.names()
         here = {name: own.is_own(name) or zoo.is_here(name) for name in names}
+        if MODEL in st.session_state:  # sent anew, as its label changes once it is fetched
+            st.session_state[MODEL] = st.session_state[MODEL]
         model = st.selectbox(
             "Model",
             names,
@@ -41,8 +43,8 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
         if own.is_own(model):
             return _own(session, material, part, model)
         record = zoo.record(model)
-        said = (record.summary, getattr(record, "conventions", ""), record.short.rstrip("."))
-        st.caption(". ".join(filter(None, said)) + ".")
+        what = "; ".join(filter(None, (record.summary, getattr(record, "conventions", ""))))
+        st.caption(f"{what}. {record.short}")
         step = max(round(tap.stride[0]) for tap in zoo.record(model).taps.values())
         if 1 < part.frames < 2 * step:
             st.caption(f"One time step of its blocks stands for {step} frames; take more of them.")

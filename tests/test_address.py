@@ -95,6 +95,11 @@ def test_the_first_page_has_a_short_address():
     )
 
 
+def test_a_token_may_be_called_anything():
+    pins = Pins().add("a%7Eb~c%25,1").rename("pin-1", "~ %7E").shown
+    assert again(Address(pins=pins)).pins == pins
+
+
 def lassos(corners: int) -> tuple[Pin, ...]:
     """Eight circles, each with its long name."""
     turns = [2 * math.pi * i / corners for i in range(corners)]

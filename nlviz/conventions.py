@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
@@ -37,10 +39,28 @@ def settle(a_pass: Pass) -> tuple[Affinity, float]:
         CaptureError: the block did not do what such a block does, or computes none of the known
             conventions; with the errors that were measured.
     """
-    parts = a_pass.parts
     if a_pass.refused is not None:
         raise CaptureError(a_pass.refused)
     seen, shapes = _complete(a_pass)
+    dtype = seen["y"].dtype
+    tried = list(_tries(a_pass.parts, seen, shapes))
+    right = is_right(min(error for error, *_ in tried), dtype)
+    if not right and shapes["theta"] == shapes["phi"] and min(shapes["phi"][-2:]) > 1:
+        # What φ and g put out may be pooled by a call that is no module of the block's.
+        tried += _tries(a_pass.parts, *_pooled(seen, shapes), ", keys pooled")
+    error, _, best = min(tried, key=itemgetter(0))
+    if not is_right(error, dtype):
+        errors = ", ".join(f"{convention}: {off:.2g}" for off, convention, _ in tried)
+        raise CaptureError(
+            f"computes none of the known conventions (relative error of y — {errors})"
+        )
+    return best, error
+
+
+def _tries(
+    parts: Parts, seen: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], words: str = ""
+) -> Iterator[tuple[float, _Convention, Affinity]]:
+    """The error of each convention, its name, and its affinity."""
     dtype, elements = seen["y"].dtype, len(seen["y"])
     stitched = {role: _stitched(tensor) for role, tensor in seen.items()}
     queries, keys = (_grid(shapes[role], elements) for role in ("theta", "phi"))
@@ -49,7 +69,6 @@ def settle(a_pass: Pass) -> tuple[Affinity, float]:
         raise CaptureError(f"has {keys.size} keys but {g.shape[1]} values g")
     if parts.concat is not None:
         theta, phi = _factored(parts, theta, phi)
-    tried: list[tuple[float, Affinity, _Convention]] = []
     for convention in _conventions(parts, len(theta), queries, keys, elements):
         function, scale, reach, _ = convention
         affinity = Affinity(function, theta, phi, queries, keys, scale, reach=reach)
@@ -57,14 +76,19 @@ def settle(a_pass: Pass) -> tuple[Affinity, float]:
         y = stitched["y"][:, [affinity.index(cell) for cell in cells]].T
         even = even_weights(affinity, cells) @ g.T if affinity.rows_sum_to_one else 0 * y
         error = relative_error(affinity.weights(cells) @ g.T, even, y, dtype)
-        tried.append((error, affinity, convention))
-    error, best, _ = min(tried, key=lambda each: each[0])
-    if not is_right(error, dtype):
-        errors = ", ".join(f"{convention}: {off:.2g}" for off, _, convention in tried)
-        raise CaptureError(
-            f"computes none of the known conventions (relative error of y — {errors})"
-        )
-    return best, error
+        yield error, convention._replace(words=convention.words + words), affinity
+
+
+def _pooled(
+    seen: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...]]]:
+    """The same with φ and g max-pooled by two over space."""
+    shape = shapes["phi"]
+    kernel = (1, 2, 2) if len(shape) == 3 else 2
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(shape) - 1]
+    fewer = {role: pool(_folded(seen[role], shape), kernel) for role in ("phi", "g")}
+    flat = {role: tensor.flatten(2) for role, tensor in fewer.items()}
+    return {**seen, **flat}, {**shapes, "phi": tuple(fewer["phi"].shape[2:])}
 
 
 def _complete(a_pass: Pass) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...]]]:
@@ -90,6 +114,10 @@ def _complete(a_pass: Pass) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...
     if len({len(tensor) for tensor in seen.values()}) != 1:
         raise CaptureError("works on parts of different batches")
     return seen, shapes
+
+
+def _folded(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return tensor.float().reshape(*tensor.shape[:2], *shape)
 
 
 def _conventions(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import nlviz
 from models.nonlocal_block import NonLocalBlock
@@ -222,6 +223,43 @@ def test_what_is_said_about_reach_follows_from_the_groups():
         assert words in reach_in_words(reach, grid)
         assert joins_frames(reach, grid, grid) == joins
     assert not joins_frames((), nlviz.Grid(1, 4, 4), nlviz.Grid(1, 2, 2))
+
+
+@pytest.mark.parametrize("softmax", [True, False])
+@pytest.mark.parametrize("shape", [(6, 10), (3, 4, 6), (12,)])
+def test_keys_that_a_function_pools_are_seen_as_pooled(softmax, shape):
+    conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(shape) - 1]
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(shape) - 1]
+
+    class Pools(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.theta, self.phi, self.g = (conv(6, 4, 1) for _ in range(3))
+            self.out = conv(4, 6, 1)
+
+        def forward(self, x):
+            few = (1, 2, 2) if x.ndim == 5 else 2
+            theta, phi, g = self.theta(x), pool(self.phi(x), few), pool(self.g(x), few)
+            logits = theta.flatten(2).transpose(1, 2) @ phi.flatten(2)
+            self.weights = logits.softmax(-1) if softmax else logits / logits.shape[-1]
+            y = (self.weights @ g.flatten(2).transpose(1, 2)).transpose(1, 2)
+            return x + self.out(y.reshape(len(x), 4, *x.shape[2:]))
+
+    module = Pools()
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.8)
+    affinity = nlviz.capture(module, torch.randn(1, 6, *shape)).affinities["Pools"]
+    np.testing.assert_allclose(affinity.matrix(), module.weights[0].detach(), atol=1e-5)
+    assert affinity.keys_pooled
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 8), (2, 2, 4)])
+def test_a_block_that_is_not_understood_is_refused_whatever_its_shape(shape):
+    module = Block(SLOWFAST, scale=-3.0)
+    module.scale = torch.tensor(-3.0)  # a number that it would name would be tried
+    x = torch.randn(1, 6, *shape)
+    with pytest.raises(nlviz.CaptureError, match="none of the known conventions"):
+        nlviz.capture(module.half(), x.half())
 
 
 def test_a_scale_that_a_block_names_itself_is_tried_too():

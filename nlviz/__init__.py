@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nlviz.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from nlviz.ablation import Effect, ablated, effects, with_sizes
     from nlviz.about import About
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
         region_similarity,
         track,
     )
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "ablation": ("Effect", "ablated", "effects", "with_sizes"),

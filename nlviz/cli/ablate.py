@@ -51,7 +51,8 @@ def _ablate(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> dict[str, Any]:
     from nlviz.ablation import effects
-    from nlviz.export.report import place, seen
+    from nlviz.asked import place
+    from nlviz.export.report import seen
     from nlviz.masking import PROTOCOL, faithfulness
 
     analysis, network = run(options)

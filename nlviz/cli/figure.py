@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.question import add_path, add_question, ask
+from nlviz.cli.sessions import provenance
 from nlviz.cli.shade import add_shade
 from nlviz.cli.terminal import add_output
 from nlviz.cli.typed import count, length, numbers, words
@@ -70,7 +71,9 @@ def _figure(options: argparse.Namespace) -> None:
             heat = Heat(answers[0][0].query, *how)
         panels.append(Panel(analysis, answers, heat))
     figure = film_strips(panels, width_cm=options.width, columns=options.columns, style=style)
-    figure.save(options.output, dpi=options.dpi)
+    queries = [links[0].query for panel in panels for links in panel.links]
+    made = provenance(options, panels[0].analysis, queries)
+    figure.signed(made).save(options.output, dpi=options.dpi)
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 

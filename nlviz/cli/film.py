@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.question import add_question, analysed, check_asked, progress, queries
@@ -71,7 +69,7 @@ def _drawn(options: argparse.Namespace, analysis: Analysis, asked: list[Query]) 
         "rate": options.fps,
         "shade": Shade(options.opacity, options.colours, options.heat, options.curve),
         **({"palette": options.palette} if options.palette else {}),
-        "comment": json.dumps(asdict(made)),
+        "comment": made.json,
     }
     if options.path:
         points = [query.point for query in asked if isinstance(query.point, Point)]

@@ -51,7 +51,8 @@ def _print(numbers: dict[str, Any], names: tuple[str, ...]) -> None:
 
 
 def _report(analysis: Analysis, options: argparse.Namespace) -> dict[str, Any]:
-    from nlviz.export.report import place, seen
+    from nlviz.asked import place
+    from nlviz.export.report import seen
     from nlviz.statistics import profile
 
     profiles = [(query, profile(analysis, query)) for query in queries(options, analysis)]

@@ -2,10 +2,10 @@
 
 from nlviz.export.arrays import npz, tensors
 from nlviz.export.page import page
-from nlviz.export.provenance import Provenance
 from nlviz.export.report import report
 from nlviz.export.session import Session, open_session, save
 from nlviz.export.tables import links_csv, profile_csv, statistics_csv
+from nlviz.provenance import Provenance
 
 __all__ = [
     "Provenance",

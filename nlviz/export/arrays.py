@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from safetensors import numpy as safetensors
 
 from nlviz.affinity import Affinity
-from nlviz.export.provenance import Provenance
-from nlviz.export.report import asked
+from nlviz.asked import asked
 from nlviz.geometry import Cell, Grid, View
 from nlviz.links import Query
+from nlviz.provenance import Provenance
 from nlviz.rows import row_of
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis, Prediction
+from nlviz.asked import asked
 from nlviz.clip import Clip
 from nlviz.export.arrays import affinity_header
-from nlviz.export.provenance import Provenance
-from nlviz.export.report import asked
 from nlviz.geometry import Grid, Point, Region, View
 from nlviz.links import Query
+from nlviz.provenance import Provenance
 from nlviz.reach import Groups
 
 Text = Mapping[str, Any]

@@ -11,9 +11,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlviz.export.provenance import Provenance
 from nlviz.export.staging import Staged
 from nlviz.links import Query
+from nlviz.provenance import Provenance
 from nlviz.ui import viewer
 
 if TYPE_CHECKING:

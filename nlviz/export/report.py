@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nlviz.geometry import Point, Region
-from nlviz.links import Link, Query
+from nlviz.asked import place, where
+from nlviz.links import Link
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -35,7 +35,7 @@ def report(analysis: Analysis, answers: Sequence[Sequence[Link]]) -> dict[str, A
                         "rank": link.rank,
                         "weight": link.weight,
                         **({} if link.contribution is None else {"contribution": link.drawn}),
-                        **_point(link.target),
+                        **where(link.target),
                     }
                     for link in links
                 ],
@@ -68,32 +68,3 @@ def grids(analysis: Analysis, block: str) -> dict[str, Any]:
         kind: {"cells": str(grid), "t": grid.t, "rows": grid.rows, "cols": grid.cols}
         for kind, grid in both.items()
     }
-
-
-def asked(query: Query) -> dict[str, Any]:
-    """All of a query."""
-    ranked = {} if query.rank_by == "affinity" else {"rank_by": query.rank_by}
-    return {
-        **place(query),
-        "block": query.block,
-        "k": query.k,
-        "exclude": query.exclude,
-        **ranked,
-    }
-
-
-def place(query: Query) -> dict[str, Any]:
-    """Where was asked; the keys that say how are there only where they were used."""
-    point = query.point
-    if isinstance(point, str):
-        where: dict[str, Any] = {"token": point}
-    elif isinstance(point, Region):
-        where = {"region": {"frame": point.frame, "outline": [list(xy) for xy in point.outline]}}
-    else:
-        where = {"at": _point(point)}
-    head = {} if query.head is None else {"head": query.head}
-    return {**where, **head, **({"reverse": True} if query.reverse else {})}
-
-
-def _point(point: Point) -> dict[str, float]:
-    return {"frame": point.frame, "x": point.x, "y": point.y}

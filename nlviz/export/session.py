@@ -23,8 +23,8 @@ from safetensors import numpy as safetensors
 from nlviz.errors import ExportError, NlvizError
 from nlviz.export import contents
 from nlviz.export.arrays import affinity_arrays
-from nlviz.export.provenance import Provenance
 from nlviz.links import Query
+from nlviz.provenance import Provenance
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nlviz.export.provenance import Provenance
 from nlviz.geometry import Region
 from nlviz.links import Link, Query
+from nlviz.provenance import Provenance
 from nlviz.statistics import BlockStatistics, Profile
 
 _ASKED = ("query", "block", "head", "reverse", "frame", "x", "y", "token")

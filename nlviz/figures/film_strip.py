@@ -13,7 +13,8 @@ from nlviz.figures.output import Figure
 from nlviz.figures.panel import Panel
 from nlviz.figures.strip import check_width
 from nlviz.figures.style import PLAIN, Style
-from nlviz.links import Link
+from nlviz.links import Link, Query
+from nlviz.provenance import Provenance
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -91,4 +92,13 @@ def film_strips(
         for words in page.texts:
             words.set(family=style.font, fontsize=float(words.get_fontsize()) * scale)
         top -= each.strip.height + BETWEEN
-    return Figure(drawing)
+    return Figure(drawing, _made(panels))
+
+
+def _made(panels: Sequence[Panel]) -> list[Provenance]:
+    """Of each analysis, with all that its strips ask."""
+    asked: dict[int, tuple[Analysis, dict[Query, None]]] = {}
+    for panel in panels:
+        _, queries = asked.setdefault(id(panel.analysis), (panel.analysis, {}))
+        queries |= dict.fromkeys(links[0].query for links in panel.links)
+    return [Provenance.of(analysis, list(queries)) for analysis, queries in asked.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -12,6 +13,7 @@ from matplotlib.backends import backend_agg, backend_pdf, backend_svg
 from matplotlib.figure import Figure as Drawing
 
 from nlviz.errors import FigureError
+from nlviz.provenance import Provenance
 from nlviz.writing import check, write
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -31,11 +33,6 @@ CANVASES = {
     "svg": backend_svg.FigureCanvasSVG,
     "pdf": backend_pdf.FigureCanvasPdf,
 }
-METADATA: dict[str, dict[str, str | None]] = {
-    "png": {"Software": "nlviz"},
-    "svg": {"Date": None, "Creator": "nlviz"},
-    "pdf": {"CreationDate": None, "Creator": "nlviz", "Producer": None},
-}
 # Matplotlib's settings are global, and the app draws in several threads.
 _SETTINGS = threading.Lock()
 
@@ -43,12 +40,22 @@ _SETTINGS = threading.Lock()
 class Figure:
     """A finished figure; the same drawing gives the same bytes.
 
+    Each file says how it was made: in words, and as a JSON list with one ``Provenance`` for each
+    network. A PNG has texts ``Description`` and ``nlviz``, an SVG ``dc:description`` and
+    ``dc:source``, a PDF ``Subject`` and ``Keywords``.
+
     Args:
         drawing: the Matplotlib figure; images in it are drawn at the resolution they have.
+        made: how what it shows was made.
     """
 
-    def __init__(self, drawing: Drawing) -> None:
+    def __init__(self, drawing: Drawing, made: Sequence[Provenance] = ()) -> None:
         self.drawing = drawing
+        self.made = tuple(made)
+
+    def signed(self, made: Provenance) -> Figure:
+        """The same figure, whose files say that it was made so."""
+        return Figure(self.drawing, [made])
 
     def save(self, path: str | os.PathLike[str], *, dpi: int = 300) -> None:
         """Write a .png, .svg or .pdf, by the ending; ``dpi`` is for PNG.
@@ -84,5 +91,24 @@ class Figure:
                 # Smooth in pixels; as it is where the reader's program draws it.
                 image.set_interpolation("auto" if kind == "png" else "none")
             CANVASES[kind](self.drawing)
-            self.drawing.savefig(content, format=kind, dpi=dpi, metadata=METADATA[kind])
+            self.drawing.savefig(content, format=kind, dpi=dpi, metadata=_metadata(kind, self.made))
         return content.getvalue()
+
+
+def _metadata(kind: str, made: Sequence[Provenance]) -> dict[str, str | None]:
+    """How it was made, in words and as JSON, where each format keeps such a thing; no dates."""
+    words = "\n\n".join(each.words for each in made) or None
+    whole = f"[{', '.join(each.json for each in made)}]" if made else None
+    everything: dict[str, dict[str, str | None]] = {
+        "png": {"Software": "nlviz", "Description": words, "nlviz": whole},
+        "svg": {"Creator": "nlviz", "Date": None, "Description": words, "Source": whole},
+        "pdf": {
+            "Creator": "nlviz",
+            "Producer": None,
+            "CreationDate": None,
+            "Subject": words,
+            "Keywords": whole,
+        },
+    }
+    unsaid = {"Date", "Producer", "CreationDate"}  # None keeps Matplotlib from writing its own
+    return {k: v for k, v in everything[kind].items() if v is not None or k in unsaid}

@@ -18,6 +18,7 @@ from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
 from nlviz.heat import Shade
 from nlviz.links import Link, Query, top_links
+from nlviz.provenance import Provenance
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -38,7 +39,7 @@ def travel(
     rate: float | None = None,
     shade: Shade = SHADE,
     palette: Sequence[str] = COLOURS,
-    comment: str = "",
+    comment: str | None = None,
 ) -> Film:
     """All frames side by side, and the query on its way along a path in one of them.
 
@@ -71,10 +72,12 @@ def travel(
     )
 
     def draw(i: int) -> Picture:
-        asked = replace(query, point=_on(path, i / (count - 1)))
-        return look.drawn(asked, top_links(analysis, asked))
+        now = replace(query, point=_on(path, i / (count - 1)))
+        return look.drawn(now, top_links(analysis, now))
 
-    return Film(count, speed, draw, comment)
+    asked = [replace(query, point=point) for point in path]
+    said = Provenance.of(analysis, asked).json if comment is None else comment
+    return Film(count, speed, draw, said)
 
 
 def follow(
@@ -86,7 +89,7 @@ def follow(
     rate: float | None = None,
     shade: Shade = SHADE,
     palette: Sequence[str] = COLOURS,
-    comment: str = "",
+    comment: str | None = None,
 ) -> Film:
     """All frames side by side, and the query going where its heaviest link leads, hop by hop.
 
@@ -116,8 +119,9 @@ def follow(
         gone = max(0, step - _LOOK + 1) / _GO
         return look.drawn(asked, answer, trail, gone)
 
+    said = Provenance.of(analysis, [query]).json if comment is None else comment
     count = len(chain) * (_LOOK + _GO) - _GO
-    return Film(count, _RATE if rate is None else Fraction(rate), draw, comment)
+    return Film(count, _RATE if rate is None else Fraction(rate), draw, said)
 
 
 def _chain(analysis: Analysis, query: Query, hops: int) -> list[tuple[Query, tuple[Link, ...]]]:

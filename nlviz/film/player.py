@@ -15,6 +15,7 @@ from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
 from nlviz.heat import Shade
 from nlviz.links import Query, top_links
+from nlviz.provenance import Provenance
 from nlviz.rows import row_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def play(
     rate: float | None = None,
     shade: Shade = SHADE,
     palette: Sequence[str] = COLOURS,
-    comment: str = "",
+    comment: str | None = None,
 ) -> Film:
     """The clip frame by frame: heat of the first query, links of all that end on the frame.
 
@@ -46,7 +47,7 @@ def play(
         rate: frames of the clip a second; 4 if None.
         shade: how weights become colours; an opacity of 0 leaves the heat out.
         palette: the colours of the queries, ``#RRGGBB``.
-        comment: kept in the file.
+        comment: kept in the file; the ``Provenance`` as JSON if None.
 
     Raises:
         ExportError: a clip of one frame, no query or more than eight, or a size or rate that is
@@ -82,8 +83,9 @@ def play(
         scene.caption(picture, sheet, text)
         return picture
 
+    said = Provenance.of(analysis, queries).json if comment is None else comment
     Sheet.of(analysis.clip, (0,), width)  # a wrong width is told now
-    return Film(count, _RATE if rate is None else Fraction(rate), draw, comment)
+    return Film(count, _RATE if rate is None else Fraction(rate), draw, said)
 
 
 def check(queries: Sequence[Query], rate: float | None, palette: Sequence[str] = COLOURS) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.export.provenance import sampling_of
+from nlviz.provenance import sampling_of
 from nlviz.ui import address, own, saved
 from nlviz.ui.material import Material, Part, bundled
 from nlviz.ui.networks import MODEL, SIZES

@@ -8,8 +8,8 @@ import streamlit as st
 
 from nlviz.analysis import Analysis
 from nlviz.baselines import origin
-from nlviz.export.provenance import checksum
 from nlviz.media import MediaInfo
+from nlviz.provenance import checksum
 from nlviz.ui.material import Choice, Material, Part
 from nlviz.ui.messages import Options, acted
 from nlviz.ui.pins import Pins

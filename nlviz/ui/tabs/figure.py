@@ -64,10 +64,11 @@ def show(look: Look) -> None:
         st.info(str(error))
         return
 
-    def make(kind: str, _: Provenance) -> bytes:
+    def make(kind: str, made: Provenance) -> bytes:
+        signed = figure.signed(made)
         if kind == "png":
-            return figure.png(dpi=choice.dpi)
-        return figure.svg() if kind == "svg" else figure.pdf()
+            return signed.png(dpi=choice.dpi)
+        return signed.svg() if kind == "svg" else signed.pdf()
 
     words = (look.analysis.network, look.block)
     warm = shade_options(look) if shade_of(look).opacity > 0 else []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -124,7 +123,7 @@ def _work(look: Look, pins: Sequence[Pin], choice: _Choice, made: Provenance) ->
         "rate": choice.rate,
         "shade": shade_of(look),
         "palette": tuple(pin.color for pin in pins),
-        "comment": json.dumps(asdict(made)),
+        "comment": made.json,
     }
 
     def work(report: Report) -> bytes:

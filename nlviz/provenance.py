@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import nlviz
+from nlviz.asked import asked
 from nlviz.clip import Clip
-from nlviz.export.report import asked
 from nlviz.geometry import Point, Region
 from nlviz.links import Query
 from nlviz.media.sampling import Sampling
+from nlviz.version import __version__
 
 if TYPE_CHECKING:
     from nlviz.analysis import Analysis
@@ -63,7 +64,7 @@ class Provenance:
         """
         clip = analysis.clip
         return cls(
-            version=nlviz.__version__,
+            version=__version__,
             model=analysis.network,
             weights=_weights(analysis.network),
             clip=clip.name,
@@ -86,6 +87,11 @@ class Provenance:
             *([self.command] if self.command else []),
         ]
         return "\n".join(lines)
+
+    @property
+    def json(self) -> str:
+        """All of it as a JSON object on one line."""
+        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 def checksum(clip: Clip) -> str:

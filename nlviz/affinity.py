@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlviz.display import table
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
 from nlviz.reach import Groups, Reached, joins_frames, reached_from, reaching
@@ -79,6 +80,19 @@ class Affinity:
             array = np.ascontiguousarray(getattr(self, name), dtype=np.float32).view()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it is in numbers."""
+        rows = [
+            ("function", self.function),
+            ("queries", self.query_grid),
+            ("keys", self.key_grid),
+            ("heads × channels", f"{self.heads} × {self.width // self.heads}"),
+            ("scale", f"{self.scale:.4g}"),
+            ("tokens", ", ".join(self.tokens) or "none"),
+            ("links", "within groups" if self.reach else "everywhere"),
+        ]
+        return table(("affinity f/C", ""), rows)
 
     @property
     def width(self) -> int:

@@ -19,6 +19,7 @@ from nlviz.about import About, about
 from nlviz.affinity import Affinity
 from nlviz.blame import is_out_of_memory
 from nlviz.clip import Clip
+from nlviz.display import table, thumbnail
 from nlviz.errors import BudgetError, NetworkError, QueryError
 from nlviz.foreign import UserNetwork
 from nlviz.geometry import View
@@ -88,6 +89,21 @@ class Analysis:
         """What is honest to say of one block; QueryError for an unknown one."""
         affinity, kind = self.affinity(block), self.kinds.get(block, "non-local block")
         return about(block, kind, affinity, self.view, self.fidelity[block])
+
+    def _repr_html_(self) -> str:
+        """In a notebook: a frame, what was seen in it, and the blocks."""
+        clip = self.clip
+        length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
+        seen = [f"{each.label.split(',')[0]} {each.score:.0%}" for each in self.prediction[:3]]
+        facts = [clip.name, f"{clip.width}×{clip.height}", length, self.network, *seen]
+        rows = [
+            (name, about.function, each.query_grid, each.key_grid, f"{about.fidelity:.1e}")
+            for name, each in self.affinities.items()
+            for about in [self.about(name)]
+        ]
+        head = ("block", "function", "queries", "keys", "fidelity")
+        frame = clip.frames[len(clip.frames) // 2]
+        return thumbnail(frame, clip.name) + table(head, rows, " · ".join(facts))
 
     def show(self, queries: Sequence[Query] = ()) -> Widget:
         """The viewer in a Jupyter notebook: hover and pin there, and read the pins in Python.

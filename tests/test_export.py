@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,18 @@ def test_arrays_hold_what_gives_each_row_again(analysis, kind):
     cells, grid = block["key_cells"], Grid(4, 3, 4)
     for cell in (Cell(0, 0, 0), Cell(3, 2, 1)):
         at = analysis.view.point(cell, grid)
-        assert (cells["x"][cell.col], cells["y"][cell.row]) == (at.x, at.y)
+        assert (cells["x"][cell.col], cells["y"][cell.row]) == pytest.approx((at.x, at.y))
         assert at.frame in cells["frames"][cell.t]
+
+
+def test_cells_beyond_the_edge_are_told_where_they_are():
+    analysis = make.analysis()
+    affinity = analysis.affinities["fine"]
+    beyond = replace(affinity.query_grid, stride=(1, 8, 10), first=(0.5, 1, -3))
+    analysis.affinities["fine"] = replace(affinity, query_grid=beyond)
+    _, told = described(export.npz(analysis, [], export.Provenance.of(analysis)), "npz")
+    assert told["blocks"]["fine"]["query_cells"]["x"] == [-3 + 10 * col for col in range(8)]
+    assert told["blocks"]["fine"]["query_cells"]["y"] == [1 + 8 * row for row in range(6)]
 
 
 def table(content: bytes) -> list[dict[str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import subprocess
+import sys
 from fractions import Fraction
 from itertools import pairwise
 
@@ -205,3 +207,23 @@ def test_the_command_draws_films(tmp_path, monkeypatch, capsys, more):
         with av.open(io.BytesIO(content)) as container:
             told = json.loads(container.metadata["comment"])
         assert told["command"].endswith("-o a.mp4")
+
+
+def test_ctrl_c_on_the_command_line_leaves_nothing(tmp_path):
+    clip = make.picture(tmp_path / "picture.png")
+    asked = ["--at", "0,5,5", "--at", "0,60,40", "--path", "--seconds", "60", "--fps", "60"]
+    line = [sys.executable, "-m", "nlviz", "film", clip, *asked, "--size", "64", "--device", "cpu"]
+    with subprocess.Popen(
+        [*line, "-o", tmp_path / "a.mp4"],
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).resolve().parent.parent,
+    ) as command:
+        told = b""
+        while b"drawing picture 9 of 3600" not in told:
+            told += command.stderr.read1()
+            assert command.poll() is None, told.decode()
+        command.send_signal(signal.SIGINT)
+        told = command.stderr.read()
+        assert command.wait(60) == 130
+    assert told.decode().rstrip().endswith("Stopped.")
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]

@@ -14,7 +14,7 @@ from safetensors import numpy as safetensors
 
 from nlviz.affinity import Affinity
 from nlviz.asked import asked
-from nlviz.geometry import Cell, Grid, View
+from nlviz.geometry import Grid, View
 from nlviz.links import Query
 from nlviz.provenance import Provenance
 from nlviz.rows import row_of
@@ -112,9 +112,13 @@ def _parts(
 
 
 def _cells(view: View, grid: Grid) -> dict[str, Any]:
-    """Where cells lie in the source: x of each column, y of each row, the frames of each step."""
+    """Where cells' centres lie in the source: x of each column, y of each row, frames of each step.
+
+    As the network places them: the outermost may lie beyond the frame's edge.
+    """
+    (x0, y0), (_, down, right) = view.origin(grid), view.steps(grid)
     return {
-        "x": [view.point(Cell(0, 0, col), grid).x for col in range(grid.cols)],
-        "y": [view.point(Cell(0, row, 0), grid).y for row in range(grid.rows)],
+        "x": [float(x0 + col * right) for col in range(grid.cols)],
+        "y": [float(y0 + row * down) for row in range(grid.rows)],
         "frames": [[view.frames[i] for i in view.positions(t, grid)] for t in range(grid.t)],
     }

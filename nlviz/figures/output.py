@@ -18,6 +18,7 @@ from nlviz.writing import check, write
 
 ENDINGS = (".png", ".svg", ".pdf")
 SMALLEST_DPI, LARGEST_DPI = 30, 1200
+_SCREEN_DPI = 120
 
 # Text as paths in SVG and as TrueType in PDF, each frame an image of its own, and the same bytes
 # each time: no random ids, no dates.
@@ -75,6 +76,10 @@ class Figure:
                 "300 for print, 100 for a screen."
             )
         return self._render("png", dpi)
+
+    def _repr_png_(self) -> bytes:
+        """In a notebook: at the resolution of a screen."""
+        return self.png(dpi=_SCREEN_DPI)
 
     def svg(self) -> bytes:
         """An SVG: arrows and text are paths, frames embedded images."""

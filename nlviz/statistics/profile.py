@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nlviz.display import bars, table
 from nlviz.errors import QueryError
 from nlviz.links import Query, top_links
 from nlviz.rows import Row, affinity_of, row_of
@@ -62,6 +63,21 @@ class Profile:
     def effective(self) -> float:
         """exp(entropy): as many positions of equal weight would have this entropy."""
         return math.exp(self.entropy)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the shares of the frames as bars, and the numbers."""
+        numbers = {
+            "mean distance, diagonals": self.distance,
+            "mean time apart, s": self.duration,
+            "entropy, nats": self.entropy,
+            f"effective positions of {self.positions}": self.effective,
+            "share of the own frame": self.own_frame,
+            f"share of the {self.query.k} links": self.links,
+        }
+        rows = [(name, f"{number:.3g}") for name, number in numbers.items() if number is not None]
+        named = [f"frame {frame}" for frame in self.frames]
+        shares = zip(named, map(float, self.by_frame), strict=True)
+        return bars(shares, f"{self.query.block}: weight by frame") + table(("number", ""), rows)
 
 
 def profile(analysis: Analysis, query: Query) -> Profile:

@@ -1,0 +1,48 @@
+"""Displays: how a record looks where a notebook ends a cell with it; every text is escaped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_WIDE = 240  # pixels across of a thumbnail
+_BAR = 120  # pixels across of the longest bar
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:
+    """An HTML table."""
+    caption = f'<caption style="text-align: left">{escape(title)}</caption>' if title else ""
+    lines = ["".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    return f"<table>{caption}<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def bars(shares: Iterable[tuple[str, float]], title: str) -> str:
+    """An HTML table of shares from 0 to 1, each with a bar; the longest bar is the largest."""
+    named = list(shares)
+    most = max((share for _, share in named), default=0.0) or 1.0
+    body = "".join(
+        f"<tr><td>{escape(name)}</td><td>{share:.1%}</td>"
+        f'<td style="text-align: left"><div style="width: {_BAR * share / most:.0f}px; '
+        'height: 0.7em; background: currentColor; opacity: 0.6"></div></td></tr>'
+        for name, share in named
+    )
+    caption = f'<caption style="text-align: left">{escape(title)}</caption>'
+    return f"<table>{caption}<tbody>{body}</tbody></table>"
+
+
+def thumbnail(frame: NDArray[np.uint8], name: str) -> str:
+    """An HTML image of an RGB frame (H, W, 3), small and inside the page."""
+    height, width = frame.shape[:2]
+    shrink = min(1.0, _WIDE / width, _WIDE / height)
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    _, content = cv2.imencode(".jpg", small[..., ::-1])
+    data = base64.b64encode(content.tobytes()).decode()
+    return f'<img alt="{escape(name)}" src="data:image/jpeg;base64,{data}">'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from contextlib import chdir
 from pathlib import Path
@@ -16,6 +17,7 @@ from models.resnet import VideoResNet
 from models.resnet_plan import paper
 from nlviz.cli import main
 from nlviz.ui.material import bundled
+from tests import jupyter
 from tests.app_page import AppPage, serve
 from tests.browser import launch, sync_playwright
 from training.pictures import functions
@@ -66,6 +68,47 @@ def _tab(page: Page, name: str, clicks: tuple[str, ...], awaited: re.Pattern[str
     page.wait_for_timeout(3000)  # charts and pictures
     word = re.sub(r"\W+", "-", name.lower()).strip("-")
     panel.screenshot(path=HERE / f"tab-{word}.jpg", type="jpeg", quality=84)
+
+
+def notebook() -> None:
+    """The viewer in JupyterLab, and what Python has of its pins."""
+    material = bundled()[0]
+    cells = (
+        "import nlviz\n"
+        "from models import zoo\n\n"
+        f'clip = nlviz.read("{Path(material.path).name}", frames=8)\n'
+        'analysis = nlviz.analyse(clip, zoo.load("nl-lite0"), size=320)\n'
+        f"viewer = analysis.show([nlviz.Query(nlviz.{material.at}, analysis.blocks[-1])])\n"
+        "viewer",
+        "[links[0].target for links in viewer.links]",
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(material.path, folder)
+        file = jupyter.notebook(folder / "ball.ipynb", cells)
+        with jupyter.lab(folder) as address, sync_playwright() as playwright:
+            browser = launch(playwright)
+            page = jupyter.opened(
+                browser,
+                address,
+                file,
+                viewport={"width": 1180, "height": 1000},
+                device_scale_factor=1.5,
+            )
+            page.locator(".nlviz-chip").first.wait_for(timeout=PATIENCE)
+            for button in ("Got it", "No"):
+                page.get_by_role("button", name=button, exact=True).click()
+            jupyter.run(page, "application:toggle-left-area")
+            page.wait_for_timeout(3000)
+            state = "view => view.getRootNode().nlviz.toClient({ t: 5, x: 330, y: 200 })"
+            point = page.locator(".nlviz").evaluate(state)
+            page.mouse.click(point["x"], point["y"])
+            page.locator(".nlviz-chip").nth(1).wait_for()
+            jupyter.run_cell(page, 1)
+            page.mouse.move(5, 5)
+            page.wait_for_timeout(2000)
+            page.screenshot(path=HERE / "notebook.png")
+            browser.close()
 
 
 def film() -> None:
@@ -159,4 +202,5 @@ if __name__ == "__main__":
     vit()
     i3d()
     figure()
+    notebook()
     app()

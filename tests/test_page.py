@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from nlviz import ExportError, Point, Query, Region, export, top_links
+from nlviz.cli import main
 from nlviz.ui import payload
 from tests import make
 from tests.browser import browser
@@ -205,3 +206,11 @@ def test_more_pins_than_there_are_colours_are_told(tmp_path):
     with pytest.raises(ExportError, match="at most 8 pins; got 9"):
         written(tmp_path / "a.html", [QUERY] * 9)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_of_a_bundled_clip_fits_in_a_mail(tmp_path):
+    """All blocks of the first sample at the usual size."""
+    clip = Path(__file__).resolve().parent.parent / "assets" / "clips" / "ball.mp4"
+    file = tmp_path / "ball.html"
+    assert main(["html", str(clip), "--at", "8,156,196", "-o", str(file)]) == 0
+    assert 1_000_000 < file.stat().st_size <= 10_000_000

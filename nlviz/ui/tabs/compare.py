@@ -91,12 +91,15 @@ def _baselines(look: Look, pin: Pin) -> None:
     more = _sheet(look, pin, asks, name="against") if asks else None
 
     def show_it(name: str) -> None:
-        if name in against:
-            visiting().amend(look.shown.beside(against[name]))
-        visiting().choose({"block": name})
+        session = visiting()
+        shown = session.shown
+        if name in against and shown is not None and shown.choice == look.shown.choice:
+            session.amend(shown.beside(against[name]))
+        session.choose({"block": name})
         st.rerun()  # its blob is brought by the page around the viewer
 
-    openable(_on([*tiles, *(more or ())], look.block), "sheet-baselines", show_it)
+    sheet = _on([*tiles, *(more or ())], look.block)
+    openable(sheet, "sheet-baselines", show_it, widest=400)
     st.caption(
         "Uniform: the same weight everywhere. Cosine: how alike the block's input is, with "
         "nothing learned in between. Shuffled: the block with the entries of its θ and φ "

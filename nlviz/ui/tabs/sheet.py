@@ -28,11 +28,13 @@ class Tile:
     chosen: bool = False
 
 
-def openable(tiles: Sequence[Tile], key: str, opened: Callable[[str], None]) -> None:
+def openable(
+    tiles: Sequence[Tile], key: str, opened: Callable[[str], None], *, widest: int = 280
+) -> None:
     """Pictures that are buttons; ``opened`` is a callback and gets the id of the one clicked."""
     _mount(
         key=key,
-        data={"tiles": [asdict(tile) for tile in tiles], "action": "open", "widest": 280},
+        data={"tiles": [asdict(tile) for tile in tiles], "action": "open", "widest": widest},
         on_open_change=lambda: opened(str(st.session_state[key].open)),
     )
 

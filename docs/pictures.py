@@ -31,8 +31,10 @@ TABS = {
     "Compare": (("Baselines",), r"\(shuffled\)"),
     "Spacetime": ((), "Frames along time"),
     "Does it matter?": (("Mask them and see",), "Masked by affinity"),
-    "Tracking": ((), "of the frame"),
+    "Export": ((), "Or from the command line"),
+    "Tracking": ((), "of the frame"),  # the last one: its mask stays over the clip
 }
+DOG = (1, 250, 205, 350, 290)  # position of the frame and two corners
 PATIENCE = 600_000  # ms: masking runs the network some twenty times
 
 
@@ -49,11 +51,28 @@ def app() -> None:
         page.ready()
         page.page.wait_for_timeout(1000)  # fonts and fades
         page.page.screenshot(path=HERE / "app.png")
+        page.page.get_by_role("button", name="Got it").click()
         page.page.set_viewport_size({"width": 1280, "height": 1600})
         for name, (clicks, awaited) in TABS.items():
+            if name == "Tracking":
+                _box(page, DOG)
             _tab(page.page, name, clicks, re.compile(awaited))
+        page.until(lambda state: bool(page.pixels("mask").any()), "a mask over the clip")
+        page.page.locator(".nlviz").screenshot(path=HERE / "mask.jpg", type="jpeg", quality=84)
         page.close()
         browser.close()
+
+
+def _box(page: AppPage, box: tuple[int, int, int, int, int]) -> None:
+    """Clear the pins and draw a box on a frame."""
+    page.page.locator(".nlviz").get_by_role("button", name="Clear").click()
+    t, *corners = box
+    page.page.mouse.move(*page.at(t, *corners[:2]))
+    page.page.mouse.down()
+    page.page.mouse.move(*page.at(t, *corners[2:]), steps=4)
+    page.page.mouse.up()
+    page.leave()
+    page.ready()
 
 
 def _tab(page: Page, name: str, clicks: tuple[str, ...], awaited: re.Pattern[str]) -> None:

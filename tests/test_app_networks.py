@@ -81,3 +81,14 @@ def test_a_file_that_is_no_checkpoint_of_it_says_why_and_another_can_be_given(pa
     ]
     page.file_uploader(key="give-small").upload("weights.pkl", content).run()
     assert texts(page) == ["small at 416", "problem: None"]
+
+
+def test_a_network_of_ones_own_that_cannot_be_loaded_is_told_beside_the_menu(
+    small, tmp_path, monkeypatch
+):
+    name = f"{tmp_path / 'none.py'}:build"
+    monkeypatch.setattr("sys.argv", ["app.py", "--model", name])
+    page = AppTest.from_function(sidebar).run()
+    assert texts(page)[0].startswith("nl-lite0 at")
+    (error,) = page.error
+    assert "none.py" in error.value

@@ -289,11 +289,20 @@ def test_blocks_that_are_the_identity_neither_help_nor_harm(pictures_of_noise: P
     photograph = pictures_of_noise.backgrounds[0]
     clips = [still(photograph[:64, :64], 7).frames]
     found = usefulness.helped(network, clips)
-    assert len(found) == len(KINDS) * 5
-    for kind in KINDS:
+    assert len(found) == len(KINDS) * 5 + 5
+    for kind in (*KINDS, usefulness.ALL):
         assert len({(a.clips, a.frames) for a in found if a.corruption == kind}) == 1
+    assert {(a.gain, a.error) for a in found} == {(0, 0)}
     assert usefulness.sizes(network, clips) == {"nl3": 0, "nl4": 0, "nl5": 0}
     assert usefulness.classifies(network, [photograph], 96).top1 == 1
+
+
+def test_the_gain_is_counted_clip_by_clip() -> None:
+    without = np.array([(1, 0.5), (0, 0.5), (0, 0), (1, 1)])
+    found = np.array([(1, 0.5), (1, 0.75), (1, 0.25), (1, 0.5)])
+    seen = usefulness._agreement("noisy", (), found, without)
+    assert (seen.clips, seen.frames, seen.gain) == (1, 0.5, 0.5)
+    assert seen.error == pytest.approx((1 / 3) ** 0.5 / 2)  # of the gains 0, 1, 1, 0
 
 
 def made_report() -> Report:
@@ -309,7 +318,11 @@ def made_report() -> Report:
         real=(),
         painted=scores,
         correspondence=(correspondence.Precision("nl5", "block", 0.5, 0.01),),
-        helped=tuple(usefulness.Agreement(k, v, 0.7, 0.3) for k in KINDS for v in variants),
+        helped=tuple(
+            usefulness.Agreement(kind, variant, 0.7, 0.3, 0.1, 0.02)
+            for kind in (*KINDS, usefulness.ALL)
+            for variant in variants
+        ),
         sizes=dict.fromkeys(blocks, 0.1),
         classification=(usefulness.Classification(224, 60, 0.97, 1.0),),
     )

@@ -162,14 +162,12 @@ def short(report: Report) -> str:
         return float(np.mean([s.precision for s in scores if (s.block, s.what) == (block, what)]))
 
     best = max((block for block, *_ in BLOCKS), key=lambda block: mean(block, "block"))
-    helped = {a.ablated: [] for a in report.helped}
-    for a in report.helped:
-        helped[a.ablated].append(a.clips)
+    helped = {a.ablated: a.clips for a in report.helped if a.corruption == usefulness.ALL}
     blocks = tuple(block for block, *_ in BLOCKS)
     return (
         f"Same-object precision on {clips} clips {mean(best, 'block'):.2f} in {best} (raw cosine "
         f"{mean(best, 'raw cosine'):.2f}); class of corrupted clips kept in "
-        f"{np.mean(helped[()]):.0%} (without the blocks {np.mean(helped[blocks]):.0%})."
+        f"{helped[()]:.0%} (without the blocks {helped[blocks]:.0%})."
     )
 
 

@@ -93,19 +93,23 @@ def help_table(report: Report) -> str:
     """Markdown: agreement with the clean clip, with the blocks and without."""
     kinds = list(dict.fromkeys(a.corruption for a in report.helped))
     lines = [
-        "| blocks | " + " | ".join(kinds) + " | all | corrupted clips' frames |",
+        "| blocks | " + " | ".join(kinds) + " | gain | corrupted clips' frames |",
         "|---" * (len(kinds) + 3) + "|",
     ]
     for ablated in dict.fromkeys(a.ablated for a in report.helped):
-        rows = [a for a in report.helped if a.ablated == ablated]
+        rows = {a.corruption: a for a in report.helped if a.ablated == ablated}
         what = f"without {', '.join(ablated)}" if ablated else "all"
-        each = " | ".join(f"{a.clips:.2f}" for a in rows)
-        clips, frames = np.mean([(a.clips, a.frames) for a in rows], axis=0)
-        lines.append(f"| {what} | {each} | **{clips:.3f}** | {frames:.3f} |")
+        each = " | ".join(f"{rows[kind].clips:.2f}" for kind in kinds[:-1])
+        whole = rows[usefulness.ALL]
+        lines.append(
+            f"| {what} | {each} | **{whole.clips:.3f}** | {whole.gain:+.3f} ± {whole.error:.3f} "
+            f"| {whole.frames:.3f} |"
+        )
     sizes = ", ".join(f"{block} {size:.3f}" for block, size in report.sizes.items())
-    count = len(kinds) * usefulness.CLIPS
-    error = 0.5 / count**0.5  # of a share of one half
-    said = f"Of {count} corrupted clips; one standard error is about {error:.2f}."
+    said = (
+        f"Of {usefulness.CLIPS} clips, each corrupted in {len(kinds) - 1} ways. The gain is over "
+        "the network without any block, clip by clip, with its standard error."
+    )
     return "\n".join([*lines, "", said, f"‖W_z y‖ / ‖x‖ on the clean clips: {sizes}."])
 
 

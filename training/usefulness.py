@@ -21,7 +21,8 @@ from training.photographs import Photographs
 from training.render import render
 
 SEED = 2_000_003
-CLIPS, LENGTH, SIDE, CORRUPTED, SURE = 36, 8, 224, 6, 0.25
+CLIPS, LENGTH, SIDE, CORRUPTED, SURE = 60, 8, 224, 6, 0.25
+ALL = "all"  # corruptions together
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,16 @@ class Agreement:
     that of the plain network on the clean clip, and the same for the corrupted and clean frames
     one by one.
 
-    ``ablated`` are the blocks that pass x on as it is.
+    ``ablated`` are the blocks that pass x on as it is; ``gain`` is by how much ``clips`` exceeds
+    that of the network without any block, clip by clip, and ``error`` the standard error of that.
     """
 
     corruption: str
     ablated: tuple[str, ...]
     clips: float
     frames: float
+    gain: float
+    error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +54,35 @@ class Classification:
 
 
 def helped(network: Network, clips: Sequence[np.ndarray]) -> list[Agreement]:
-    """Agreement for each corruption, with all blocks, without each, and without any."""
+    """Agreement for each corruption and all, with all blocks, without each, and without any."""
     blocks = tuple(network.taps)
     variants = [(), *((block,) for block in blocks), blocks]
-    same: dict[tuple[str, tuple[str, ...]], list[tuple[bool, float]]] = {
-        (kind, variant): [] for kind in KINDS for variant in variants
-    }
+    # What agrees of each clip: (variants, corruptions, clips, clip or frames).
+    same = np.zeros((len(variants), len(KINDS), len(clips), 2))
     for number, clean in enumerate(clips):
         wanted = _scores(network, clean, blocks)
-        for kind in KINDS:
-            rng = np.random.default_rng((SEED, number, KINDS.index(kind)))
-            frames = corrupt(clean, kind, CORRUPTED, rng)
-            for variant in variants:
+        for k, kind in enumerate(KINDS):
+            frames = corrupt(clean, kind, CORRUPTED, np.random.default_rng((SEED, number, k)))
+            for v, variant in enumerate(variants):
                 got = _scores(network, frames, variant)
-                clip = bool(got.mean(0).argmax() == wanted.mean(0).argmax())
-                each = float((got.argmax(1) == wanted.argmax(1)).float().mean())
-                same[kind, variant].append((clip, each))
+                clip = got.mean(0).argmax() == wanted.mean(0).argmax()
+                each = (got.argmax(1) == wanted.argmax(1)).float().mean()
+                same[v, k, number] = float(clip), float(each)
     return [
-        Agreement(kind, variant, *map(float, np.mean(found, axis=0)))
-        for (kind, variant), found in same.items()
+        _agreement(kind, variant, of_variant[rows].mean(axis=0), same[-1][rows].mean(axis=0))
+        for kind, rows in (*((kind, [k]) for k, kind in enumerate(KINDS)), (ALL, slice(None)))
+        for variant, of_variant in zip(variants, same, strict=True)
     ]
+
+
+def _agreement(
+    kind: str, ablated: tuple[str, ...], found: np.ndarray, without: np.ndarray
+) -> Agreement:
+    """From what agrees of each clip, (clips, clip or frames), and the same without any block."""
+    clips, frames = found.mean(axis=0)
+    gains = found[:, 0] - without[:, 0]
+    error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
+    return Agreement(kind, ablated, *map(float, (clips, frames, gains.mean(), error)))
 
 
 def clips(photographs: Photographs, network: Network, count: int = CLIPS) -> list[np.ndarray]:

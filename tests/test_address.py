@@ -195,22 +195,19 @@ def test_a_session_file_keeps_options_and_how_pins_look():
     made = export.Provenance.of(analysis, queries, command="…")
     told = export.Session(analysis, made, queries, saved.settings(pins.shown, options))
     again = export.open_session(export.save(told))
-    back, problems = saved.pins(again)
+    back, problems = saved.pins(again.queries, again.settings)
     assert [(p.point, p.name, p.color) for p in back.shown] == [
         (p.point, p.name, p.color) for p in pins.shown
     ]
     assert problems == ()
-    assert saved.options(again) == options
+    assert saved.options(again.queries, again.settings) == options
 
 
 @pytest.mark.parametrize("settings", [{}, {"pins": 3}, {"pins": [None, {"color": []}], "k": "x"}])
 def test_a_session_file_of_the_command_line_opens_with_what_it_asks(settings):
-    analysis = make.analysis()
     queries = tuple(nlviz.Query(nlviz.Point(5, x, 10.0), "fine", 7, "none") for x in range(10))
-    made = export.Provenance.of(analysis, queries, command="…")
-    session = export.Session(analysis, made, queries, settings)
-    back, problems = saved.pins(session)
+    back, problems = saved.pins(queries, settings)
     assert [p.point for p in back.shown] == [q.point for q in queries[:8]]
     assert [p.color for p in back.shown] == list(COLOURS)
     assert "10 queries; the first 8" in problems[0]
-    assert saved.options(session) == Options("fine", k=7, exclude="none")
+    assert saved.options(queries, settings) == Options("fine", k=7, exclude="none")

@@ -173,7 +173,7 @@ def test_an_exported_page_takes_from_the_ui_only_what_knows_no_streamlit():
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    shared = ["messages", "payload", "pins", "viewer"]
+    shared = ["messages", "payload", "pins", "saved", "viewer"]
     assert done.stdout.strip() == f"[] {[f'nlviz.ui.{name}' for name in shared]}"
 
 

@@ -214,3 +214,20 @@ def test_the_page_of_a_bundled_clip_fits_in_a_mail(tmp_path):
     file = tmp_path / "ball.html"
     assert main(["html", str(clip), "--at", "8,156,196", "-o", str(file)]) == 0
     assert 1_000_000 < file.stat().st_size <= 10_000_000
+
+
+def test_a_page_of_a_session_opens_as_it_was_left(tmp_path):
+    analysis = make.analysis()
+    kept = {"opacity": 0.3, "curve": "log", "pins": [{"name": "her hat", "color": "#009E73"}]}
+    made = export.Provenance.of(analysis, [QUERY], command="…")
+    saved = export.save(export.Session(analysis, made, (QUERY,), kept))
+    (tmp_path / "s.nlviz").write_bytes(saved)
+    for verb, name in (("html", "s.html"), ("export", "again.nlviz")):
+        assert main([verb, str(tmp_path / "s.nlviz"), "-o", str(tmp_path / name)]) == 0
+    assert export.open_session(tmp_path / "again.nlviz").settings == kept
+    html = (tmp_path / "s.html").read_text(encoding="utf-8")
+    scene = json.loads(html.partition('id="scene">')[2].partition("</script>")[0])
+    assert (scene["options"]["opacity"], scene["options"]["curve"]) == (0.3, "log")
+    assert (scene["options"]["block"], scene["options"]["k"]) == ("fine", 6)
+    (pin,) = scene["pins"]
+    assert (pin["name"], pin["color"]) == ("her hat", "#009E73")

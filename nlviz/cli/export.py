@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.question import add_question, analysed, blocks, check_asked, progress, queries
-from nlviz.cli.sessions import provenance
+from nlviz.cli.sessions import provenance, settings
 from nlviz.cli.terminal import add_output
 from nlviz.links import top_links
 from nlviz.writing import check, write
@@ -53,7 +53,7 @@ def _content(options: argparse.Namespace, ending: str, analysis: Analysis) -> by
     made = provenance(options, analysis, asked)
     chosen = blocks(options, analysis)
     if ending == ".nlviz":
-        return export.save(export.Session(analysis, made, tuple(asked)))
+        return export.save(export.Session(analysis, made, tuple(asked), settings(options)))
     if ending == ".npz":
         return export.npz(analysis, asked, made, chosen)
     if ending == ".safetensors":

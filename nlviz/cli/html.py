@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from nlviz.cli.question import add_question, analysed, queries
-from nlviz.cli.sessions import provenance
+from nlviz.cli.sessions import provenance, settings
 from nlviz.cli.terminal import add_output
 from nlviz.writing import check, write
 
@@ -30,7 +30,7 @@ def _html(options: argparse.Namespace) -> None:
     analysis = analysed(options)
     asked = queries(options, analysis)
     made = provenance(options, analysis, asked)
-    content = page(analysis, asked, made, title=options.title)
+    content = page(analysis, asked, made, title=options.title, settings=settings(options))
     write(options.output, content)
     advice = "; fewer frames or a smaller --size make it smaller" if len(content) > _LARGE else ""
     print(f"Wrote {options.output}, {len(content) / 1e6:.1f} MB{advice}.", file=sys.stderr)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import QueryError
 
@@ -41,6 +41,11 @@ def opened(options: argparse.Namespace) -> Session:
             )
     session: Session = options.session
     return session
+
+
+def settings(options: argparse.Namespace) -> Mapping[str, Any]:
+    """What a session keeps of the view, where its own pins are asked about; else nothing."""
+    return opened(options).settings if is_session(options.input) and not options.at else {}
 
 
 def provenance(

@@ -28,6 +28,7 @@ def page(
     provenance: Provenance,
     *,
     title: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The viewer of the app as one HTML file: hover, pin and choose blocks without Python.
 
@@ -41,11 +42,13 @@ def page(
             and exclusion are those of the whole page.
         provenance: how it was made; the page shows it.
         title: of the page; the clip's name if None.
+        settings: of a session, so that the page opens with its options and the names and colours
+            of its pins.
 
     Raises:
         ExportError: more than eight queries.
     """
-    staged = Staged.of(analysis, queries)
+    staged = Staged.of(analysis, queries, settings)
     style = viewer.style() + (_HERE / "page.css").read_text(encoding="utf-8")
     script = viewer.library() + (_HERE / "page.js").read_text(encoding="utf-8")
     clip = analysis.clip

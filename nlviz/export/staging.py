@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import ExportError
 from nlviz.links import Query
-from nlviz.ui import messages, payload
+from nlviz.ui import messages, payload, saved
 from nlviz.ui.pins import MOST, Pins
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Staged:
         blobs: the clip's, then each block's.
         tags: theirs.
         pins: one for each query.
-        options: those of the first query.
+        options: those that were kept, else those of the first query.
     """
 
     blobs: tuple[bytes, ...]
@@ -32,8 +32,16 @@ class Staged:
     options: messages.Options
 
     @classmethod
-    def of(cls, analysis: Analysis, queries: Sequence[Query]) -> Staged:
-        """The whole analysis with a pin for each query; ExportError for more than eight."""
+    def of(
+        cls,
+        analysis: Analysis,
+        queries: Sequence[Query],
+        settings: Mapping[str, Any] | None = None,
+    ) -> Staged:
+        """The whole analysis with a pin for each query; ExportError for more than eight.
+
+        ``settings`` are those of a session: options, and the pins' names and colours.
+        """
         if len(queries) > MOST:
             raise ExportError(f"The viewer opens with at most {MOST} pins; got {len(queries)}.")
         blobs = [payload.clip_blob(analysis.clip)]
@@ -41,10 +49,9 @@ class Staged:
         for block in analysis.blocks:
             blobs.append(payload.block_blob(analysis, block, tags[0]))
             tags.append(payload.tag(blobs[-1]))
-        pins = Pins()
-        for query in queries:
-            pins = pins.add(query.point)
-        return cls(tuple(blobs), tuple(tags), pins, _options(analysis, queries))
+        pins, _ = saved.pins(queries, settings or {})
+        options = saved.options(queries, settings or {}).fitting(analysis)
+        return cls(tuple(blobs), tuple(tags), pins, options)
 
     def tag(self, analysis: Analysis, block: str) -> str:
         """What the page calls a block."""
@@ -62,11 +69,3 @@ class Staged:
         """What the viewer shows, the links of each pin exact."""
         links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
         return messages.scene(analysis, self.tags, links, options, rank=bool(analysis.sizes))
-
-
-def _options(analysis: Analysis, queries: Sequence[Query]) -> messages.Options:
-    asked = {}
-    for query in queries[:1]:
-        names = ("block", "k", "exclude", "head", "reverse", "rank_by")
-        asked = {name: getattr(query, name) for name in names}
-    return messages.Options().changed(asked).fitting(analysis)

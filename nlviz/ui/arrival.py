@@ -46,8 +46,8 @@ def opened(session: Session, material: Material) -> None:
         session.keep(material.id, session.kept_pins(session.awaited.pins))  # as the address says
         session.remarks = ()
     else:
-        session.options = saved.options(held)
-        pins, session.remarks = saved.pins(held)
+        session.options = saved.options(held.queries, held.settings)
+        pins, session.remarks = saved.pins(held.queries, held.settings)
         session.keep(material.id, pins)
     sampling = sampling_of(analysis.clip)
     part = Part() if sampling is None else Part(sampling.start, sampling.frames, sampling.stride)

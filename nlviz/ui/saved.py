@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nlviz.links import Query
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import COLOURS, MOST, Pin, Pins
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from nlviz.export import Session
 
 _ASKED = {each.name for each in fields(Options)} & {each.name for each in fields(Query)}
 
@@ -24,25 +19,25 @@ def settings(pins: Iterable[Pin], options: Options) -> dict[str, Any]:
     return {**asdict(options), "pins": [{"name": p.name, "color": p.color} for p in pins]}
 
 
-def options(session: Session) -> Options:
-    """The options it was saved with; without them those of its first query."""
-    first = {name: getattr(q, name) for q in session.queries[:1] for name in _ASKED}
-    return Options().changed(first).changed(session.settings)
+def options(queries: Sequence[Query], settings: Mapping[str, Any]) -> Options:
+    """The options that were kept; without them those of the first query."""
+    first = {name: getattr(q, name) for q in queries[:1] for name in _ASKED}
+    return Options().changed(first).changed(settings)
 
 
-def pins(session: Session) -> tuple[Pins, tuple[str, ...]]:
+def pins(queries: Sequence[Query], settings: Mapping[str, Any]) -> tuple[Pins, tuple[str, ...]]:
     """A pin for each query, and a sentence where there are more than pins can be."""
-    looks = session.settings.get("pins")
+    looks = settings.get("pins")
     listed = looks if isinstance(looks, list) else []
     found = Pins()
-    for query, look in zip_longest(session.queries[:MOST], listed[:MOST]):
+    for query, look in zip_longest(queries[:MOST], listed[:MOST]):
         if query is None:
             break
         found = found.add(query.point)
         if isinstance(look, Mapping):
             found = found.rename(found.shown[-1].id, str(look.get("name", "")))
     shown = _coloured(found.shown, listed)
-    count = len(session.queries)
+    count = len(queries)
     problem = f"The session has {count} queries; the first {MOST} are pinned."
     return Pins(shown, made=len(shown)), (problem,) if count > MOST else ()
 

@@ -38,7 +38,9 @@ def show(look: Look) -> None:
 
 def _page(look: Look) -> None:
     def make(made: Provenance) -> bytes:
-        return export.page(look.analysis, [look.query(pin) for pin in look.pins], made)
+        queries = [look.query(pin) for pin in look.pins]
+        kept = saved.settings(look.pins, look.options)
+        return export.page(look.analysis, queries, made, settings=kept)
 
     file = File("html", "text/html", make, "html", (look.analysis.network,))
     _holds(look, 4 / 3)

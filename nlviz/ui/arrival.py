@@ -74,8 +74,7 @@ def _bundled(session: Session, asked: Address) -> None:
 
 
 def _pins(asked: Address) -> Pins:
-    pins = asked.pins or ()
-    return Pins(pins, made=len(pins))
+    return Pins.of(asked.pins or ())
 
 
 def _network(session: Session, asked: Address) -> None:

@@ -54,6 +54,12 @@ class Pins:
     after: tuple[tuple[Pin, ...], ...] = ()
     made: int = 0
 
+    @classmethod
+    def of(cls, shown: tuple[Pin, ...]) -> Pins:
+        """These pins, as if they had been placed one after the other."""
+        before = tuple(shown[:count] for count in range(len(shown)))
+        return cls(shown, before, made=len(shown))
+
     def add(self, point: Place) -> Pins:
         """One pin more, in the first free colour; unchanged where eight are placed."""
         used = {pin.color for pin in self.shown}

@@ -39,7 +39,7 @@ def pins(queries: Sequence[Query], settings: Mapping[str, Any]) -> tuple[Pins, t
     shown = _coloured(found.shown, listed)
     count = len(queries)
     problem = f"The session has {count} queries; the first {MOST} are pinned."
-    return Pins(shown, made=len(shown)), (problem,) if count > MOST else ()
+    return Pins.of(shown), (problem,) if count > MOST else ()
 
 
 def _coloured(shown: tuple[Pin, ...], looks: list[Any]) -> tuple[Pin, ...]:

@@ -125,7 +125,7 @@ def test_an_address_of_an_upload_asks_for_the_file_and_gives_its_pins_back(
     here.click(1, 80.0, 50.0)
     here.leave()
     pinned = pins_of(here.ready(pins=1))
-    expect(here.page).to_have_url(re.compile("upload=my.square.mp4&sum=.*pin="))
+    expect(here.page).to_have_url(re.compile(r"upload=my.square.mp4&sum=.*pin=\d"))
 
     there = open_page(here.page.url)
     card = there.page.locator(".st-key-awaited")

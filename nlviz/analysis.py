@@ -105,12 +105,17 @@ class Analysis:
         frame = clip.frames[len(clip.frames) // 2]
         return thumbnail(frame, clip.name) + table(head, rows, " · ".join(facts))
 
-    def show(self, queries: Sequence[Query] = ()) -> Widget:
+    def show(
+        self,
+        queries: Sequence[Query] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> Widget:
         """The viewer in a Jupyter notebook: hover and pin there, and read the pins in Python.
 
         Args:
             queries: the pins it opens with, at most eight; the first one's block, head, direction,
                 k, ranking and exclusion are those of the whole view.
+            settings: of the viewer, as a ``Session`` holds them; its own if None.
 
         Returns:
             a widget; its ``queries``, ``pins`` and ``links`` are what is pinned now, and
@@ -121,7 +126,7 @@ class Analysis:
             QueryError: a query that cannot be answered.
         """
         # By name: the library is below its notebook, and loads it for those alone who ask.
-        widget: Widget = import_module("nlviz.notebook").show(self, queries)
+        widget: Widget = import_module("nlviz.notebook").show(self, queries, settings)
         return widget
 
 

@@ -67,6 +67,17 @@ def test_what_is_pinned_in_the_page_is_in_python_at_once():
     assert shown.widget.queries == told[-1] == ()
 
 
+def test_it_opens_as_a_session_was_left():
+    settings = {"opacity": 0.3, "pins": [{"name": "the ball", "color": "#D55E00"}]}
+    widget = make.analysis().show([QUERY], settings)
+    assert [(pin.name, pin.color) for pin in widget.pins] == [("the ball", "#D55E00")]
+    assert widget.queries == (QUERY,)
+    heard = []
+    widget.send = heard.append
+    widget._handle_custom_msg({"type": "open"}, [])
+    assert heard[0]["scene"]["options"]["opacity"] == 0.3
+
+
 def test_what_makes_no_sense_changes_nothing_and_raises_nothing():
     shown = Notebook(make.analysis())
     for said in (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import ExportError
 from nlviz.links import Query
@@ -18,7 +18,11 @@ _MISSING = (
 )
 
 
-def show(analysis: Analysis, queries: Sequence[Query] = ()) -> Widget:
+def show(
+    analysis: Analysis,
+    queries: Sequence[Query] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Widget:
     """The viewer as a widget; what ``Analysis.show`` calls."""
     try:
         from nlviz.notebook.widget import Widget
@@ -26,7 +30,7 @@ def show(analysis: Analysis, queries: Sequence[Query] = ()) -> Widget:
         if error.name is None or error.name.startswith(("nlviz", "models")):
             raise
         raise ExportError(_MISSING) from None
-    return Widget(analysis, queries)
+    return Widget(analysis, queries, settings)
 
 
 __all__ = ["show"]

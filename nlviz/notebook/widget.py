@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Widget(anywidget.AnyWidget):
         analysis: what is shown.
         queries: the pins to open with, at most eight; the first one's block, head, direction, k,
             ranking and exclusion are those of the whole view.
+        settings: of the viewer, as a ``Session`` holds them; its own if None.
 
     Attributes:
         queries: what each pin asks under the options now chosen, in the order of the pins.
@@ -53,10 +54,15 @@ class Widget(anywidget.AnyWidget):
     pins = traitlets.Tuple(read_only=True)
     links = traitlets.Tuple(read_only=True)
 
-    def __init__(self, analysis: Analysis, queries: Sequence[Query] = ()) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        queries: Sequence[Query] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         for query in queries:
             top_links(analysis, query)
-        staged = Staged.of(analysis, queries)
+        staged = Staged.of(analysis, queries, settings)
         super().__init__()
         self.analysis = analysis
         self._staged = staged

@@ -128,10 +128,10 @@ def _scene(session: Session) -> None:
             on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
             on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
         )
+        # Let the viewer's answer reach the page before the rest is worked out: they share a core.
+        time.sleep(_HEAD_START)
         plain_options = replace(session.options, block=options.block)  # not as one block can
         location.follow(Address.of(shown.choice, session.pins, plain_options))
-        # Let the viewer's answer reach the page before the tabs are worked out: they share a core.
-        time.sleep(_HEAD_START)
         if options.needs_constants:
             shown.work_out(options.block)
         for kind, blobs in (("constants", shown.constants), ("sizes", shown.sizes)):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -218,6 +219,8 @@ def test_ctrl_c_on_the_command_line_leaves_nothing(tmp_path):
         [*line, "-o", tmp_path / "a.mp4"],
         stderr=subprocess.PIPE,
         cwd=Path(__file__).resolve().parent.parent,
+        # A shell that starts the tests in the background makes all of them deaf to Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as command:
         told = b""
         while b"drawing picture 9 of 3600" not in told:

@@ -10,15 +10,11 @@ from __future__ import annotations
 import random
 import statistics
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
 from benchmarks.measure import machine
-from tests.app_page import AppPage, serve
-from tests.browser import launch
+from tests.app_page import AppPage, visiting
 
 LIMIT = 60.0  # ms, in the median
 CLICKS = 40
@@ -67,17 +63,8 @@ def measure(page: AppPage) -> list[float]:
 
 def main() -> int:
     """Print median and 95th percentile; 1 if the median is above the limit."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve(Path(folder) / "log.txt") as address,
-        sync_playwright() as playwright,
-    ):
-        browser = launch(playwright)
-        page = AppPage(browser, address)
-        page.ready()
+    with visiting() as page:
         taken = measure(page)
-        page.close()
-        browser.close()
     median, late = statistics.median(taken), float(np.percentile(taken, 95))
     print(f"click to exact pin drawn, {CLICKS} clicks on the first bundled clip; {machine()}")
     print(

@@ -10,15 +10,10 @@ from __future__ import annotations
 import random
 import statistics
 import sys
-import tempfile
-from pathlib import Path
-
-from playwright.sync_api import sync_playwright
 
 from benchmarks.measure import machine
 from nlviz.ui.details import TABS
-from tests.app_page import PATIENCE, AppPage, serve, settled
-from tests.browser import launch
+from tests.app_page import PATIENCE, AppPage, settled, visiting
 
 LIMIT = 300.0  # ms, in the median
 ROUNDS = 5
@@ -77,18 +72,9 @@ def _open(page: AppPage, name: str) -> float:
 
 def main() -> int:
     """Print median and worst of each tab; 1 if a median is above the limit."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve(Path(folder) / "log.txt") as address,
-        sync_playwright() as playwright,
-    ):
-        browser = launch(playwright)
-        page = AppPage(browser, address)
-        page.ready()
+    with visiting() as page:
         page.page.wait_for_timeout(2000)
         taken = measure(page)
-        page.close()
-        browser.close()
     print(f"click on a tab to something in it, ms, {ROUNDS} new pins; {machine()}")
     slow = False
     for name, times in taken.items():

@@ -18,7 +18,7 @@ from models.resnet_plan import paper
 from nlviz.cli import main
 from nlviz.ui.material import bundled
 from tests import jupyter
-from tests.app_page import AppPage, serve
+from tests.app_page import AppPage, visiting
 from tests.browser import launch, sync_playwright
 from training.pictures import functions
 
@@ -40,15 +40,7 @@ PATIENCE = 600_000  # ms: masking runs the network some twenty times
 
 def app() -> None:
     """The first screen as a visitor finds it, and then each tab."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve(Path(folder) / "server.log") as address,
-        sync_playwright() as playwright,
-    ):
-        browser = launch(playwright)
-        viewport = {"width": 1440, "height": 900}
-        page = AppPage(browser, address, viewport=viewport, device_scale_factor=1.5)
-        page.ready()
+    with visiting(viewport={"width": 1440, "height": 900}, device_scale_factor=1.5) as page:
         page.page.wait_for_timeout(1000)  # fonts and fades
         page.page.screenshot(path=HERE / "app.png")
         page.page.get_by_role("button", name="Got it").click()
@@ -59,8 +51,6 @@ def app() -> None:
             _tab(page.page, name, clicks, re.compile(awaited))
         page.until(lambda state: bool(page.pixels("mask").any()), "a mask over the clip")
         page.page.locator(".nlviz").screenshot(path=HERE / "mask.jpg", type="jpeg", quality=84)
-        page.close()
-        browser.close()
 
 
 def _box(page: AppPage, box: tuple[int, int, int, int, int]) -> None:

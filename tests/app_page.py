@@ -6,6 +6,7 @@ import base64
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +17,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, WebSocket
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebSocket,
+    sync_playwright,
+)
+
+from tests.browser import launch
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 90.0  # seconds; a loaded machine may need them, a quiet one does not
@@ -165,6 +175,25 @@ class AppPage:
 
     def close(self) -> None:
         self.context.close()
+
+
+@contextmanager
+def visiting(**context: Any) -> Iterator[AppPage]:
+    """The app as a new visitor finds it, with a server and a browser of its own.
+
+    ``context`` goes to ``Browser.new_context``.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder) / "server.log") as address,
+        sync_playwright() as playwright,
+    ):
+        browser = launch(playwright)
+        page = AppPage(browser, address, **context)
+        page.ready()
+        yield page
+        page.close()
+        browser.close()
 
 
 def settled(state: dict[str, Any]) -> bool:

@@ -32,7 +32,10 @@ _LISTEN = """
             const start = performance.now();
             globalThis.took = null;
             const look = () => {
-                const panel = document.getElementById(tab.getAttribute("aria-controls"));
+                // The tab may have been drawn anew since the click.
+                const now = [...document.querySelectorAll("[role=tab]")].find(
+                    ({ textContent }) => textContent === tab.textContent);
+                const panel = document.getElementById(now?.getAttribute("aria-controls"));
                 const there = panel?.checkVisibility() && holds(panel);
                 if (there) globalThis.took = performance.now() - start;
                 else requestAnimationFrame(look);

@@ -8,7 +8,7 @@ import numpy as np
 
 from nlviz.affinity import Affinity
 from nlviz.geometry import Grid, View
-from nlviz.reach import Groups
+from nlviz.groups import Groups
 
 _FUNCTIONS = {
     "gaussian": "Gaussian",

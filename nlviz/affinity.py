@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nlviz.display import table
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
-from nlviz.reach import Groups, Reached, joins_frames, reached_from, reaching
+from nlviz.groups import Groups, Reached, joins_frames, reached_from, reaching
 
 Array = NDArray[np.float32]
 

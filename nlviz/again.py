@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlviz.analysis import Analysis, network_input
+from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError
 from nlviz.hooks import evaluating
+from nlviz.inference.forward import network_input
 from nlviz.network import Network
 from nlviz.parts import Parts
 

@@ -1,40 +1,22 @@
-"""One forward pass of a network on a clip, and everything a view of it needs."""
+"""A clip as one network saw it: the record that every view, figure and file asks."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from nlviz import hosts
 from nlviz.about import About, about
 from nlviz.affinity import Affinity
-from nlviz.blame import is_out_of_memory
 from nlviz.clip import Clip
 from nlviz.display import table, thumbnail
-from nlviz.errors import BudgetError, NetworkError, QueryError
-from nlviz.foreign import UserNetwork
+from nlviz.errors import QueryError
 from nlviz.geometry import View
-from nlviz.hooks import capture
-from nlviz.network import Network, Tap
-
-if TYPE_CHECKING:
-    from nlviz.links import Query
-    from nlviz.notebook.widget import Widget
-
-Progress = Callable[[float, str], None]
-
-_TOP_CLASSES = 5
-_SMALLEST, _LARGEST = 32, 4096
-_MOST_PIXELS = 180_000_000  # of all frames together at the input's size: 2 GiB as float32
+from nlviz.query import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +91,7 @@ class Analysis:
         self,
         queries: Sequence[Query] = (),
         settings: Mapping[str, Any] | None = None,
-    ) -> Widget:
+    ) -> hosts.Widget:
         """The viewer in a Jupyter notebook: hover and pin there, and read the pins in Python.
 
         Args:
@@ -125,151 +107,4 @@ class Analysis:
             ExportError: anywidget is not installed, or more than eight queries.
             QueryError: a query that cannot be answered.
         """
-        # By name: the library is below its notebook, and loads it for those alone who ask.
-        widget: Widget = import_module("nlviz.notebook").show(self, queries, settings)
-        return widget
-
-
-def analyse(
-    clip: Clip, network: Network, *, size: int | None = None, progress: Progress | None = None
-) -> Analysis:
-    """Run a network once on a clip and keep each block's θ and φ.
-
-    Args:
-        clip: the frames.
-        network: a network of ``models.zoo.load`` or one of the same shape.
-        size: the longer side of the network's input in pixels, 32 to 4096; the network's own
-            default if None. The aspect ratio is kept, up to rounding to the network's grid.
-        progress: called with a fraction from 0 to 1 and a word on what is being done; what it
-            raises stops the analysis.
-
-    Raises:
-        NetworkError: a size outside the range, or a network none of whose blocks can be seen.
-        BudgetError: the machine has too little memory; says what to lower.
-    """
-    size = network.default_size if size is None else size
-    if not _SMALLEST <= size <= _LARGEST:
-        raise NetworkError(
-            f"The input size {size} is not supported; choose {_SMALLEST} to {_LARGEST} pixels."
-        )
-    report = progress or _silent
-    report(0.0, "preparing the frames")
-    width, height = network.input_size(clip.width, clip.height, size)
-    view = View((clip.width, clip.height), (width, height), clip.indices)
-    most = _MOST_PIXELS // (width * height)
-    if len(clip.frames) > most:
-        raise BudgetError(
-            f"{len(clip.frames)} frames at {width}×{height} are more than fit; take at most {most} "
-            "frames, or a smaller input size."
-        )
-    try:
-        frames = network_input(clip, view, network)
-        with _reporting(network, report), _explaining(network, frames):
-            seen = capture(network.module, frames, sample=None)
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise BudgetError(
-            f"Not enough memory for {len(clip.frames)} frames at {width}×{height}; "
-            "take fewer frames or a smaller input size."
-        ) from error
-    report(1.0, "done")
-    return Analysis(
-        clip=clip,
-        view=view,
-        network=network.name,
-        affinities=MappingProxyType(
-            {
-                name: _placed(affinity, view, network.taps.get(name.partition("#")[0]))
-                for name, affinity in seen.affinities.items()
-            }
-        ),
-        fidelity=MappingProxyType(dict(seen.fidelity)),
-        prediction=top_classes(seen.output, network.classes),
-        refused=seen.refused,
-        kinds=seen.kinds,
-    )
-
-
-def network_input(clip: Clip, view: View, network: Network) -> torch.Tensor:
-    """What a network's module is called with for a clip."""
-    return network.prepare(_resize(clip.frames, *view.input))
-
-
-def _explaining(network: Network, frames: torch.Tensor) -> AbstractContextManager[None]:
-    """What a user's own module raises is told as such; our own networks raise only by a fault."""
-    return network.explaining(frames) if isinstance(network, UserNetwork) else nullcontext()
-
-
-def _silent(fraction: float, what: str) -> None:
-    """Progress for those who did not ask for any."""
-
-
-def _resize(frames: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Area-averaged where the frames shrink, so that no detail aliases."""
-    shrinks = frames.shape[1] > height or frames.shape[2] > width
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in frames])
-
-
-def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
-    """The affinity with its grids put where the network's tap says; else they tile the input."""
-    queries = affinity.query_grid
-    if tap is None:
-        dt, dy, dx = (
-            len(view.frames) / queries.t,
-            *(size / n for size, n in zip(reversed(view.input), queries.shape[1:], strict=True)),
-        )
-        queries = replace(queries, stride=(dt, dy, dx), first=(dt / 2, dy / 2, dx / 2))
-    else:
-        queries = replace(queries, stride=tap.stride, first=tap.first)
-    return replace(affinity, query_grid=queries, key_grid=queries.pooled(affinity.key_grid.shape))
-
-
-def class_scores(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
-    """Softmax scores (classes,) of a network's output; None where it holds no class scores.
-
-    Hugging Face's outputs hold them as ``logits``.
-    """
-    output = getattr(output, "logits", output)
-    if not isinstance(output, torch.Tensor) or output.shape[-1:] != (len(classes),):
-        return None
-    return output.detach().float().cpu().reshape(-1, len(classes)).mean(0).softmax(0)
-
-
-def top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
-    """The classes of greatest score, best first; none where there are no class scores."""
-    scores = class_scores(output, classes)
-    if scores is None:
-        return ()
-    best = scores.topk(min(_TOP_CLASSES, len(classes)))
-    return tuple(
-        Prediction(classes[int(i)], float(score))
-        for score, i in zip(best.values, best.indices, strict=True)
-    )
-
-
-@contextmanager
-def _reporting(network: Network, report: Progress) -> Iterator[None]:
-    """Say which stage has begun, as the network's stages are entered one after the other."""
-    stages = network.stages
-    begun: set[str] = set()
-
-    thread = threading.get_ident()
-
-    def entered(stage: str) -> None:
-        if stage not in begun and threading.get_ident() == thread:
-            begun.add(stage)
-            report(len(begun) / (len(stages) + 1), f"running {network.name}: {stage}")
-
-    handles = [
-        network.module.get_submodule(stage).register_forward_pre_hook(
-            lambda module, args, stage=stage: entered(stage)
-        )
-        for stage in stages
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+        return hosts.show(self, queries, settings)

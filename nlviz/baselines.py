@@ -14,9 +14,9 @@ from nlviz.affinity import Affinity
 from nlviz.again import Call, calls, parts_of, run
 from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError, QueryError
+from nlviz.groups import Groups
 from nlviz.hooks import capture
 from nlviz.network import Network
-from nlviz.reach import Groups
 
 Baseline = Literal["uniform", "cosine", "shuffled"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)

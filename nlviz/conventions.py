@@ -16,8 +16,8 @@ from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.fidelity import checked, even_weights, is_right, relative_error
 from nlviz.geometry import Grid
+from nlviz.groups import Groups, across, apart, in_groups
 from nlviz.parts import Parts, Pass
-from nlviz.reach import Groups, across, apart, in_groups
 
 Array = NDArray[np.float32]
 

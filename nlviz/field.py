@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
 from nlviz.again import found
-from nlviz.analysis import Analysis, network_input
+from nlviz.analysis import Analysis
 from nlviz.blocks import first_tensor
 from nlviz.errors import BudgetError, CaptureError
 from nlviz.foreign import UserNetwork
 from nlviz.geometry import Cell, Footprint, Point, Region, View
 from nlviz.hooks import evaluating
+from nlviz.inference.forward import network_input
 from nlviz.network import Network
 from nlviz.positive import marked, positive
 

@@ -12,8 +12,8 @@ from nlviz.affinity import Affinity
 from nlviz.attention import Attended
 from nlviz.errors import CaptureError
 from nlviz.fidelity import checked, even_weights, is_right, relative_error
+from nlviz.groups import Groups
 from nlviz.layout import Layout
-from nlviz.reach import Groups
 
 Array = NDArray[np.float32]
 

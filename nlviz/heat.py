@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nlviz.analysis import Analysis
+from nlviz.ask.rows import Row, row_of
 from nlviz.colours import Colours, coloured
 from nlviz.geometry import Point, Region
-from nlviz.links import Query
-from nlviz.rows import Row, row_of
+from nlviz.query import Query
 from nlviz.scale import Against, Curve, HeatScale, heat_scale
-
-if TYPE_CHECKING:  # a picture is of an analysis, but needs none of what makes one
-    from nlviz.analysis import Analysis
 
 Picture = NDArray[np.uint8]
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from nlviz.affinity import Affinity
 from nlviz.again import Call, calls, run
-from nlviz.analysis import Analysis, class_scores
+from nlviz.analysis import Analysis
+from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
-from nlviz.links import Query
+from nlviz.inference.forward import class_scores
 from nlviz.network import Network
-from nlviz.rows import row_of
+from nlviz.query import Query
 
 Numbers = NDArray[np.float64]
 Progress = Callable[[float, str], None]

@@ -7,17 +7,14 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nlviz.asked import asked
+from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.geometry import Point, Region
-from nlviz.links import Query
 from nlviz.media.sampling import Sampling
+from nlviz.query import Query, asked
 from nlviz.version import __version__
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 
 @dataclass(frozen=True, slots=True)

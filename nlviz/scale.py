@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
+from nlviz.analysis import Analysis
+from nlviz.ask.rows import Row, affinity_of
 from nlviz.errors import QueryError
-from nlviz.links import Query
-from nlviz.rows import Row, affinity_of
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Query
 
 Against = Literal["row", "block", "absolute"]
 Curve = Literal["linear", "root", "log"]

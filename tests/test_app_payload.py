@@ -14,9 +14,10 @@ import pytest
 import nlviz
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
 from nlviz.clip import Clip
 from nlviz.geometry import Cell, Grid, Point, Region, View
-from nlviz.links import Query, top_links
+from nlviz.query import Query
 from nlviz.ui import messages, payload, pins
 from nlviz.ui.material import Choice, Material, Part
 from nlviz.ui.messages import Options

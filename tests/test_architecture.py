@@ -19,109 +19,6 @@ LIBRARY = sorted(
 UI = sorted((ROOT / "nlviz" / "ui").rglob("*.py"))
 MODELS = sorted((ROOT / "models").rglob("*.py"))
 
-# Who may import whom inside the library: a module sees those named here, and errors.
-ARROWS = {
-    "errors": set(),
-    "geometry": set(),
-    "clip": set(),
-    "network": set(),
-    "media": {"clip"},
-    "reach": {"geometry"},
-    "display": set(),
-    "affinity": {"display", "geometry", "reach"},
-    "about": {"affinity", "geometry", "reach"},
-    "blame": set(),
-    "foreign": {"blame", "network"},
-    "building": {"blame", "foreign"},
-    "parts": set(),
-    "sample": set(),
-    "logits": set(),
-    "fidelity": {"affinity", "geometry"},
-    "conventions": {"affinity", "fidelity", "geometry", "parts", "reach"},
-    "blocks": {"parts", "sample"},
-    "attention": {"logits"},
-    "layout": {"geometry"},
-    "heads": {"affinity", "attention", "fidelity", "layout", "reach"},
-    "places": {"affinity", "attention", "blocks", "heads", "layout", "sample"},
-    "hooks": {
-        *("affinity", "attention", "blocks", "conventions", "layout", "parts", "places", "sample"),
-    },
-    "analysis": {
-        "about",
-        "affinity",
-        "blame",
-        "clip",
-        "display",
-        "foreign",
-        "geometry",
-        "hooks",
-        "network",
-    },
-    "rows": {"affinity", "geometry"},
-    "links": {"geometry", "rows"},
-    "again": {"analysis", "hooks", "network", "parts"},
-    "positive": set(),
-    "field": {
-        *("affinity", "again", "analysis", "blocks", "foreign", "geometry", "hooks", "network"),
-        "positive",
-    },
-    "baselines": {"affinity", "again", "analysis", "hooks", "network", "reach"},
-    "ablation": {"again", "analysis", "hooks", "network"},
-    "masking": {"affinity", "again", "analysis", "links", "network", "rows"},
-    "statistics": {"affinity", "display", "geometry", "links", "reach", "rows"},
-    "tracking": {"affinity", "geometry", "statistics"},
-    "writing": set(),
-    "colours": set(),
-    "heat": {"colours", "geometry", "links", "rows", "scale"},
-    "scale": {"affinity", "links", "rows"},
-    "paths": {"links"},
-    "asked": {"geometry", "links"},
-    "provenance": {"asked", "clip", "geometry", "links", "media", "version"},
-    "version": set(),
-    "figures": {
-        *("affinity", "clip", "colours", "geometry", "heat", "links", "provenance", "rows"),
-        *("scale", "writing"),
-    },
-    "export": {
-        *("affinity", "analysis", "asked", "clip", "geometry", "links", "provenance", "reach"),
-        *("rows", "statistics", "ui"),
-    },
-    "film": {
-        *("clip", "colours", "figures", "geometry", "heat", "links", "media", "provenance"),
-        *("rows", "scale", "writing"),
-    },
-    "notebook": {"analysis", "export", "links", "ui"},
-    "cli": {
-        *(
-            "ablation",
-            "analysis",
-            "asked",
-            "baselines",
-            "clip",
-            "export",
-            "field",
-            "figures",
-            "film",
-        ),
-        *(
-            "building",
-            "colours",
-            "geometry",
-            "heat",
-            "links",
-            "masking",
-            "media",
-            "paths",
-            "scale",
-            "statistics",
-            "tracking",
-        ),
-        "writing",
-    },
-    "__main__": {"cli"},
-}
-
-
 def imports(path: Path, *, typing: bool = False) -> set[str]:
     """Dotted names that a file imports; those under TYPE_CHECKING only if asked for."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -153,15 +50,6 @@ def test_only_the_ui_knows_streamlit(path):
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_models_never_import_the_library(path):
     assert not tops(path) & {"nlviz", "streamlit"}
-
-
-@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
-def test_arrows_inside_the_library_go_down_only(path):
-    part = path.relative_to(ROOT / "nlviz").parts[0].removesuffix(".py")
-    if part == "__init__":
-        return
-    seen = {name.split(".")[1] for name in imports(path) if name.startswith("nlviz.")}
-    assert seen <= ARROWS[part] | {"errors", part}
 
 
 def test_an_exported_page_takes_from_the_ui_only_what_knows_no_streamlit():

@@ -206,7 +206,7 @@ def test_a_context_block_has_one_row_for_all_queries():
 
 def test_what_is_said_about_reach_follows_from_the_groups():
     from nlviz.about import reach_in_words
-    from nlviz.reach import across, apart, in_groups, joins_frames
+    from nlviz.groups import across, apart, in_groups, joins_frames
 
     grid = nlviz.Grid(6, 4, 4)
     place = np.tile(np.arange(16), 6)

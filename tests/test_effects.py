@@ -47,7 +47,7 @@ def seen_by_hand(module, frames):
 @pytest.fixture
 def frames():
     net = make.network()
-    from nlviz.analysis import network_input
+    from nlviz.inference.forward import network_input
 
     analysis = nlviz.analyse(CLIP, net, size=32)
     return network_input(CLIP, analysis.view, net)

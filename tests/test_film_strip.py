@@ -18,12 +18,13 @@ from PIL import Image
 from nlviz import Panel, Style, film_strip, film_strips
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
 from nlviz.clip import Clip
 from nlviz.errors import ExportError, FigureError
 from nlviz.figures import Figure
 from nlviz.figures.marks import COLOURS
 from nlviz.geometry import Grid, Point, Region, View
-from nlviz.links import Link, Query, top_links
+from nlviz.query import Link, Query
 from tests import make
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,7 +12,7 @@ import pytest
 from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, row_of, top_links
 from nlviz.affinity import FUNCTIONS
 from nlviz.errors import QueryError
-from nlviz.links import Link
+from nlviz.query import Link
 from nlviz.ui import messages, payload
 from nlviz.ui.pins import Pins, Place
 from tests import make

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nlviz.analysis import Prediction
 from nlviz.cli.links import words
 from nlviz.cli.question import add_question, progress, queries, run
 from nlviz.cli.typed import count
 from nlviz.errors import QueryError
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Prediction
 
 
 def add(commands: Any) -> None:
@@ -51,9 +49,9 @@ def _ablate(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> dict[str, Any]:
     from nlviz.ablation import effects
-    from nlviz.asked import place
     from nlviz.export.report import seen
     from nlviz.masking import PROTOCOL, faithfulness
+    from nlviz.query import place
 
     analysis, network = run(options)
     masking = [

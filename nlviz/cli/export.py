@@ -6,16 +6,14 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
 from nlviz.cli.question import add_question, analysed, blocks, check_asked, progress, queries
 from nlviz.cli.sessions import provenance, settings
 from nlviz.cli.terminal import add_output
-from nlviz.links import top_links
 from nlviz.writing import check, write
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 _ENDINGS = (".json", ".csv", ".npz", ".safetensors", ".nlviz")
 _TABLES = ("links", "profile", "blocks")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
 from nlviz.cli.question import add_path, add_question, ask
 from nlviz.cli.sessions import provenance
 from nlviz.cli.shade import add_shade
 from nlviz.cli.terminal import add_output
 from nlviz.cli.typed import count, length, numbers, words
-from nlviz.links import Link, top_links
+from nlviz.query import Link
 from nlviz.scale import AGAINST
 from nlviz.writing import check
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 _WIDTH = "of the figure, as 8.4cm, 252pt or 3.3in (default: 17.4cm)"
 

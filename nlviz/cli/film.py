@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nlviz.analysis import Analysis
 from nlviz.cli.question import add_question, analysed, check_asked, progress, queries
 from nlviz.cli.sessions import provenance
 from nlviz.cli.shade import add_shade
@@ -13,12 +14,11 @@ from nlviz.cli.terminal import add_output
 from nlviz.cli.typed import count, words
 from nlviz.errors import QueryError
 from nlviz.geometry import Point
-from nlviz.links import Query
+from nlviz.query import Query
 from nlviz.scale import AGAINST
 from nlviz.writing import check
 
 if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
     from nlviz.film import Film
 
 _SMALL = 640  # GIFs grow fast

@@ -6,11 +6,11 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from nlviz.analysis import Analysis
 from nlviz.cli.question import add_path, add_question, answers, ask, check_asked, run
+from nlviz.query import Query
 
 if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
-    from nlviz.links import Query
     from nlviz.network import Network
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nlviz.analysis import Analysis
+from nlviz.ask.links import best_path, top_links
 from nlviz.cli.sessions import is_session, opened
 from nlviz.cli.typed import count, number, point, region
 from nlviz.errors import NetworkError, QueryError
 from nlviz.geometry import View
-from nlviz.links import EXCLUDES, RANKS, Exclude, Link, Query, top_links
-from nlviz.paths import best_path
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import EXCLUDES, RANKS, Exclude, Link, Query
 
 _BASELINES = ("uniform", "cosine", "shuffled")  # those of nlviz.baselines, which loads torch
 
@@ -83,7 +81,7 @@ def analysed(options: argparse.Namespace) -> Analysis:
 
 def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     """The analysis of the input, and the network."""
-    from nlviz.analysis import analyse
+    from nlviz.inference.forward import analyse
     from nlviz.media import read
 
     if is_session(options.input):

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
+from nlviz.query import Query
 
 if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
     from nlviz.export import Provenance, Session
-    from nlviz.links import Query
 
 _UNUSED = ("frames", "stride", "size")
 

@@ -7,12 +7,12 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nlviz.analysis import Analysis
 from nlviz.cli.links import words
 from nlviz.cli.question import add_question, analysed, blocks, progress, queries
 from nlviz.errors import QueryError
 
 if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
     from nlviz.statistics import BlockStatistics, Profile
 
 
@@ -51,8 +51,8 @@ def _print(numbers: dict[str, Any], names: tuple[str, ...]) -> None:
 
 
 def _report(analysis: Analysis, options: argparse.Namespace) -> dict[str, Any]:
-    from nlviz.asked import place
     from nlviz.export.report import seen
+    from nlviz.query import place
     from nlviz.statistics import profile
 
     profiles = [(query, profile(analysis, query)) for query in queries(options, analysis)]

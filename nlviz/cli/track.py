@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlviz.analysis import Analysis
 from nlviz.cli.question import add_question, blocks, progress, run
 from nlviz.cli.typed import count
 from nlviz.errors import ExportError, QueryError
 from nlviz.writing import write
 
 if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
     from nlviz.tracking import Protocol, Track
 
 Masks = NDArray[np.bool_]

@@ -6,21 +6,18 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import numpy as safetensors
 
 from nlviz.affinity import Affinity
-from nlviz.asked import asked
+from nlviz.analysis import Analysis
+from nlviz.ask.rows import row_of
 from nlviz.geometry import Grid, View
-from nlviz.links import Query
 from nlviz.provenance import Provenance
-from nlviz.rows import row_of
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Query, asked
 
 DESCRIPTION = "nlviz"
 """Under this name both formats hold a JSON text on what the arrays are."""

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis, Prediction
-from nlviz.asked import asked
 from nlviz.clip import Clip
 from nlviz.export.arrays import affinity_header
 from nlviz.geometry import Grid, Point, Region, View
-from nlviz.links import Query
+from nlviz.groups import Groups
 from nlviz.provenance import Provenance
-from nlviz.reach import Groups
+from nlviz.query import Query, asked
 
 Text = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]

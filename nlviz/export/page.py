@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nlviz.analysis import Analysis
 from nlviz.export.staging import Staged
-from nlviz.links import Query
 from nlviz.provenance import Provenance
+from nlviz.query import Query
 from nlviz.ui import viewer
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 _HERE = Path(__file__).parent
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nlviz.asked import place, where
-from nlviz.links import Link
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.analysis import Analysis
+from nlviz.query import Link, place, where
 
 
 def report(analysis: Analysis, answers: Sequence[Sequence[Link]]) -> dict[str, Any]:

@@ -13,21 +13,19 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
+from nlviz.analysis import Analysis
 from nlviz.errors import ExportError, NlvizError
 from nlviz.export import contents
 from nlviz.export.arrays import affinity_arrays
-from nlviz.links import Query
 from nlviz.provenance import Provenance
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Query
 
 ENDING = ".nlviz"
 FORMAT = 1

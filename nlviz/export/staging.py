@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nlviz.analysis import Analysis
 from nlviz.errors import ExportError
-from nlviz.links import Query
+from nlviz.query import Query
 from nlviz.ui import messages, payload, saved
 from nlviz.ui.pins import MOST, Pins
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 
 @dataclass(frozen=True, slots=True, eq=False)

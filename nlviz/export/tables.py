@@ -14,8 +14,8 @@ from dataclasses import asdict
 from typing import Any
 
 from nlviz.geometry import Region
-from nlviz.links import Link, Query
 from nlviz.provenance import Provenance
+from nlviz.query import Link, Query
 from nlviz.statistics import BlockStatistics, Profile
 
 _ASKED = ("query", "block", "head", "reverse", "frame", "x", "y", "token")

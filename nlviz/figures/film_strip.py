@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure as Drawing
 
+from nlviz.analysis import Analysis
 from nlviz.errors import FigureError
 from nlviz.figures.heat import Heat
 from nlviz.figures.output import Figure
 from nlviz.figures.panel import Panel
 from nlviz.figures.strip import check_width
 from nlviz.figures.style import PLAIN, Style
-from nlviz.links import Link, Query
 from nlviz.provenance import Provenance
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Link, Query
 
 CM_PER_INCH = 2.54
 BETWEEN = 0.25

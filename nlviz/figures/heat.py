@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -11,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from nlviz.analysis import Analysis
+from nlviz.ask.rows import Row, row_of
 from nlviz.colours import COLOURS, Colours, coloured
 from nlviz.errors import FigureError
 from nlviz.figures.legend import WIDE
@@ -18,12 +19,8 @@ from nlviz.figures.marks import GREY, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Cell, Grid, View
 from nlviz.heat import Shade, scale_of
-from nlviz.links import Query
-from nlviz.rows import Row, row_of
+from nlviz.query import Query
 from nlviz.scale import Against, Curve, HeatScale
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 COLOUR_MAPS: tuple[Colours, ...] = COLOURS
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Polygon
 from matplotlib.textpath import TextPath
 
+from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.figures.marks import FONT, GREY, LARGE, Scale, dot, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Region
-from nlviz.links import Link, Query
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Link, Query
 
 ENTRY, INDENT = 7.6, 0.28
 """Centimetres that one query's entry takes beside others, and that its words are set in by."""

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle, FancyArrowPatch
 
 from nlviz.figures.strip import Strip
-from nlviz.links import Link
+from nlviz.query import Link
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; the last is outlined.
 COLOURS = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +11,7 @@ from matplotlib.patches import Patch, Polygon
 from numpy.typing import NDArray
 from PIL import Image
 
+from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.errors import FigureError
 from nlviz.figures import legend
@@ -20,10 +20,7 @@ from nlviz.figures.marks import GREY, SMALL, Arc, Scale, arrow, disc, dot, outli
 from nlviz.figures.strip import CAPTION, GAP, Strip, columns_for
 from nlviz.figures.style import Style
 from nlviz.geometry import Point, Region
-from nlviz.links import Link, Query
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Link, Query
 
 IMAGE_DPI = 300
 CM_PER_INCH = 2.54

@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from nlviz.ask.rows import Row
 from nlviz.colours import coloured
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import View
 from nlviz.heat import Shade
-from nlviz.rows import Row
 from nlviz.scale import HeatScale
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
 from nlviz.errors import ExportError
 from nlviz.figures.marks import COLOURS
 from nlviz.film import ink, scene
@@ -17,11 +18,8 @@ from nlviz.film.player import SHADE, check
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
 from nlviz.heat import Shade
-from nlviz.links import Link, Query, top_links
 from nlviz.provenance import Provenance
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Link, Query
 
 _RATE = Fraction(12)
 _SECONDS = 4.0

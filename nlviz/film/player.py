@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
+from nlviz.ask.rows import row_of
 from nlviz.errors import ExportError
 from nlviz.figures.marks import COLOURS
 from nlviz.film import ink, scene
@@ -14,12 +16,8 @@ from nlviz.film.film import Film
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
 from nlviz.heat import Shade
-from nlviz.links import Query, top_links
 from nlviz.provenance import Provenance
-from nlviz.rows import row_of
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
+from nlviz.query import Query
 
 _RATE = Fraction(4)
 SHADE = Shade(opacity=0.7)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from nlviz.analysis import Analysis
+from nlviz.ask.rows import row_of
 from nlviz.film import ink
 from nlviz.film.heat import paint
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point, Region
 from nlviz.heat import Shade, scale_of
-from nlviz.links import Link, Query
-from nlviz.rows import row_of
+from nlviz.query import Link, Query
 from nlviz.scale import HeatScale
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 _WHITE = (238, 240, 244)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nlviz.analysis import Analysis
 from nlviz.errors import ExportError
-from nlviz.links import Query
+from nlviz.query import Query
 
 if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
     from nlviz.notebook.widget import Widget
 
 _MISSING = (

@@ -11,8 +11,9 @@ import anywidget
 import traitlets
 
 from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
 from nlviz.export.staging import Staged
-from nlviz.links import Query, top_links
+from nlviz.query import Query
 from nlviz.ui import messages, viewer
 from nlviz.ui.pins import Pins
 

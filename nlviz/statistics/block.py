@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nlviz.affinity import Affinity
+from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
-from nlviz.reach import reached_from
+from nlviz.groups import reached_from
 from nlviz.statistics.places import BINS, EDGES, Numbers, Places, binned, distances, entropy
 from nlviz.statistics.profile import check_positions
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 Progress = Callable[[float, str], None]
 

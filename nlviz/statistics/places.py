@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nlviz.analysis import Analysis
 from nlviz.geometry import Cell, Grid
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 Numbers = NDArray[np.float64]
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
+from nlviz.ask.rows import Row, affinity_of, row_of
 from nlviz.display import bars, table
 from nlviz.errors import QueryError
-from nlviz.links import Query, top_links
-from nlviz.rows import Row, affinity_of, row_of
+from nlviz.query import Query
 from nlviz.statistics.places import EDGES, Numbers, Places, binned, distances, entropy
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 
 @dataclass(frozen=True, slots=True, eq=False)

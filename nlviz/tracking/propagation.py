@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
+from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.statistics.places import Places, distances
-
-if TYPE_CHECKING:
-    from nlviz.analysis import Analysis
 
 Soft = NDArray[np.float32]
 Progress = Callable[[float, str], None]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from nlviz.links import Link
+from nlviz.query import Link
 from nlviz.ui.guard import guarded
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import Pin

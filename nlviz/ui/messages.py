@@ -9,9 +9,10 @@ from typing import Any, Literal, TypeGuard, get_args
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
+from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region, View
-from nlviz.links import Exclude, Link, Query, RankBy, top_links
+from nlviz.query import Exclude, Link, Query, RankBy
 from nlviz.ui.pins import MOST, Pin, Pins, Place
 
 MOST_LINKS = 200

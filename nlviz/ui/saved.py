@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 from itertools import zip_longest
 from typing import Any
 
-from nlviz.links import Query
+from nlviz.query import Query
 from nlviz.ui.messages import Options
 from nlviz.ui.pins import COLOURS, MOST, Pin, Pins
 

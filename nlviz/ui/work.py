@@ -15,9 +15,10 @@ import streamlit as st
 
 from models import zoo
 from nlviz.ablation import with_sizes
-from nlviz.analysis import Analysis, analyse
+from nlviz.analysis import Analysis
 from nlviz.baselines import origin
 from nlviz.errors import NetworkError, NlvizError
+from nlviz.inference.forward import analyse
 from nlviz.media import read
 from nlviz.ui import own, payload
 from nlviz.ui.material import Choice

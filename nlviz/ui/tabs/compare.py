@@ -9,11 +9,12 @@ from typing import Any
 import streamlit as st
 
 from models import zoo
-from nlviz.analysis import Analysis, analyse
+from nlviz.analysis import Analysis
 from nlviz.baselines import BASELINES, baseline, origin
 from nlviz.errors import CaptureError, QueryError
 from nlviz.geometry import Point
-from nlviz.links import Query
+from nlviz.inference.forward import analyse
+from nlviz.query import Query
 from nlviz.statistics import profile
 from nlviz.ui.messages import asked
 from nlviz.ui.pins import Pin

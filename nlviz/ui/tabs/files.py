@@ -10,7 +10,7 @@ import streamlit as st
 
 from nlviz.export import Provenance
 from nlviz.heat import Shade
-from nlviz.links import Query
+from nlviz.query import Query
 from nlviz.ui import reproduce
 from nlviz.ui.pins import COLOURS, Pin
 from nlviz.ui.tabs.look import Look, choose_pin

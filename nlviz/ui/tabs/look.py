@@ -9,7 +9,7 @@ import streamlit as st
 
 from nlviz.analysis import Analysis
 from nlviz.heat import Shade
-from nlviz.links import Link, Query
+from nlviz.query import Link, Query
 from nlviz.ui.messages import Options, asked
 from nlviz.ui.pins import Pin
 from nlviz.ui.work import Shown

@@ -10,10 +10,11 @@ import streamlit as st
 
 from nlviz.ablation import Effect, effects, with_sizes
 from nlviz.analysis import Analysis, Prediction
+from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
 from nlviz.geometry import Point
-from nlviz.links import Link, Query, top_links
 from nlviz.masking import PROTOCOL, Faithfulness, faithfulness
+from nlviz.query import Link, Query
 from nlviz.ui.tabs import waiting
 from nlviz.ui.tabs.desk import Work
 from nlviz.ui.tabs.look import Look, choose_pin

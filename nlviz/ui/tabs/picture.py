@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nlviz.analysis import Analysis
 from nlviz.geometry import Point, View
 from nlviz.heat import Shade, heat
-from nlviz.links import Query
+from nlviz.query import Query
 from nlviz.ui.payload import encoded
 
 _MOST = 8

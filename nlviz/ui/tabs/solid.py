@@ -11,9 +11,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nlviz.analysis import Analysis
+from nlviz.ask.links import best_path
 from nlviz.geometry import Point
-from nlviz.links import Link, Query
-from nlviz.paths import best_path
+from nlviz.query import Link, Query
 
 _ACROSS = 128  # vertices of a plane
 _WIDTHS = (1.5, 3.0, 5.0, 8.0)  # of lines, by weight beside the heaviest

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity, Array
+from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
-
-if TYPE_CHECKING:  # rows answer a query of an analysis, but need none of what makes them
-    from nlviz.analysis import Analysis
-    from nlviz.links import Exclude, Query
+from nlviz.query import Exclude, Query
 
 _CHUNK_BYTES = 64 << 20  # what a region's rows may hold at once
 

@@ -1,18 +1,12 @@
-"""From a pointed-at place to the top-weighted spacetime links of its row, as in Figure 1."""
+"""What is asked of an analysis, what is answered, and both as plain JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
-
-import numpy as np
+from typing import Any, Literal, get_args
 
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
-from nlviz.rows import Row, row_of
-
-if TYPE_CHECKING:  # links ask an analysis, but need none of the machinery that makes one
-    from nlviz.analysis import Analysis
 
 Exclude = Literal["none", "cell", "frame"]
 RankBy = Literal["affinity", "contribution"]
@@ -99,60 +93,31 @@ class Link:
         return self.query.block
 
 
-def top_links(analysis: Analysis, query: Query) -> tuple[Link, ...]:
-    """The k heaviest links of a query, heaviest first; fewer where fewer places are allowed.
-
-    Equal weights come in row-major order.
-
-    Raises:
-        QueryError: what ``row_of`` raises, or an exclusion that leaves no place.
-    """
-    row = linkable_row(analysis, query)
-    places = _heaviest(row, query.k)
-    return tuple(
-        link_to(analysis, query, row, place, rank) for rank, place in enumerate(places, start=1)
-    )
+def asked(query: Query) -> dict[str, Any]:
+    """All of a query."""
+    ranked = {} if query.rank_by == "affinity" else {"rank_by": query.rank_by}
+    return {
+        **place(query),
+        "block": query.block,
+        "k": query.k,
+        "exclude": query.exclude,
+        **ranked,
+    }
 
 
-def linkable_row(analysis: Analysis, query: Query) -> Row:
-    """The row of a query that leaves some place to link to; QueryError as in ``top_links``."""
-    row = row_of(analysis, query)
-    if not row.allowed.any():
-        raise QueryError(_nothing_left(analysis, query, row))
-    return row
+def place(query: Query) -> dict[str, Any]:
+    """Where was asked; the keys that say how are there only where they were used."""
+    point = query.point
+    if isinstance(point, str):
+        at: dict[str, Any] = {"token": point}
+    elif isinstance(point, Region):
+        at = {"region": {"frame": point.frame, "outline": [list(xy) for xy in point.outline]}}
+    else:
+        at = {"at": where(point)}
+    head = {} if query.head is None else {"head": query.head}
+    return {**at, **head, **({"reverse": True} if query.reverse else {})}
 
 
-def link_to(analysis: Analysis, query: Query, row: Row, place: int, rank: int = 1) -> Link:
-    """The link of a query to one position of its row, in row-major order."""
-    weight = float(row.weights.flat[place])
-    return Link(
-        rank=rank,
-        weight=weight,
-        share=abs(weight) / (row.total or 1.0),
-        target=analysis.view.point(row.grid.cell(place), row.grid),
-        query=query,
-        contribution=None if row.contributions is None else float(row.ranked.flat[place]),
-    )
-
-
-def _heaviest(row: Row, k: int) -> list[int]:
-    """Positions of the k heaviest that are allowed."""
-    places = np.flatnonzero(row.allowed)
-    weights = row.ranked.ravel()[places]
-    if k < weights.size:
-        # Everything as heavy as the k-th, so that ties are cut by position and not by chance.
-        kept = weights >= np.partition(weights, -k)[-k]
-        places, weights = places[kept], weights[kept]
-    order = np.argsort(-weights, kind="stable")[:k]
-    return [int(place) for place in places[order]]
-
-
-def _nothing_left(analysis: Analysis, query: Query, row: Row) -> str:
-    if not row.reached.any():
-        return f"Nothing can be reached from there in block {query.block!r}; choose another place."
-    frames = len(analysis.view.frames)
-    return (
-        f"Leaving out the query's own {query.exclude} leaves no place to link to in this clip "
-        f"of {frames} frame{'s'[: frames > 1]}; choose exclude='none'"
-        + (" or 'cell'." if query.exclude == "frame" else ".")
-    )
+def where(point: Point) -> dict[str, float]:
+    """A point."""
+    return {"frame": point.frame, "x": point.x, "y": point.y}

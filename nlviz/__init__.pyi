@@ -40,8 +40,8 @@ from nlviz.geometry import Point as Point
 from nlviz.geometry import Region as Region
 from nlviz.geometry import View as View
 from nlviz.groups import Groups as Groups
-from nlviz.hooks import Capture as Capture
-from nlviz.hooks import capture as capture
+from nlviz.hooks.capture import Capture as Capture
+from nlviz.hooks.capture import capture as capture
 from nlviz.inference.forward import analyse as analyse
 from nlviz.masking import Faithfulness as Faithfulness
 from nlviz.masking import faithfulness as faithfulness

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nlviz.again import Call, calls, parts_of, run
 from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
-from nlviz.hooks import evaluating
+from nlviz.hooks.capture import evaluating
 from nlviz.inference.forward import class_scores, top_classes
 from nlviz.network import Network
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError
-from nlviz.hooks import evaluating
+from nlviz.hooks.capture import evaluating
+from nlviz.hooks.nonlocal_blocks.parts import Parts
 from nlviz.inference.forward import network_input
 from nlviz.network import Network
-from nlviz.parts import Parts
 
 
 @dataclass(slots=True)

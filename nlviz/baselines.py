@@ -15,7 +15,7 @@ from nlviz.again import Call, calls, parts_of, run
 from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError, QueryError
 from nlviz.groups import Groups
-from nlviz.hooks import capture
+from nlviz.hooks.capture import capture
 from nlviz.network import Network
 
 Baseline = Literal["uniform", "cosine", "shuffled"]

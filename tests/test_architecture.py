@@ -19,6 +19,7 @@ LIBRARY = sorted(
 UI = sorted((ROOT / "nlviz" / "ui").rglob("*.py"))
 MODELS = sorted((ROOT / "models").rglob("*.py"))
 
+
 def imports(path: Path, *, typing: bool = False) -> set[str]:
     """Dotted names that a file imports; those under TYPE_CHECKING only if asked for."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import nlviz
-from nlviz.layout import token_names
+from nlviz.hooks.attention.token_layout import token_names
 from tests.vision import timm, torchvision, transformers
 
 

@@ -21,7 +21,7 @@ from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
 from nlviz.foreign import UserNetwork
 from nlviz.geometry import View
-from nlviz.hooks import capture
+from nlviz.hooks.capture import capture
 from nlviz.network import Network, Tap
 from nlviz.progress import Progress, silent
 

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
-from nlviz.fidelity import checked, even_weights, is_right, relative_error
 from nlviz.geometry import Grid
 from nlviz.groups import Groups, across, apart, in_groups
-from nlviz.parts import Parts, Pass
+from nlviz.hooks.fidelity import checked, even_weights, is_right, relative_error
+from nlviz.hooks.nonlocal_blocks.parts import Parts, Pass
 
 Array = NDArray[np.float32]
 

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from nlviz.errors import CaptureError
-from nlviz.parts import Parts, Pass
-from nlviz.sample import Sample
+from nlviz.hooks.batch import Sample
+from nlviz.hooks.nonlocal_blocks.parts import Parts, Pass
 
 
 class Listener:

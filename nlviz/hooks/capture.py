@@ -15,14 +15,14 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
-from nlviz.attention import Attended, Watch
-from nlviz.blocks import Listener, first_tensor
-from nlviz.conventions import settle
 from nlviz.errors import CaptureError
-from nlviz.layout import token_names
-from nlviz.parts import LOOKED_FOR, Parts
-from nlviz.places import Places
-from nlviz.sample import Sample
+from nlviz.hooks.attention.calls import Attended, Watch
+from nlviz.hooks.attention.module_stack import Places
+from nlviz.hooks.attention.token_layout import token_names
+from nlviz.hooks.batch import Sample, first_tensor
+from nlviz.hooks.nonlocal_blocks.conventions import settle
+from nlviz.hooks.nonlocal_blocks.listener import Listener
+from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, Parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from nlviz.errors import CaptureError
-from nlviz.logits import Fit, fit, masked
+from nlviz.hooks.attention.logits import Fit, fit, masked
 
 Report = Callable[["Attended | str"], None]
 

@@ -11,12 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
-from nlviz.attention import Attended
-from nlviz.blocks import first_tensor
 from nlviz.errors import CaptureError
-from nlviz.heads import settle
-from nlviz.layout import Layout, Sizes, by_aspect, lay, windows
-from nlviz.sample import Sample
+from nlviz.hooks.attention.calls import Attended
+from nlviz.hooks.attention.settle import settle
+from nlviz.hooks.attention.token_layout import Layout, Sizes, by_aspect, lay, windows
+from nlviz.hooks.batch import Sample, first_tensor
 
 Entry = tuple[str, nn.Module, tuple[int, ...]]  # path, module, shape of its input
 

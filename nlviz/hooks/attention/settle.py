@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nlviz.affinity import Affinity
-from nlviz.attention import Attended
 from nlviz.errors import CaptureError
-from nlviz.fidelity import checked, even_weights, is_right, relative_error
 from nlviz.groups import Groups
-from nlviz.layout import Layout
+from nlviz.hooks.attention.calls import Attended
+from nlviz.hooks.attention.token_layout import Layout
+from nlviz.hooks.fidelity import checked, even_weights, is_right, relative_error
 
 Array = NDArray[np.float32]
 

@@ -13,7 +13,6 @@ from nlviz.ask.links import top_links as top_links
 from nlviz.ask.rows import Row as Row
 from nlviz.ask.rows import row_of as row_of
 from nlviz.baselines import baseline as baseline
-from nlviz.building import load_user_network as load_user_network
 from nlviz.clip import Clip as Clip
 from nlviz.errors import BudgetError as BudgetError
 from nlviz.errors import CaptureError as CaptureError
@@ -31,8 +30,6 @@ from nlviz.figures import Panel as Panel
 from nlviz.figures import Style as Style
 from nlviz.figures import film_strip as film_strip
 from nlviz.figures import film_strips as film_strips
-from nlviz.foreign import Input as Input
-from nlviz.foreign import UserNetwork as UserNetwork
 from nlviz.geometry import Cell as Cell
 from nlviz.geometry import Footprint as Footprint
 from nlviz.geometry import Grid as Grid
@@ -43,6 +40,9 @@ from nlviz.groups import Groups as Groups
 from nlviz.hooks.capture import Capture as Capture
 from nlviz.hooks.capture import capture as capture
 from nlviz.inference.forward import analyse as analyse
+from nlviz.inference.loading import load_user_network as load_user_network
+from nlviz.inference.user_network import Input as Input
+from nlviz.inference.user_network import UserNetwork as UserNetwork
 from nlviz.masking import Faithfulness as Faithfulness
 from nlviz.masking import faithfulness as faithfulness
 from nlviz.media import MediaInfo as MediaInfo

@@ -15,7 +15,7 @@ from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
 from nlviz.hooks.capture import evaluating
 from nlviz.inference.forward import class_scores, top_classes
-from nlviz.network import Network
+from nlviz.inference.protocol import Network
 
 Progress = Callable[[float, str], None]
 

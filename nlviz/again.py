@@ -16,7 +16,7 @@ from nlviz.errors import CaptureError
 from nlviz.hooks.capture import evaluating
 from nlviz.hooks.nonlocal_blocks.parts import Parts
 from nlviz.inference.forward import network_input
-from nlviz.network import Network
+from nlviz.inference.protocol import Network
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError, QueryError
 from nlviz.groups import Groups
 from nlviz.hooks.capture import capture
-from nlviz.network import Network
+from nlviz.inference.protocol import Network
 
 Baseline = Literal["uniform", "cosine", "shuffled"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)

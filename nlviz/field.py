@@ -14,12 +14,12 @@ from nlviz.affinity import Affinity
 from nlviz.again import found
 from nlviz.analysis import Analysis
 from nlviz.errors import BudgetError, CaptureError
-from nlviz.foreign import UserNetwork
 from nlviz.geometry import Cell, Footprint, Point, Region, View
 from nlviz.hooks.batch import first_tensor
 from nlviz.hooks.capture import evaluating
 from nlviz.inference.forward import network_input
-from nlviz.network import Network
+from nlviz.inference.protocol import Network
+from nlviz.inference.user_network import UserNetwork
 from nlviz.positive import marked, positive
 
 

@@ -16,7 +16,7 @@ from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
 from nlviz.inference.forward import class_scores
-from nlviz.network import Network
+from nlviz.inference.protocol import Network
 from nlviz.query import Query
 
 Numbers = NDArray[np.float64]

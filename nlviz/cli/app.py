@@ -36,7 +36,7 @@ def _own(options: argparse.Namespace) -> list[str]:
         if options.weights is not None:
             raise NlvizError("--weights goes with --model FILE.py:FUNCTION; give both.")
         return []
-    from nlviz.building import load_user_network
+    from nlviz.inference.loading import load_user_network
 
     load_user_network(options.model, weights=options.weights)
     weights = [] if options.weights is None else ["--weights", options.weights]

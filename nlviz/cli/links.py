@@ -11,7 +11,7 @@ from nlviz.cli.question import add_path, add_question, answers, ask, check_asked
 from nlviz.query import Query
 
 if TYPE_CHECKING:
-    from nlviz.network import Network
+    from nlviz.inference.protocol import Network
 
 
 def add(commands: Any) -> None:

@@ -138,7 +138,7 @@ def queries(options: argparse.Namespace, analysis: Analysis) -> list[Query]:
 def network(name: str, device: str, weights: str | None = None) -> Any:
     """A network of the zoo, or of the user's own file; NetworkError where it cannot be had."""
     from models import zoo
-    from nlviz.building import is_user_network, load_user_network
+    from nlviz.inference.loading import is_user_network, load_user_network
 
     if is_user_network(name):
         return load_user_network(name, weights=weights, device=device)

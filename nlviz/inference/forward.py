@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis, Prediction
-from nlviz.blame import is_out_of_memory
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
-from nlviz.foreign import UserNetwork
 from nlviz.geometry import View
 from nlviz.hooks.capture import capture
-from nlviz.network import Network, Tap
+from nlviz.inference.protocol import Network, Tap
+from nlviz.inference.tracebacks import is_out_of_memory
+from nlviz.inference.user_network import UserNetwork
 from nlviz.progress import Progress, silent
 
 _TOP_CLASSES = 5

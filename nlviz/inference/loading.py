@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlviz.blame import own_traceback, sentence
 from nlviz.errors import NetworkError
-from nlviz.foreign import Input, UserNetwork
+from nlviz.inference.tracebacks import own_traceback, sentence
+from nlviz.inference.user_network import Input, UserNetwork
 
 if TYPE_CHECKING:
     import torch

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nlviz.blame import is_out_of_memory, is_the_modules, sentence
 from nlviz.errors import NetworkError, NlvizError
-from nlviz.network import Tap
+from nlviz.inference.protocol import Tap
+from nlviz.inference.tracebacks import is_out_of_memory, is_the_modules, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +98,7 @@ class UserNetwork:
         module: any module with non-local blocks or attention in it.
         input: how frames become its input; an ``Input`` or a mapping of its fields.
         name: what to call it; the module's class by default.
-        taps: block name → where its queries sit on the input, see ``nlviz.network.Tap``; blocks
+        taps: block name → where its queries sit on the input, see ``nlviz.inference.protocol.Tap``; blocks
             without one tile the input evenly.
         path: the file that built it, so that errors can say which line.
     """

@@ -37,6 +37,8 @@ from nlviz.geometry import Point as Point
 from nlviz.geometry import Region as Region
 from nlviz.geometry import View as View
 from nlviz.groups import Groups as Groups
+from nlviz.heat.scale import HeatScale as HeatScale
+from nlviz.heat.scale import heat_scale as heat_scale
 from nlviz.hooks.capture import Capture as Capture
 from nlviz.hooks.capture import capture as capture
 from nlviz.inference.forward import analyse as analyse
@@ -52,8 +54,6 @@ from nlviz.media import read_mask as read_mask
 from nlviz.media import read_masks as read_masks
 from nlviz.query import Link as Link
 from nlviz.query import Query as Query
-from nlviz.scale import HeatScale as HeatScale
-from nlviz.scale import heat_scale as heat_scale
 from nlviz.statistics import BlockStatistics as BlockStatistics
 from nlviz.statistics import Profile as Profile
 from nlviz.statistics import block_statistics as block_statistics

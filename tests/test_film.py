@@ -21,10 +21,10 @@ from PIL import Image
 
 from nlviz import ExportError, Point, Query, QueryError
 from nlviz.cli import main
-from nlviz.colours import coloured
 from nlviz.film import Film, follow, play, travel
 from nlviz.film.sheet import Sheet
-from nlviz.heat import Shade
+from nlviz.heat.colormap import coloured
+from nlviz.heat.overlay import Shade
 from nlviz.media.encode import gif, mp4
 from tests import make
 from tests.browser import browser

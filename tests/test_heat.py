@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nlviz
-from nlviz.colours import coloured
-from nlviz.heat import Shade, heat
+from nlviz.heat.colormap import coloured
+from nlviz.heat.overlay import Shade, heat
 from tests import make
 
 QUERY = nlviz.Query(nlviz.Point(5, 20, 20), "fine")

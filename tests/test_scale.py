@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nlviz
-from nlviz import scale as scaling
+from nlviz.heat import scale as scaling
 from tests import make
 
 QUERY = nlviz.Query(nlviz.Point(5, 30.0, 20.0), "coarse")

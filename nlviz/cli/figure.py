@@ -14,8 +14,8 @@ from nlviz.cli.sessions import provenance
 from nlviz.cli.shade import add_shade
 from nlviz.cli.terminal import add_output
 from nlviz.cli.typed import count, length, numbers, words
+from nlviz.heat.scale import AGAINST
 from nlviz.query import Link
-from nlviz.scale import AGAINST
 from nlviz.writing import check
 
 _WIDTH = "of the figure, as 8.4cm, 252pt or 3.3in (default: 17.4cm)"

@@ -14,8 +14,8 @@ from nlviz.cli.terminal import add_output
 from nlviz.cli.typed import count, words
 from nlviz.errors import QueryError
 from nlviz.geometry import Point
+from nlviz.heat.scale import AGAINST
 from nlviz.query import Query
-from nlviz.scale import AGAINST
 from nlviz.writing import check
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _film(options: argparse.Namespace) -> None:
 
 def _drawn(options: argparse.Namespace, analysis: Analysis, asked: list[Query]) -> Film:
     from nlviz.film import follow, play, travel
-    from nlviz.heat import Shade
+    from nlviz.heat.overlay import Shade
 
     made = provenance(options, analysis, asked)
     small = options.output.lower().endswith(".gif")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from nlviz.colours import COLOURS, Colours
-from nlviz.scale import CURVES
+from nlviz.heat.colormap import COLOURS, Colours
+from nlviz.heat.scale import CURVES
 
 
 def add_shade(parser: argparse.ArgumentParser, *, colours: Colours, opacity: float) -> None:

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import Row, row_of
-from nlviz.colours import COLOURS, Colours, coloured
 from nlviz.errors import FigureError
 from nlviz.figures.legend import WIDE
 from nlviz.figures.marks import GREY, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Cell, Grid, View
-from nlviz.heat import Shade, scale_of
+from nlviz.heat.colormap import COLOURS, Colours, coloured
+from nlviz.heat.overlay import Shade, scale_of
+from nlviz.heat.scale import Against, Curve, HeatScale
 from nlviz.query import Query
-from nlviz.scale import Against, Curve, HeatScale
 
 COLOUR_MAPS: tuple[Colours, ...] = COLOURS
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 
 from nlviz.ask.rows import Row
-from nlviz.colours import coloured
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import View
-from nlviz.heat import Shade
-from nlviz.scale import HeatScale
+from nlviz.heat.colormap import coloured
+from nlviz.heat.overlay import Shade
+from nlviz.heat.scale import HeatScale
 
 
 def paint(

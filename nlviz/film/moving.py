@@ -17,7 +17,7 @@ from nlviz.film.film import Film
 from nlviz.film.player import SHADE, check
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
-from nlviz.heat import Shade
+from nlviz.heat.overlay import Shade
 from nlviz.provenance import Provenance
 from nlviz.query import Link, Query
 

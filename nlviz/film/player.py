@@ -15,7 +15,7 @@ from nlviz.film import ink, scene
 from nlviz.film.film import Film
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
-from nlviz.heat import Shade
+from nlviz.heat.overlay import Shade
 from nlviz.provenance import Provenance
 from nlviz.query import Query
 

@@ -11,9 +11,9 @@ from nlviz.film import ink
 from nlviz.film.heat import paint
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point, Region
-from nlviz.heat import Shade, scale_of
+from nlviz.heat.overlay import Shade, scale_of
+from nlviz.heat.scale import HeatScale
 from nlviz.query import Link, Query
-from nlviz.scale import HeatScale
 
 _WHITE = (238, 240, 244)
 

@@ -16,7 +16,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.geometry import Grid, View
-from nlviz.scale import extremes
+from nlviz.heat.scale import extremes
 
 Array = NDArray[np.float32]
 Part = tuple[str, str, bytes]  # name, dtype ("f16", "f32", "i32" or "u8"), content

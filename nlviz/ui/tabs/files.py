@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from nlviz.export import Provenance
-from nlviz.heat import Shade
+from nlviz.heat.overlay import Shade
 from nlviz.query import Query
 from nlviz.ui import reproduce
 from nlviz.ui.pins import COLOURS, Pin

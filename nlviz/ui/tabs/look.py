@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from nlviz.analysis import Analysis
-from nlviz.heat import Shade
+from nlviz.heat.overlay import Shade
 from nlviz.query import Link, Query
 from nlviz.ui.messages import Options, asked
 from nlviz.ui.pins import Pin

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.geometry import Point, View
-from nlviz.heat import Shade, heat
+from nlviz.heat.overlay import Shade, heat
 from nlviz.query import Query
 from nlviz.ui.payload import encoded
 

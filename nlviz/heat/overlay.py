@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import Row, row_of
-from nlviz.colours import Colours, coloured
 from nlviz.geometry import Point, Region
+from nlviz.heat.colormap import Colours, coloured
+from nlviz.heat.scale import Against, Curve, HeatScale, heat_scale
 from nlviz.query import Query
-from nlviz.scale import Against, Curve, HeatScale, heat_scale
 
 Picture = NDArray[np.uint8]
 

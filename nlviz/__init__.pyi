@@ -1,9 +1,5 @@
 """The library: its names, and the module that each stands in."""
 
-from nlviz.ablation import Effect as Effect
-from nlviz.ablation import ablated as ablated
-from nlviz.ablation import effects as effects
-from nlviz.ablation import with_sizes as with_sizes
 from nlviz.about import About as About
 from nlviz.affinity import Affinity as Affinity
 from nlviz.analysis import Analysis as Analysis
@@ -12,7 +8,6 @@ from nlviz.ask.links import best_path as best_path
 from nlviz.ask.links import top_links as top_links
 from nlviz.ask.rows import Row as Row
 from nlviz.ask.rows import row_of as row_of
-from nlviz.baselines import baseline as baseline
 from nlviz.clip import Clip as Clip
 from nlviz.errors import BudgetError as BudgetError
 from nlviz.errors import CaptureError as CaptureError
@@ -22,8 +17,15 @@ from nlviz.errors import MediaError as MediaError
 from nlviz.errors import NetworkError as NetworkError
 from nlviz.errors import NlvizError as NlvizError
 from nlviz.errors import QueryError as QueryError
-from nlviz.field import ReceptiveField as ReceptiveField
-from nlviz.field import receptive_field as receptive_field
+from nlviz.experiments.ablation import Effect as Effect
+from nlviz.experiments.ablation import ablated as ablated
+from nlviz.experiments.ablation import effects as effects
+from nlviz.experiments.ablation import with_sizes as with_sizes
+from nlviz.experiments.baselines import baseline as baseline
+from nlviz.experiments.masking import Faithfulness as Faithfulness
+from nlviz.experiments.masking import faithfulness as faithfulness
+from nlviz.experiments.receptive_field import ReceptiveField as ReceptiveField
+from nlviz.experiments.receptive_field import receptive_field as receptive_field
 from nlviz.figures import Figure as Figure
 from nlviz.figures import Heat as Heat
 from nlviz.figures import Panel as Panel
@@ -45,8 +47,6 @@ from nlviz.inference.forward import analyse as analyse
 from nlviz.inference.loading import load_user_network as load_user_network
 from nlviz.inference.user_network import Input as Input
 from nlviz.inference.user_network import UserNetwork as UserNetwork
-from nlviz.masking import Faithfulness as Faithfulness
-from nlviz.masking import faithfulness as faithfulness
 from nlviz.media import MediaInfo as MediaInfo
 from nlviz.media import probe as probe
 from nlviz.media import read as read

@@ -11,7 +11,7 @@ from torch import nn
 
 import nlviz
 from models.nonlocal_block import NonLocalBlock
-from nlviz.again import parts_of
+from nlviz.experiments.rerun import parts_of
 from tests import make
 from tests.plain_block import PlainNetwork, counted_hooks
 

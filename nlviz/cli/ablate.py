@@ -48,9 +48,9 @@ def _ablate(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> dict[str, Any]:
-    from nlviz.ablation import effects
+    from nlviz.experiments.ablation import effects
+    from nlviz.experiments.masking import PROTOCOL, faithfulness
     from nlviz.export.report import seen
-    from nlviz.masking import PROTOCOL, faithfulness
     from nlviz.query import place
 
     analysis, network = run(options)

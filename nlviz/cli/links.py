@@ -70,7 +70,7 @@ def _asked(options: argparse.Namespace) -> tuple[Analysis, list[Any], list[dict[
 
 def _field(analysis: Analysis, network: Network, query: Query) -> dict[str, Any]:
     """A place's receptive field for a report; a token has no place."""
-    from nlviz.field import receptive_field
+    from nlviz.experiments.receptive_field import receptive_field
 
     if isinstance(query.point, str):
         return {}

@@ -14,7 +14,11 @@ from nlviz.errors import NetworkError, QueryError
 from nlviz.geometry import View
 from nlviz.query import EXCLUDES, RANKS, Exclude, Link, Query
 
-_BASELINES = ("uniform", "cosine", "shuffled")  # those of nlviz.baselines, which loads torch
+_BASELINES = (
+    "uniform",
+    "cosine",
+    "shuffled",
+)  # those of nlviz.experiments.baselines, which loads torch
 
 
 def add_question(parser: argparse.ArgumentParser) -> None:
@@ -104,11 +108,11 @@ def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     for why in analysis.refused.values():
         print(f"note: {why}", file=sys.stderr)
     if options.rank == "contribution":
-        from nlviz.ablation import with_sizes
+        from nlviz.experiments.ablation import with_sizes
 
         analysis = with_sizes(analysis, loaded)
     if options.baseline:
-        from nlviz.baselines import baseline
+        from nlviz.experiments.baselines import baseline
 
         block = options.block or analysis.blocks[-1]
         analysis = baseline(analysis, loaded, block, options.baseline)

@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from nlviz.masking import Faithfulness
+from nlviz.experiments.masking import Faithfulness
 from nlviz.statistics import BlockStatistics, Profile
 
 GREY = "#8A93A0"

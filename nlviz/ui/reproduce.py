@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from nlviz.baselines import origin
+from nlviz.experiments.baselines import origin
 from nlviz.geometry import Region
 from nlviz.ui import own
 from nlviz.ui.material import Choice

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from nlviz.analysis import Analysis
-from nlviz.baselines import origin
+from nlviz.experiments.baselines import origin
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
 from nlviz.ui.material import Choice, Material, Part

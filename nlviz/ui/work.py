@@ -14,10 +14,10 @@ from typing import Any
 import streamlit as st
 
 from models import zoo
-from nlviz.ablation import with_sizes
 from nlviz.analysis import Analysis
-from nlviz.baselines import origin
 from nlviz.errors import NetworkError, NlvizError
+from nlviz.experiments.ablation import with_sizes
+from nlviz.experiments.baselines import origin
 from nlviz.inference.forward import analyse
 from nlviz.media import read
 from nlviz.ui import own, payload

@@ -7,8 +7,8 @@ from html import escape
 import streamlit as st
 
 from nlviz.about import About
-from nlviz.baselines import origin
-from nlviz.field import ReceptiveField, receptive_field
+from nlviz.experiments.baselines import origin
+from nlviz.experiments.receptive_field import ReceptiveField, receptive_field
 from nlviz.geometry import Point, Region
 from nlviz.ui.tabs import waiting
 from nlviz.ui.tabs.desk import Work

@@ -10,8 +10,8 @@ import streamlit as st
 
 from models import zoo
 from nlviz.analysis import Analysis
-from nlviz.baselines import BASELINES, baseline, origin
 from nlviz.errors import CaptureError, QueryError
+from nlviz.experiments.baselines import BASELINES, baseline, origin
 from nlviz.geometry import Point
 from nlviz.inference.forward import analyse
 from nlviz.query import Query

@@ -8,12 +8,12 @@ from html import escape
 
 import streamlit as st
 
-from nlviz.ablation import Effect, effects, with_sizes
 from nlviz.analysis import Analysis, Prediction
 from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
+from nlviz.experiments.ablation import Effect, effects, with_sizes
+from nlviz.experiments.masking import PROTOCOL, Faithfulness, faithfulness
 from nlviz.geometry import Point
-from nlviz.masking import PROTOCOL, Faithfulness, faithfulness
 from nlviz.query import Link, Query
 from nlviz.ui.tabs import waiting
 from nlviz.ui.tabs.desk import Work

@@ -15,8 +15,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
-from nlviz.baselines import baseline, origin
 from nlviz.clip import Clip
+from nlviz.experiments.baselines import baseline, origin
 from nlviz.tracking import (
     PROTOCOL,
     Protocol,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlviz.affinity import Affinity
-from nlviz.again import Call, calls, run
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
+from nlviz.experiments.rerun import Call, calls, run
 from nlviz.inference.forward import class_scores
 from nlviz.inference.protocol import Network
 from nlviz.query import Query

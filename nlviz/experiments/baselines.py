@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from nlviz.affinity import Affinity
-from nlviz.again import Call, calls, parts_of, run
 from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError, QueryError
+from nlviz.experiments.rerun import Call, calls, parts_of, run
 from nlviz.groups import Groups
 from nlviz.hooks.capture import capture
 from nlviz.inference.protocol import Network

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
-from nlviz.again import found
 from nlviz.analysis import Analysis
 from nlviz.errors import BudgetError, CaptureError
+from nlviz.experiments.positive_weights import marked, positive
+from nlviz.experiments.rerun import found
 from nlviz.geometry import Cell, Footprint, Point, Region, View
 from nlviz.hooks.batch import first_tensor
 from nlviz.hooks.capture import evaluating
 from nlviz.inference.forward import network_input
 from nlviz.inference.protocol import Network
 from nlviz.inference.user_network import UserNetwork
-from nlviz.positive import marked, positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def receptive_field(
 
     This is the theoretical receptive field: from the block's input at the place's cells back to
     the network's, by the gradient of the same network with positive weights and no nonlinearity
-    (``nlviz.positive``), whose every path counts and none cancels another. How much each pixel
+    (``nlviz.experiments.positive_weights``), whose every path counts and none cancels another. How much each pixel
     really weighs is not asked; it falls off towards the edges.
 
     Args:

@@ -10,9 +10,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from nlviz.again import Call, calls, parts_of, run
 from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
+from nlviz.experiments.rerun import Call, calls, parts_of, run
 from nlviz.hooks.capture import evaluating
 from nlviz.inference.forward import class_scores, top_classes
 from nlviz.inference.protocol import Network

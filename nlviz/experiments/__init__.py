@@ -1,0 +1,1 @@
+"""The network run again, with something changed."""

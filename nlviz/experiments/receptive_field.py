@@ -56,8 +56,8 @@ def receptive_field(
 
     This is the theoretical receptive field: from the block's input at the place's cells back to
     the network's, by the gradient of the same network with positive weights and no nonlinearity
-    (``nlviz.experiments.positive_weights``), whose every path counts and none cancels another. How much each pixel
-    really weighs is not asked; it falls off towards the edges.
+    (``nlviz.experiments.positive_weights``), whose every path counts and none cancels another. How
+    much each pixel really weighs is not asked; it falls off towards the edges.
 
     Args:
         analysis: what the network saw.

@@ -1,0 +1,1 @@
+"""Weights as colours over frames."""

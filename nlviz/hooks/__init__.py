@@ -1,0 +1,1 @@
+"""Any module → what its blocks weigh: hooks from outside, each capture checked by recomputing."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
 
 from nlviz.errors import CaptureError
 
@@ -46,3 +49,9 @@ class Sample:
                 f"choose one of 0 to {length // run - 1}"
             )
         return slice(self.number * run, (self.number + 1) * run)
+
+
+def first_tensor(args: Any, kwargs: Any) -> Tensor | None:
+    """The first tensor that a module is called with."""
+    values = (*args, *(kwargs or {}).values())
+    return next((value for value in values if isinstance(value, Tensor)), None)

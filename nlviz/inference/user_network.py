@@ -98,8 +98,8 @@ class UserNetwork:
         module: any module with non-local blocks or attention in it.
         input: how frames become its input; an ``Input`` or a mapping of its fields.
         name: what to call it; the module's class by default.
-        taps: block name → where its queries sit on the input, see ``nlviz.inference.protocol.Tap``; blocks
-            without one tile the input evenly.
+        taps: block name → where its queries sit on the input, see
+            ``nlviz.inference.protocol.Tap``; blocks without one tile the input evenly.
         path: the file that built it, so that errors can say which line.
     """
 

@@ -1,0 +1,1 @@
+"""Self-attention, watched where it is computed."""

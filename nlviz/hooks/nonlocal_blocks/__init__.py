@@ -1,0 +1,1 @@
+"""Non-local blocks: recognised by their parts, listened to, their convention settled."""

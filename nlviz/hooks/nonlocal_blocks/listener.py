@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nlviz.errors import CaptureError
-from nlviz.hooks.batch import Sample
+from nlviz.hooks.batch import Sample, first_tensor
 from nlviz.hooks.nonlocal_blocks.parts import Parts, Pass
 
 
@@ -109,9 +109,3 @@ class Listener:
             return
         self.open.shapes[role] = tuple(tensor.shape[2:])
         self.open.seen[role] = tensor.detach()[part].flatten(2).clone()
-
-
-def first_tensor(args: Any, kwargs: Any) -> Tensor | None:
-    """The first tensor that a module is called with."""
-    values = (*args, *(kwargs or {}).values())
-    return next((value for value in values if isinstance(value, Tensor)), None)

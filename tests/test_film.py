@@ -144,7 +144,7 @@ def test_a_query_travels_along_its_path(analysis):
 
 def test_following_goes_where_the_heaviest_link_leads_and_stops_in_a_circle(analysis):
     from nlviz import top_links
-    from nlviz.film.moving import _chain
+    from nlviz.film.travel import _chain
 
     chain = _chain(analysis, QUERY, 50)
     for (_, links), (query, _) in pairwise(chain):

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from nlviz.errors import MediaError
-from nlviz.media import probe, read, reel
-from nlviz.media.reel import OPTIONS
+from nlviz.media import frame_index, probe, read
+from nlviz.media.frame_index import OPTIONS
 from tests import media_files as make
 
 
@@ -97,7 +97,7 @@ def test_a_late_frame_is_reached_by_its_key_frame(tmp_path, monkeypatch):
     seen = []
 
     def decoded(container, stream):
-        for frame in reel.decoded(container, stream):
+        for frame in frame_index.decoded(container, stream):
             seen.append(frame.pts)
             yield frame
 
@@ -377,7 +377,7 @@ def test_a_video_of_huge_frames_is_refused_before_decoding(tmp_path, monkeypatch
     path = make.video(tmp_path / "a.mp4", 3)
     monkeypatch.setattr("nlviz.media.sampling.MAX_PIXELS", 64 * 48 - 1)
     monkeypatch.setattr("nlviz.media.video.decoded", None)
-    monkeypatch.setattr("nlviz.media.reel.decoded", None)
+    monkeypatch.setattr("nlviz.media.frame_index.decoded", None)
     with pytest.raises(MediaError, match=r"'a.mp4' is 64×48, 0 million"):
         read(path)
 

@@ -22,7 +22,7 @@ from safetensors import numpy as safetensors
 
 from nlviz.analysis import Analysis
 from nlviz.errors import ExportError, NlvizError
-from nlviz.export import contents
+from nlviz.export import session_contents
 from nlviz.export.arrays import affinity_arrays
 from nlviz.provenance import Provenance
 from nlviz.query import Query
@@ -65,7 +65,7 @@ def save(session: Session) -> bytes:
     text = {
         "format": FORMAT,
         "nlviz": session.provenance.version,
-        **contents.told(analysis, session.queries),
+        **session_contents.told(analysis, session.queries),
         "settings": dict(session.settings),
         "provenance": asdict(session.provenance),
     }
@@ -106,7 +106,9 @@ def open_session(source: str | os.PathLike[str] | bytes, name: str | None = None
 
 
 def _session(parts: Mapping[str, bytes], called: str) -> Session:
-    text = contents.whole_object(json.loads(parts[_TEXT], parse_constant=contents.no_number))
+    text = session_contents.whole_object(
+        json.loads(parts[_TEXT], parse_constant=session_contents.no_number)
+    )
     if text.get("format") != FORMAT:
         raise ExportError(
             f"{called} was written by nlviz {text.get('nlviz')!s:.20} in format "
@@ -114,13 +116,13 @@ def _session(parts: Mapping[str, bytes], called: str) -> Session:
             "version that wrote it."
         )
     frames = safetensors.load(parts[_FRAMES])["frames"]
-    analysis = contents.analysis(text, frames, safetensors.load(parts[_BLOCKS]))
-    queries = tuple(contents.query(each, analysis) for each in text["queries"])
+    analysis = session_contents.analysis(text, frames, safetensors.load(parts[_BLOCKS]))
+    queries = tuple(session_contents.query(each, analysis) for each in text["queries"])
     return Session(
         analysis=analysis,
-        provenance=contents.provenance(text["provenance"]),
+        provenance=session_contents.provenance(text["provenance"]),
         queries=queries,
-        settings=contents.whole_object(text["settings"]),
+        settings=session_contents.whole_object(text["settings"]),
     )
 
 

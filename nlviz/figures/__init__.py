@@ -1,8 +1,8 @@
 """Pictures for people: figures for papers as PNG, SVG and PDF."""
 
+from nlviz.figures.figure import ENDINGS, Figure
 from nlviz.figures.film_strip import film_strip, film_strips
 from nlviz.figures.heat import COLOUR_MAPS, Heat
-from nlviz.figures.output import ENDINGS, Figure
 from nlviz.figures.panel import Panel
 from nlviz.figures.style import Style
 

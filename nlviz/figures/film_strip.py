@@ -8,8 +8,8 @@ from matplotlib.figure import Figure as Drawing
 
 from nlviz.analysis import Analysis
 from nlviz.errors import FigureError
+from nlviz.figures.figure import Figure
 from nlviz.figures.heat import Heat
-from nlviz.figures.output import Figure
 from nlviz.figures.panel import Panel
 from nlviz.figures.strip import check_width
 from nlviz.figures.style import PLAIN, Style

@@ -1,7 +1,7 @@
 """Films: a clip with its links playing, and a query that moves along a path or follows links."""
 
 from nlviz.film.film import ENDINGS, Film
-from nlviz.film.moving import follow, travel
-from nlviz.film.player import play
+from nlviz.film.play import play
+from nlviz.film.travel import follow, travel
 
 __all__ = ["ENDINGS", "Film", "follow", "play", "travel"]

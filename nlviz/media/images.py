@@ -16,7 +16,7 @@ from PIL import Image
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media.info import MediaInfo
-from nlviz.media.pixels import TRANSPARENT, Turn, on_white
+from nlviz.media.orientation import TRANSPARENT, Turn, on_white
 from nlviz.media.sampling import MAX_PIXELS, Sampling, check_clip, check_frame, out_of_memory
 from nlviz.media.source import Source
 

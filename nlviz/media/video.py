@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
+from nlviz.media.frame_index import Reel, count, decoded, opened, scan
+from nlviz.media.frame_to_rgb import Screen
 from nlviz.media.info import MediaInfo
-from nlviz.media.reel import Reel, count, decoded, opened, scan
 from nlviz.media.sampling import Sampling, check_clip, check_frame, out_of_memory
-from nlviz.media.screen import Screen
 from nlviz.media.source import Source
 
 

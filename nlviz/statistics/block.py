@@ -12,7 +12,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.groups import reached_from
-from nlviz.statistics.places import BINS, EDGES, Numbers, Places, binned, distances, entropy
+from nlviz.statistics.distances import BINS, EDGES, Numbers, Places, binned, distances, entropy
 from nlviz.statistics.profile import check_positions
 
 Progress = Callable[[float, str], None]

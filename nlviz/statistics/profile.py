@@ -13,7 +13,7 @@ from nlviz.ask.rows import Row, affinity_of, row_of
 from nlviz.display import bars, table
 from nlviz.errors import QueryError
 from nlviz.query import Query
-from nlviz.statistics.places import EDGES, Numbers, Places, binned, distances, entropy
+from nlviz.statistics.distances import EDGES, Numbers, Places, binned, distances, entropy
 
 
 @dataclass(frozen=True, slots=True, eq=False)

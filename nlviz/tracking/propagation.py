@@ -13,7 +13,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
-from nlviz.statistics.places import Places, distances
+from nlviz.statistics.distances import Places, distances
 
 Soft = NDArray[np.float32]
 Progress = Callable[[float, str], None]

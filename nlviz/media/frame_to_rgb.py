@@ -14,7 +14,7 @@ from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from nlviz.media.pixels import TRANSPARENT, Turn, on_white
+from nlviz.media.orientation import TRANSPARENT, Turn, on_white
 
 # Pixels more oblong than this are a broken header, not a format.
 OBLONG = 8

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from nlviz.errors import MediaError
-from nlviz.media import boxes
+from nlviz.media import mp4_boxes
 from nlviz.media.sampling import MAX_PIXELS, check_frame
 from nlviz.media.source import KINDS, Source
 
@@ -54,7 +54,7 @@ class Reel:
 def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its video stream; trouble becomes one MediaError."""
     with source.open() as file:
-        declared = boxes.samples(file)
+        declared = mp4_boxes.samples(file)
         if declared > MAX_SAMPLES:
             raise MediaError(
                 f"'{source.name}' declares {declared} frames or pieces of sound; at most "

@@ -14,7 +14,7 @@ from nlviz.errors import ExportError
 from nlviz.figures.marks import COLOURS
 from nlviz.film import ink, scene
 from nlviz.film.film import Film
-from nlviz.film.player import SHADE, check
+from nlviz.film.play import SHADE, check
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
 from nlviz.heat.overlay import Shade

@@ -12,11 +12,11 @@ import pytest
 
 import nlviz
 from nlviz import export
-from nlviz.ui import saved
 from nlviz.ui.address import LONGEST, Address, read, shortened, write
 from nlviz.ui.material import Part, bundled
-from nlviz.ui.messages import Colours, Curve, Options, Scale
-from nlviz.ui.pins import COLOURS, Pin, Pins
+from nlviz.viewer import settings as saved
+from nlviz.viewer.messages import Colours, Curve, Options, Scale
+from nlviz.viewer.pins import COLOURS, Pin, Pins
 from tests import make
 
 SIGNS = "ab é日😀~%+&=#;,:. \"'<\\"

@@ -18,11 +18,11 @@ from nlviz.ask.links import top_links
 from nlviz.clip import Clip
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.query import Query
-from nlviz.ui import messages, payload, pins
 from nlviz.ui.material import Choice, Material, Part
-from nlviz.ui.messages import Options
-from nlviz.ui.pins import Pins
 from nlviz.ui.work import Shown
+from nlviz.viewer import blobs, messages, pins
+from nlviz.viewer.messages import Options
+from nlviz.viewer.pins import Pins
 
 WIDTH, HEIGHT, FRAMES = 90, 50, (0, 7, 21)
 VIEW = View((WIDTH, HEIGHT), (97, 49), FRAMES)
@@ -76,7 +76,7 @@ def logits(header: dict[str, Any], parts: dict[str, bytes]) -> np.ndarray:
 def test_a_block_blob_gives_the_same_logits_as_the_affinity() -> None:
     for function in ("embedded_gaussian", "dot_product", "concatenation"):
         affinity = made(function)
-        header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+        header, parts = unpacked(blobs.block_blob(analysed(affinity), "nl3", "c"))
         assert header["function"] == function
         wanted = affinity.theta.T @ affinity.phi
         np.testing.assert_allclose(logits(header, parts), wanted, atol=0.01)
@@ -88,14 +88,14 @@ def test_logits_survive_when_theta_or_phi_leave_the_range_of_float16(factor: flo
     affinity = replace(
         plain, theta=plain.theta * np.float32(factor), phi=plain.phi / np.float32(factor)
     )
-    header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+    header, parts = unpacked(blobs.block_blob(analysed(affinity), "nl3", "c"))
     np.testing.assert_allclose(logits(header, parts), plain.theta.T @ plain.phi, atol=0.01)
 
 
 def test_logits_too_large_for_float16_go_into_the_scale() -> None:
     plain = made("dot_product")
     affinity = replace(plain, theta=plain.theta * np.float32(1e6), phi=plain.phi * np.float32(1e6))
-    header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+    header, parts = unpacked(blobs.block_blob(analysed(affinity), "nl3", "c"))
     wanted = plain.theta.T @ plain.phi
     np.testing.assert_allclose(logits(header, parts) / 1e12, wanted, atol=0.01)
 
@@ -105,13 +105,13 @@ def test_a_channel_of_zeros_adds_nothing_and_warns_of_nothing() -> None:
     theta = plain.theta.copy()
     theta[2] = 0
     affinity = replace(plain, theta=theta)
-    header, parts = unpacked(payload.block_blob(analysed(affinity), "nl3", "c"))
+    header, parts = unpacked(blobs.block_blob(analysed(affinity), "nl3", "c"))
     np.testing.assert_allclose(logits(header, parts), theta.T @ plain.phi, atol=0.01)
 
 
 @pytest.mark.parametrize("grid", [QUERIES, KEYS, OUTSIDE, Grid(3, 5, 9), Grid(1, 3, 3)])
 def test_the_grid_header_places_every_cell_where_the_view_does(grid: Grid) -> None:
-    header = payload.grid_header(VIEW, grid)
+    header = blobs.grid_header(VIEW, grid)
     assert (header["t"], header["rows"], header["cols"]) == grid.shape
     for index in range(grid.size):
         cell = grid.cell(index)
@@ -127,7 +127,7 @@ def test_the_grid_header_places_every_cell_where_the_view_does(grid: Grid) -> No
 def test_a_clip_blob_holds_every_frame_as_a_picture_of_display_size() -> None:
     pixels = np.full((3, 90, 1300, 3), (250, 20, 20), np.uint8)
     clip = Clip(pixels, (0, 1, 2), (0.0, 0.1, 0.2), "wide.mp4", 3)
-    header, parts = unpacked(payload.clip_blob(clip))
+    header, parts = unpacked(blobs.clip_blob(clip))
     assert (header["kind"], header["width"], header["height"]) == ("clip", 1300, 90)
     assert header["frames"] == [0, 1, 2]
     picture = cv2.imdecode(np.frombuffer(parts["frame2"], np.uint8), cv2.IMREAD_COLOR)
@@ -138,14 +138,14 @@ def test_a_clip_blob_holds_every_frame_as_a_picture_of_display_size() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (3000, 17), (17, 3000)])
 def test_frames_of_odd_sizes_become_pictures(size: tuple[int, int]) -> None:
     clip = Clip(np.zeros((1, size[1], size[0], 3), np.uint8), (0,), (0.0,), "odd.png", 1)
-    _, parts = unpacked(payload.clip_blob(clip))
+    _, parts = unpacked(blobs.clip_blob(clip))
     assert cv2.imdecode(np.frombuffer(parts["frame0"], np.uint8), cv2.IMREAD_COLOR) is not None
 
 
 def test_a_tag_names_the_content() -> None:
-    one, other = (payload.block_blob(analysed(made(seed=s)), "nl3", "c") for s in (0, 5))
-    again = payload.block_blob(analysed(made(seed=0)), "nl3", "c")
-    assert payload.tag(one) == payload.tag(again) != payload.tag(other)
+    one, other = (blobs.block_blob(analysed(made(seed=s)), "nl3", "c") for s in (0, 5))
+    again = blobs.block_blob(analysed(made(seed=0)), "nl3", "c")
+    assert blobs.tag(one) == blobs.tag(again) != blobs.tag(other)
 
 
 def test_pins_take_the_first_free_colour_and_stop_at_eight() -> None:
@@ -242,7 +242,7 @@ def test_pins_are_renamed_moved_and_redone() -> None:
 
 def test_a_constants_blob_holds_the_constants_and_the_extremes() -> None:
     affinity = made("embedded_gaussian")
-    header, parts = unpacked(payload.constants_blob(analysed(affinity), "nl3", "b3"))
+    header, parts = unpacked(blobs.constants_blob(analysed(affinity), "nl3", "b3"))
     matrix = affinity.matrix()
     assert (header["kind"], header["block"]) == ("constants", "b3")
     assert header["extremes"] == [pytest.approx((matrix.min(), matrix.max()))] * 2
@@ -281,12 +281,12 @@ def test_a_ranking_by_contribution_holds_where_the_sizes_are_known() -> None:
     known = replace(analysed(), sizes=sizes)
     assert wish.fitting(known).rank_by == "contribution"
     assert replace(wish, block="nl5").fitting(known).rank_by == "affinity"
-    header, parts = unpacked(payload.sizes_blob(known, "nl3", "b3"))
+    header, parts = unpacked(blobs.sizes_blob(known, "nl3", "b3"))
     assert (header["kind"], header["block"], header["problem"]) == ("sizes", "b3", None)
     np.testing.assert_array_equal(np.frombuffer(parts["sizes"], np.float32), sizes["nl3"])
-    header, _ = unpacked(payload.sizes_blob(known, "nl5", "b5"))
+    header, _ = unpacked(blobs.sizes_blob(known, "nl5", "b5"))
     assert "nl5 does not show" in header["problem"]
-    header, _ = unpacked(payload.sizes_blob(known, "nl3", "b3", "No network is here."))
+    header, _ = unpacked(blobs.sizes_blob(known, "nl3", "b3", "No network is here."))
     assert header["problem"] == "No network is here."
 
 
@@ -297,7 +297,7 @@ def test_a_baseline_becomes_a_block_after_its_own() -> None:
     found = nlviz.baseline(analysis, None, "nl3", "uniform")
     more = shown.beside(found)
     assert more.analysis.blocks == ("nl3", "nl3 (uniform)", "nl5")
-    assert more.tags == ("c", "b3", payload.tag(more.blobs[2]), "b5")
+    assert more.tags == ("c", "b3", blobs.tag(more.blobs[2]), "b5")
     assert (more.blobs[1], more.blobs[3]) == (b"3", b"5")
     assert more.own.blocks == ("nl3", "nl5")
     assert more.beside(found) is more

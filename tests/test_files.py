@@ -11,11 +11,11 @@ import nlviz
 from nlviz import export
 from nlviz.cli import parser
 from nlviz.ui.material import Choice, Material, Part
-from nlviz.ui.messages import Options, answer
-from nlviz.ui.pins import COLOURS, Pins
 from nlviz.ui.tabs.files import File, palette_options, shade_of, shade_options
 from nlviz.ui.tabs.look import Look
 from nlviz.ui.work import Shown
+from nlviz.viewer.messages import Options, answer
+from nlviz.viewer.pins import COLOURS, Pins
 from tests import make
 
 SHADED = Options(block="fine", k=5, scale="block", curve="log", colours="cividis", opacity=0.35)

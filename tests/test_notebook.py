@@ -7,7 +7,7 @@ import builtins
 import pytest
 
 from nlviz import ExportError, Point, Query, QueryError, notebook, top_links
-from nlviz.ui import payload
+from nlviz.viewer import blobs
 from tests import make
 from tests.browser import browser
 
@@ -38,8 +38,8 @@ class Notebook:
 
 
 def tag_of(analysis, block):
-    clip = payload.tag(payload.clip_blob(analysis.clip))
-    return payload.tag(payload.block_blob(analysis, block, clip))
+    clip = blobs.tag(blobs.clip_blob(analysis.clip))
+    return blobs.tag(blobs.block_blob(analysis, block, clip))
 
 
 def test_what_is_pinned_in_the_page_is_in_python_at_once():
@@ -94,15 +94,15 @@ def test_the_page_gets_one_blob_at_a_time_what_it_looks_at_first():
     shown = Notebook(analysis)
     have = []
     while (got := shown.want(have))[0] == "blob":
-        have.append(payload.tag(got[1]))
+        have.append(blobs.tag(got[1]))
     tags = {block: tag_of(analysis, block) for block in analysis.blocks}
     assert have[1:] == [tags[b] for b in ("fine", "coarse", "special", "alone")]
-    assert have[0] == payload.tag(payload.clip_blob(analysis.clip))
+    assert have[0] == blobs.tag(blobs.clip_blob(analysis.clip))
     assert got == ("enough",)
     # What belongs to a block comes when a view needs it, and once.
     shown.say(type="options", options={"reverse": True, "block": "coarse"})
     _, blob = shown.want(have)
-    assert blob == payload.constants_blob(analysis, "coarse", tags["coarse"])
+    assert blob == blobs.constants_blob(analysis, "coarse", tags["coarse"])
     assert shown.want([*have, f"constants {tags['coarse']}"]) == ("enough",)
 
 

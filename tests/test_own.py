@@ -11,8 +11,8 @@ import nlviz
 from nlviz.cli import app, main, parser
 from nlviz.ui import own, reproduce
 from nlviz.ui.material import Choice, Material, Part
-from nlviz.ui.messages import Options
 from nlviz.ui.work import network
+from nlviz.viewer.messages import Options
 from tests.test_foreign import BUILD
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from nlviz import ExportError, Point, Query, Region, export, top_links
 from nlviz.cli import main
-from nlviz.ui import payload
+from nlviz.viewer import blobs as payload
 from tests import make
 from tests.browser import browser
 

@@ -10,7 +10,7 @@ import nlviz
 from nlviz.cli import parser
 from nlviz.ui import reproduce
 from nlviz.ui.material import ROOT, Choice, Material, Part, bundled
-from nlviz.ui.messages import Options
+from nlviz.viewer.messages import Options
 
 
 def choice(path: str, part: Part) -> Choice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from nlviz.ui import viewer
+from nlviz.viewer import bundle
 from tests.browser import NoBrowserError, browser, find
 from tests.viewer import blobs
 from tests.viewer.page import show
@@ -23,12 +23,12 @@ def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
     scripts = "".join(
         f'<script type="module">{text.replace(entry, f"globalThis.{name} = function")}</script>'
         for name, text in {
-            "mountViewer": viewer.script(),
-            "mountStore": viewer.store_script(),
+            "mountViewer": bundle.script(),
+            "mountStore": bundle.store_script(),
         }.items()
     )
     page.set_content(
-        f"<style>{viewer.style()}</style><div id='viewer'></div><div id='store'></div>{scripts}"
+        f"<style>{bundle.style()}</style><div id='viewer'></div><div id='store'></div>{scripts}"
     )
     page.wait_for_function("() => globalThis.mountViewer && globalThis.mountStore")
     block = blobs.Block()
@@ -79,13 +79,13 @@ def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
 
 
 def test_the_joined_modules_load_nothing_from_anywhere() -> None:
-    for text in (viewer.script(), viewer.store_script(), viewer.library()):
+    for text in (bundle.script(), bundle.store_script(), bundle.library()):
         assert "\nimport " not in text
         assert "http://" not in text
         assert "https://" not in text
-    assert "url(" not in viewer.style()
-    assert viewer.script().count("export default") == 1
-    assert viewer.store_script().count("export default") == 1
+    assert "url(" not in bundle.style()
+    assert bundle.script().count("export default") == 1
+    assert bundle.store_script().count("export default") == 1
 
 
 def test_a_missing_browser_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

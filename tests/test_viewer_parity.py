@@ -13,8 +13,8 @@ from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, row_of, 
 from nlviz.affinity import FUNCTIONS
 from nlviz.errors import QueryError
 from nlviz.query import Link
-from nlviz.ui import messages, payload
-from nlviz.ui.pins import Pins, Place
+from nlviz.viewer import blobs, messages
+from nlviz.viewer.pins import Pins, Place
 from tests import make
 from tests.browser import browser
 from tests.viewer.page import Viewer, show
@@ -46,11 +46,10 @@ def test_hovered_links_are_those_of_the_library(
     show: Callable[..., Viewer], made: Callable[[str], Analysis], function: str
 ) -> None:
     analysis = made(function)
-    clip = payload.clip_blob(analysis.clip)
+    clip = blobs.clip_blob(analysis.clip)
     view = show(clip=clip)
     tags = [
-        view.put(payload.block_blob(analysis, block, payload.tag(clip)))
-        for block in analysis.blocks
+        view.put(blobs.block_blob(analysis, block, blobs.tag(clip))) for block in analysis.blocks
     ]
     for block in analysis.blocks:
         for exclude in ("none", "cell", "frame"):
@@ -83,12 +82,12 @@ def test_regions_tokens_heads_and_columns_are_those_of_the_library(
 ) -> None:
     analysis = make.analysis(function, special=True)
     frames = analysis.view.frames
-    clip = payload.clip_blob(analysis.clip)
+    clip = blobs.clip_blob(analysis.clip)
     view = show(clip=clip)
-    blocks = [payload.block_blob(analysis, b, payload.tag(clip)) for b in analysis.blocks]
+    blocks = [blobs.block_blob(analysis, b, blobs.tag(clip)) for b in analysis.blocks]
     tags = [view.put(blob) for blob in blocks]
     for block, tag in zip(analysis.blocks, tags, strict=True):
-        view.put(payload.constants_blob(analysis, block, str(tag)))
+        view.put(blobs.constants_blob(analysis, block, str(tag)))
     lasso = Region(frames[2], ((3.0, 2.0), (60.0, 11.0), (30.0, 44.0)))
     places: list[Place] = [Point(frames[1], 33.0, 20.0), Point(frames[0], 1, 1), lasso, "class"]
     compared = 0
@@ -130,9 +129,9 @@ def test_links_ranked_by_contribution_are_those_of_the_library(
     sizes = {b: rng.gamma(1, size=analysis.affinity(b).phi.shape[1]) for b in analysis.blocks[:1]}
     (known, unknown), analysis = analysis.blocks, replace(analysis, sizes=sizes)
     frames = analysis.view.frames
-    clip = payload.clip_blob(analysis.clip)
+    clip = blobs.clip_blob(analysis.clip)
     view = show(clip=clip)
-    tags = [view.put(payload.block_blob(analysis, b, payload.tag(clip))) for b in analysis.blocks]
+    tags = [view.put(blobs.block_blob(analysis, b, blobs.tag(clip))) for b in analysis.blocks]
     box = Region.box(frames[1], 3.0, 2.0, 40.0, 40.0)
     pins = Pins().add(Point(frames[1], 33.0, 20.0)).add(box)
 
@@ -147,8 +146,8 @@ def test_links_ranked_by_contribution_are_those_of_the_library(
 
     assert shown(known, False)["readout"] == "Measuring what each place adds…"
     for block, tag in zip(analysis.blocks, tags, strict=True):
-        view.put(payload.constants_blob(analysis, block, str(tag)))
-        view.put(payload.sizes_blob(analysis, block, str(tag)))
+        view.put(blobs.constants_blob(analysis, block, str(tag)))
+        view.put(blobs.sizes_blob(analysis, block, str(tag)))
     for reverse in (False, True):
         state = shown(known, reverse)
         query = Query(box, known, 6, reverse=reverse, rank_by="contribution")

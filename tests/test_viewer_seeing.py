@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from nlviz.ui import payload, viewer
+from nlviz.viewer import blobs as payload
+from nlviz.viewer import bundle
 from tests.browser import browser
 from tests.viewer import blobs
 from tests.viewer.page import HARNESS, Viewer, show
@@ -174,7 +175,7 @@ def test_every_colour_map_rises_in_lightness_and_is_on_the_bar(
 def test_the_hint_is_dismissed_for_good(browser: Browser) -> None:
     context = browser.new_context()
     html = HARNESS.read_text(encoding="utf-8")
-    html = html.replace("/*STYLE*/", viewer.style()).replace("/*LIBRARY*/", viewer.library())
+    html = html.replace("/*STYLE*/", bundle.style()).replace("/*LIBRARY*/", bundle.library())
     context.route(
         "http://viewer.test/", lambda route: route.fulfill(body=html, content_type="text/html")
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from nlviz.analysis import Analysis
-from nlviz.export.staging import Staged
 from nlviz.provenance import Provenance
 from nlviz.query import Query
-from nlviz.ui import viewer
+from nlviz.viewer import bundle
+from nlviz.viewer.staged import Staged
 
 _HERE = Path(__file__).parent
 
@@ -47,8 +47,8 @@ def page(
         ExportError: more than eight queries.
     """
     staged = Staged.of(analysis, queries, settings)
-    style = viewer.style() + (_HERE / "page.css").read_text(encoding="utf-8")
-    script = viewer.library() + (_HERE / "page.js").read_text(encoding="utf-8")
+    style = bundle.style() + (_HERE / "page.css").read_text(encoding="utf-8")
+    script = bundle.library() + (_HERE / "page.js").read_text(encoding="utf-8")
     clip = analysis.clip
     length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
     facts = [f"{clip.width} × {clip.height}", length, analysis.network]

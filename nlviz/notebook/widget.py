@@ -12,19 +12,19 @@ import traitlets
 
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
-from nlviz.export.staging import Staged
 from nlviz.query import Query
-from nlviz.ui import messages, viewer
-from nlviz.ui.pins import Pins
+from nlviz.viewer import bundle, messages
+from nlviz.viewer.pins import Pins
+from nlviz.viewer.staged import Staged
 
 _HERE = Path(__file__).parent
 
 
 def _module() -> str:
     """The viewer and its host as one ES module, its style inside: it lives in a shadow root."""
-    style = viewer.style() + (_HERE / "widget.css").read_text(encoding="utf-8")
+    style = bundle.style() + (_HERE / "widget.css").read_text(encoding="utf-8")
     host = (_HERE / "widget.js").read_text(encoding="utf-8")
-    return f"{viewer.library()}const STYLE = {json.dumps(style)};\n{host}"
+    return f"{bundle.library()}const STYLE = {json.dumps(style)};\n{host}"
 
 
 class Widget(anywidget.AnyWidget):

@@ -19,8 +19,8 @@ import numpy as np
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
 from nlviz.ui.material import Choice, Part
-from nlviz.ui.messages import MOST_CORNERS, Options
-from nlviz.ui.pins import COLOURS, MOST, Pin, Pins, Place
+from nlviz.viewer.messages import MOST_CORNERS, Options
+from nlviz.viewer.pins import COLOURS, MOST, Pin, Pins, Place
 
 LONGEST = 4000
 """Characters that are written at most; servers take at least twice as many."""

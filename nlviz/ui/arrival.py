@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from nlviz.provenance import sampling_of
-from nlviz.ui import address, own, saved
+from nlviz.ui import address, own
 from nlviz.ui.material import Material, Part, bundled
 from nlviz.ui.networks import MODEL, SIZES
-from nlviz.ui.pins import Pins
 from nlviz.ui.session import Awaited, Session
+from nlviz.viewer import settings
+from nlviz.viewer.pins import Pins
 
 if TYPE_CHECKING:
     from nlviz.ui.address import Address
@@ -46,8 +47,8 @@ def opened(session: Session, material: Material) -> None:
         session.keep(material.id, session.kept_pins(session.awaited.pins))  # as the address says
         session.remarks = ()
     else:
-        session.options = saved.options(held.queries, held.settings)
-        pins, session.remarks = saved.pins(held.queries, held.settings)
+        session.options = settings.options(held.queries, held.settings)
+        pins, session.remarks = settings.pins(held.queries, held.settings)
         session.keep(material.id, pins)
     sampling = sampling_of(analysis.clip)
     part = Part() if sampling is None else Part(sampling.start, sampling.frames, sampling.stride)

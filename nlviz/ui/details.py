@@ -8,8 +8,6 @@ import streamlit as st
 
 from nlviz.query import Link
 from nlviz.ui.guard import guarded
-from nlviz.ui.messages import Options
-from nlviz.ui.pins import Pin
 from nlviz.ui.tabs import (
     block,
     compare,
@@ -24,6 +22,8 @@ from nlviz.ui.tabs import (
 )
 from nlviz.ui.tabs.look import Look
 from nlviz.ui.work import Shown
+from nlviz.viewer.messages import Options
+from nlviz.viewer.pins import Pin
 
 Links = Mapping[Pin, tuple[Link, ...]]
 

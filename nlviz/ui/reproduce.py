@@ -9,8 +9,8 @@ from nlviz.experiments.baselines import origin
 from nlviz.geometry import Region
 from nlviz.ui import own
 from nlviz.ui.material import Choice
-from nlviz.ui.messages import Options
-from nlviz.ui.pins import Place
+from nlviz.viewer.messages import Options
+from nlviz.viewer.pins import Place
 
 
 def command(

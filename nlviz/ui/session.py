@@ -11,9 +11,9 @@ from nlviz.experiments.baselines import origin
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
 from nlviz.ui.material import Choice, Material, Part
-from nlviz.ui.messages import Options, acted
-from nlviz.ui.pins import Pins
 from nlviz.ui.work import Recent, Shown, of_bundled
+from nlviz.viewer.messages import Options, acted
+from nlviz.viewer.pins import Pins
 
 _KEY = "nlviz"
 

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from models.zoo import ZooError
 from nlviz.errors import NlvizError
-from nlviz.ui import details, giving, location, messages, payload, viewer
+from nlviz.ui import details, giving, location
 from nlviz.ui.address import Address
 from nlviz.ui.guard import guarded
 from nlviz.ui.loading import working
@@ -20,6 +20,8 @@ from nlviz.ui.plain import plain
 from nlviz.ui.session import Session
 from nlviz.ui.tabs import desk, overlay
 from nlviz.ui.work import Shown, make
+from nlviz.viewer import blobs as payload
+from nlviz.viewer import bundle, messages
 
 _VIEWER = "viewer"
 _HEAD_START = 0.03  # seconds
@@ -30,13 +32,13 @@ _HEAD_START = 0.03  # seconds
 _mount_code = st.components.v2.component(
     "nlviz_code",
     html="<div hidden></div>\n",
-    js=viewer.script().replace("export default function", "globalThis.nlvizMount = function")
+    js=bundle.script().replace("export default function", "globalThis.nlvizMount = function")
     + "\nexport default () => {};\n",
 )
 _mount_viewer = st.components.v2.component(
     "nlviz_viewer",
     html="<div></div>\n",
-    css=viewer.style(),
+    css=bundle.style(),
     js="""
 const latest = new WeakMap();
 export default function (component) {
@@ -59,7 +61,7 @@ export default function (component) {
 """,
 )
 _mount_store = st.components.v2.component(
-    "nlviz_store", html="<div hidden></div>\n", js=viewer.store_script()
+    "nlviz_store", html="<div hidden></div>\n", js=bundle.store_script()
 )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nlviz.media import MediaInfo, read
 from nlviz.media.sampling import Sampling
 from nlviz.ui.material import Material, Part
-from nlviz.ui.payload import encoded
+from nlviz.viewer.blobs import encoded
 
 COUNT = 6
 _TALL = 54

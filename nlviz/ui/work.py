@@ -20,8 +20,9 @@ from nlviz.experiments.ablation import with_sizes
 from nlviz.experiments.baselines import origin
 from nlviz.inference.forward import analyse
 from nlviz.media import read
-from nlviz.ui import own, payload
+from nlviz.ui import own
 from nlviz.ui.material import Choice
+from nlviz.viewer import blobs as payload
 
 Report = Callable[[float, str], None]
 

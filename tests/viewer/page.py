@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 
-from nlviz.ui import viewer
+from nlviz.viewer import bundle
 from tests.viewer import blobs
 
 HARNESS = Path(__file__).with_name("harness.html")
@@ -36,7 +36,7 @@ class Viewer:
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         html = HARNESS.read_text(encoding="utf-8")
-        html = html.replace("/*STYLE*/", viewer.style()).replace("/*LIBRARY*/", viewer.library())
+        html = html.replace("/*STYLE*/", bundle.style()).replace("/*LIBRARY*/", bundle.library())
         self.page.set_content(html)
         self.page.wait_for_function("() => globalThis.host !== undefined")
 

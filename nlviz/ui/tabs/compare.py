@@ -16,8 +16,6 @@ from nlviz.geometry import Point
 from nlviz.inference.forward import analyse
 from nlviz.query import Query
 from nlviz.statistics import profile
-from nlviz.ui.messages import asked
-from nlviz.ui.pins import Pin
 from nlviz.ui.session import visiting
 from nlviz.ui.tabs import waiting
 from nlviz.ui.tabs.desk import Work
@@ -25,6 +23,8 @@ from nlviz.ui.tabs.look import Look, choose_pin
 from nlviz.ui.tabs.picture import Layout, multiple
 from nlviz.ui.tabs.sheet import Tile, askable, openable
 from nlviz.ui.work import Report, network, turn
+from nlviz.viewer.messages import asked
+from nlviz.viewer.pins import Pin
 
 _ASKED = "nlviz-compare-place"
 _SHOWS = {"Blocks": "blocks", "Baselines": "baselines", "Side by side": "beside"}

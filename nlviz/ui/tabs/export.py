@@ -10,11 +10,11 @@ import streamlit as st
 
 from nlviz import export
 from nlviz.export import Provenance
-from nlviz.ui import saved
 from nlviz.ui.plain import plain
 from nlviz.ui.tabs import figure, film, waiting
 from nlviz.ui.tabs.files import File, show_command
 from nlviz.ui.tabs.look import Look
+from nlviz.viewer import settings
 
 _SEEN = "nlviz-page"
 _TALL = 720  # CSS pixels of the preview
@@ -39,7 +39,7 @@ def show(look: Look) -> None:
 def _page(look: Look) -> None:
     def make(made: Provenance) -> bytes:
         queries = [look.query(pin) for pin in look.pins]
-        kept = saved.settings(look.pins, look.options)
+        kept = settings.settings(look.pins, look.options)
         return export.page(look.analysis, queries, made, settings=kept)
 
     file = File("html", "text/html", make, "html", (look.analysis.network,))
@@ -99,7 +99,7 @@ def _arrays(look: Look) -> None:
 def _session(look: Look) -> None:
     def make(made: Provenance) -> bytes:
         queries = tuple(look.query(pin) for pin in look.pins)
-        kept = saved.settings(look.pins, look.options)
+        kept = settings.settings(look.pins, look.options)
         return export.save(export.Session(look.analysis, made, queries, kept))
 
     _holds(look, 2.0)

@@ -11,7 +11,6 @@ import streamlit as st
 
 from nlviz.errors import NlvizError
 from nlviz.export import Provenance
-from nlviz.ui.pins import COLOURS, Pin
 from nlviz.ui.tabs.files import (
     File,
     choose_heat,
@@ -21,6 +20,7 @@ from nlviz.ui.tabs.files import (
     show_command,
 )
 from nlviz.ui.tabs.look import Look
+from nlviz.viewer.pins import COLOURS, Pin
 
 if TYPE_CHECKING:
     from nlviz.figures import Figure

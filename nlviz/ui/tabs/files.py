@@ -12,8 +12,8 @@ from nlviz.export import Provenance
 from nlviz.heat.overlay import Shade
 from nlviz.query import Query
 from nlviz.ui import reproduce
-from nlviz.ui.pins import COLOURS, Pin
 from nlviz.ui.tabs.look import Look, choose_pin
+from nlviz.viewer.pins import COLOURS, Pin
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import streamlit as st
 
 from nlviz.export import Provenance
 from nlviz.geometry import Point
-from nlviz.ui.pins import Pin
 from nlviz.ui.tabs import waiting
 from nlviz.ui.tabs.desk import Work
 from nlviz.ui.tabs.files import (
@@ -23,6 +22,7 @@ from nlviz.ui.tabs.files import (
 )
 from nlviz.ui.tabs.look import Look
 from nlviz.ui.work import Report
+from nlviz.viewer.pins import Pin
 
 _PLAY, _FOLLOW = "The clip plays", "The query follows its heaviest links"
 _WIDTHS = (640, 960, 1280)

@@ -10,9 +10,9 @@ import streamlit as st
 from nlviz.analysis import Analysis
 from nlviz.heat.overlay import Shade
 from nlviz.query import Link, Query
-from nlviz.ui.messages import Options, asked
-from nlviz.ui.pins import Pin
 from nlviz.ui.work import Shown
+from nlviz.viewer.messages import Options, asked
+from nlviz.viewer.pins import Pin
 
 _ON_PAPER = {"#FFFFFF": "#8C96A5"}  # a white pin, where there is no frame behind it
 

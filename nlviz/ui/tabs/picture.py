@@ -14,7 +14,7 @@ from nlviz.analysis import Analysis
 from nlviz.geometry import Point, View
 from nlviz.heat.overlay import Shade, heat
 from nlviz.query import Query
-from nlviz.ui.payload import encoded
+from nlviz.viewer.blobs import encoded
 
 _MOST = 8
 _WIDTH = 720  # pixels across of a whole picture, twice what it is shown at

@@ -9,9 +9,9 @@ import streamlit as st
 
 from nlviz.errors import QueryError
 from nlviz.statistics import BlockStatistics, Profile, block_statistics, profile
-from nlviz.ui.pins import Pin
 from nlviz.ui.tabs import waiting
 from nlviz.ui.tabs.look import Look, ink
+from nlviz.viewer.pins import Pin
 
 _STILL = "An image has no time axis: distances in time and weight by frame are left out."
 _HEADS = (

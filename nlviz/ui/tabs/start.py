@@ -18,8 +18,8 @@ from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media import read_mask, read_masks
 from nlviz.tracking import mask_of
-from nlviz.ui.pins import Pin
 from nlviz.ui.tabs.look import Look, choose_pin
+from nlviz.viewer.pins import Pin
 
 _PIN, _MASK, _FOLDER = "A pin", "A mask", "A mask of each frame"
 _ENDINGS = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"]

@@ -26,13 +26,13 @@ from nlviz.tracking import (
     region_similarity,
     track,
 )
-from nlviz.ui import payload
-from nlviz.ui.payload import encoded
 from nlviz.ui.tabs import overlay, waiting
 from nlviz.ui.tabs.desk import Work
 from nlviz.ui.tabs.look import Look
 from nlviz.ui.tabs.start import Masks, Start, choose_start
 from nlviz.ui.work import Report, turn
+from nlviz.viewer import blobs
+from nlviz.viewer.blobs import encoded
 
 _RAW = "Raw features"
 _CLOSE = 0.25  # seconds between two frames
@@ -161,7 +161,7 @@ def _work(look: Look, start: Start, protocol: Protocol, *, raw: bool) -> Work:
             analysis, block, masks[0], frame=start.frame, protocol=protocol, progress=report
         )
         scores = measured(found, masks) if start.scored else ()
-        over = payload.mask_blob(found.objects, start.color, look.shown.tags[0])
+        over = blobs.mask_blob(found.objects, start.color, look.shown.tags[0])
         return Tracked(found, scores, over, _strip(analysis, found, scores, start.color))
 
     return work

@@ -1,6 +1,6 @@
 // Words: what the viewer says about a block, a place and its links.
 
-import { isPooled } from "./grid.js";
+import { isPooled } from "../rows/grid.js";
 
 const FUNCTIONS = {
   gaussian: "Gaussian",

@@ -1,6 +1,6 @@
 // Hint: three steps for a first visit; once dismissed it stays away in this browser.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 
 const KEY = "nlviz.hint";
 const LESSONS = [

@@ -13,28 +13,28 @@
 // to the block whose tag it names. root.nlviz is a read-only face for tests and benchmarks: state(),
 // timing() of the last drawing in ms, and toClient(place) in CSS pixels of the window.
 
-import { DAMAGED } from "./blob.js";
-import { createChips } from "./chips.js";
-import { PIN_COLOURS } from "./colour.js";
+import { DAMAGED } from "./data/blob.js";
+import { createChips } from "./controls/chips.js";
+import { PIN_COLOURS } from "./draw/colour.js";
 import { element, setText } from "./dom.js";
-import { describe } from "./face.js";
-import { middleOf } from "./grid.js";
-import { createHint } from "./hint.js";
-import { listen } from "./input.js";
-import { answers, exactLinks } from "./links.js";
-import { createMemory } from "./memory.js";
-import { createOptions } from "./options.js";
-import { createPins } from "./pins.js";
-import { createPlayer } from "./player.js";
-import { createPointing } from "./pointing.js";
-import { createReadout } from "./readout.js";
-import { prepare } from "./rows.js";
-import { heatScale } from "./scale.js";
-import { drawScene } from "./scene.js";
-import { createStage } from "./stage.js";
-import { pageStore } from "./store.js";
-import { createTokens } from "./tokens.js";
-import { createToolbar } from "./toolbar.js";
+import { describe } from "./inspect.js";
+import { middleOf } from "./rows/grid.js";
+import { createHint } from "./controls/hint.js";
+import { listen } from "./pointer/input.js";
+import { answers, exactLinks } from "./rows/links.js";
+import { createMemory } from "./rows/memory.js";
+import { createOptions } from "./controls/options.js";
+import { createPins } from "./pointer/pins.js";
+import { createPlayer } from "./controls/player.js";
+import { createPointing } from "./pointer/pointing.js";
+import { createReadout } from "./controls/readout.js";
+import { prepare } from "./rows/rows.js";
+import { heatScale } from "./rows/scale.js";
+import { drawScene } from "./draw/scene.js";
+import { createStage } from "./draw/stage.js";
+import { pageStore } from "./data/store.js";
+import { createTokens } from "./controls/tokens.js";
+import { createToolbar } from "./controls/toolbar.js";
 
 const LATER = { constants: "later", sizes: "sized" }; // blobs that come after their block, and where it keeps them
 const NEAR = 10; // CSS pixels around a pin that count as the pin

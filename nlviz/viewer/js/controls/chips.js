@@ -1,6 +1,6 @@
 // Chips: the pins by name, to choose, rename, put in order or remove.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 
 /** Pins as a row of named chips; the chosen one shows what else can be done with it. */
 export function createChips({ choose, remove, rename, move, clear }) {

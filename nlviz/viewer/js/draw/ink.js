@@ -1,6 +1,6 @@
 // Ink: links, pins and outlines, drawn over the frames with a dark casing so that they read on any picture.
 
-import { boxOf } from "./grid.js";
+import { boxOf } from "../rows/grid.js";
 import { isVisible, pointAt } from "./layout.js";
 
 /** What a link was ranked by, which its width shows. */

@@ -1,6 +1,6 @@
 // Controls: sliders, switches and menus, each as its elements and a way to show a value.
 
-import { element, setText } from "./dom.js";
+import { element, setText } from "../dom.js";
 
 /** A range with its number in words: {nodes, show(number)}. */
 export function slider(label, range, change, words) {

@@ -1,6 +1,6 @@
 // Timeline: the frames along time, how much of each row's weight lies on them, and where the player is.
 
-import { element, setText } from "./dom.js";
+import { element, setText } from "../dom.js";
 import { percentText } from "./words.js";
 
 const HEIGHT = 100; // of the drawing, in units of its own

@@ -1,6 +1,6 @@
 // Links: what a place looks at in one block, or who looks at it, computed in the page from θ and φ.
 
-import { asked, leftOut, UNREACHED } from "./asking.js";
+import { asked, leftOut, UNREACHED } from "./question.js";
 import { cellAt, cellOf, centreOf, sizeOf } from "./grid.js";
 import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
 import { rangeOf, strongest } from "./top.js";

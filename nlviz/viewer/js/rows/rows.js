@@ -1,6 +1,6 @@
 // Rows and columns of f/C, Eqs. (2) to (5), from θ and φ: of one head, or the mean over all heads.
 
-import { toFloats } from "./blob.js";
+import { toFloats } from "../data/blob.js";
 import { reachable, reachCounts } from "./reach.js";
 
 const SOFTMAX = new Set(["gaussian", "embedded_gaussian"]);

@@ -1,6 +1,6 @@
 // Pins: drawn at once, then replaced by the host's, which holds the truth.
 
-import { middleOf } from "./grid.js";
+import { middleOf } from "../rows/grid.js";
 
 const PATIENCE = 30_000; // ms after which an unanswered change is forgotten
 const LONGEST_HISTORY = 50;

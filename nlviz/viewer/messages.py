@@ -13,7 +13,7 @@ from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region, View
 from nlviz.query import Exclude, Link, Query, RankBy
-from nlviz.ui.pins import MOST, Pin, Pins, Place
+from nlviz.viewer.pins import MOST, Pin, Pins, Place
 
 MOST_LINKS = 200
 MOST_CORNERS = 400

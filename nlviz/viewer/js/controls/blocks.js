@@ -1,6 +1,6 @@
 // Blocks: the captured blocks as a row of choices, from input to output.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 import { shapeOf, strideOf } from "./words.js";
 
 export function createBlocks(change) {

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from typing import Any
 
 from nlviz.query import Query
-from nlviz.ui.messages import Options
-from nlviz.ui.pins import COLOURS, MOST, Pin, Pins
+from nlviz.viewer.messages import Options
+from nlviz.viewer.pins import COLOURS, MOST, Pin, Pins
 
 _ASKED = {each.name for each in fields(Options)} & {each.name for each in fields(Query)}
 

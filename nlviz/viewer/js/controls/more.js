@@ -1,8 +1,8 @@
 // More: what few need at once, behind one button: what is left out, the scale, the colours, the pins, how to draw.
 
-import { COLOUR_MAPS } from "./colour.js";
+import { COLOUR_MAPS } from "../draw/colour.js";
 import { choice, menu } from "./controls.js";
-import { element, setText } from "./dom.js";
+import { element, setText } from "../dom.js";
 
 const EXCLUDES = { frame: "own frame", cell: "own cell", none: "nothing" };
 const RANKS = { affinity: "affinity", contribution: "contribution" };

@@ -2,7 +2,7 @@
 
 import { createBlocks } from "./blocks.js";
 import { choice, menu, slider, toggle } from "./controls.js";
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 import { createMore } from "./more.js";
 
 const VIEWS = { strip: ["Strip", "All frames side by side"], player: ["Player", "One large frame, and the clip plays (space bar)"] };

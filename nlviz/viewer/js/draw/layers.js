@@ -1,9 +1,9 @@
 // Heat: one row of weights over the frames, each place where it lies, however the grid lies.
 
-import { EXCLUDED } from "./asking.js";
+import { EXCLUDED } from "../rows/question.js";
 import { heatPixels } from "./colour.js";
 import { isVisible } from "./layout.js";
-import { levels } from "./scale.js";
+import { levels } from "../rows/scale.js";
 
 const UNREACHED_PIXEL = 0xa0808080; // grey, where no link can exist
 

@@ -1,8 +1,8 @@
 // Bar: the colour bar of the heat map, labelled with its weights and with what it is scaled to.
 
-import { heatGradient } from "./colour.js";
-import { element, setText } from "./dom.js";
-import { ticks } from "./scale.js";
+import { heatGradient } from "../draw/colour.js";
+import { element, setText } from "../dom.js";
+import { ticks } from "../rows/scale.js";
 import { weightText } from "./words.js";
 
 const SCALED = { row: "scaled to this row", column: "scaled to this column", block: "scaled to the whole block", absolute: "on a fixed scale" };

@@ -1,6 +1,6 @@
 // Pointing: the place under the pointer or the keyboard's cursor, and the region that is being drawn.
 
-import { cellAt, centreOf } from "./grid.js";
+import { cellAt, centreOf } from "../rows/grid.js";
 import { boxBetween, createDraft } from "./draft.js";
 
 const inside = (value, count) => Math.min(Math.max(value, 0), count - 1);

@@ -1,6 +1,6 @@
 // The store as a Streamlit component (version 2): each blob that arrives is kept in the page under its tag.
 
-import { pageStore } from "./store.js";
+import { pageStore } from "../../viewer/js/data/store.js";
 
 const kept = new WeakMap(); // mount → the blobs it brought
 

@@ -1,7 +1,7 @@
 // Face: what the viewer shows, as plain data, for tests and benchmarks.
 
-import { boxOf } from "./grid.js";
-import { exactLinks } from "./links.js";
+import { boxOf } from "./rows/grid.js";
+import { exactLinks } from "./rows/links.js";
 
 export function describe({ clip, block, look, pins, options, stage, player, words, message, timing, tool }) {
   const { pin, place, seen, scale } = look;

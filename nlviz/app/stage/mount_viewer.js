@@ -1,6 +1,6 @@
 // The viewer as a Streamlit component (version 2): data in, the trigger "act" and the state "options" out.
 
-import { createViewer } from "./viewer.js";
+import { createViewer } from "../../viewer/js/viewer.js";
 
 // ms to wait for an answer before the next act goes out. Where Python is busy, Streamlit would keep the later of two.
 const ANSWER_PATIENCE = 20_000;

@@ -1,7 +1,7 @@
 // Readout: what is seen in words, for the eye and for a screen reader, and the scale of the heat map.
 
 import { createBar } from "./bar.js";
-import { element, setText } from "./dom.js";
+import { element, setText } from "../dom.js";
 import { blockText, linksText, placeText, reachText, spokenText } from "./words.js";
 
 const HINT = "Point at anything to see what it looks at; click to pin it.";

@@ -1,6 +1,6 @@
 // Tokens: what takes part in a block without a place in the picture, as chips to point at and to pin.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 
 /** hover(name or null) while one is pointed at or has the focus; pin(name) on a click. */
 export function createTokens({ hover, pin }) {

@@ -9,8 +9,10 @@ from typing import Any
 from nlviz.analysis import Analysis
 from nlviz.errors import ExportError
 from nlviz.query import Query
-from nlviz.ui import messages, payload, saved
-from nlviz.ui.pins import MOST, Pins
+from nlviz.viewer import blobs as payload
+from nlviz.viewer import messages
+from nlviz.viewer import settings as saved
+from nlviz.viewer.pins import MOST, Pins
 
 
 @dataclass(frozen=True, slots=True, eq=False)

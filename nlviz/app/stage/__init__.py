@@ -1,0 +1,1 @@
+"""What is shown: the viewer and the tabs below it."""

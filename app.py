@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from nlviz.ui import page
+from nlviz.app import page
 
 st.set_page_config(page_title="nlviz", page_icon="🔗", layout="wide")
 page.show()

@@ -12,7 +12,7 @@ import statistics
 import sys
 
 from benchmarks.measure import machine
-from nlviz.ui.details import TABS
+from nlviz.app.stage.tab_row import TABS
 from tests.app_page import PATIENCE, AppPage, settled, visiting
 
 LIMIT = 300.0  # ms, in the median

@@ -15,8 +15,8 @@ import nlviz
 from models import zoo
 from models.resnet import VideoResNet
 from models.resnet_plan import paper
+from nlviz.app.choice import bundled
 from nlviz.cli import main
-from nlviz.ui.material import bundled
 from tests import jupyter
 from tests.app_page import AppPage, visiting
 from tests.browser import launch, sync_playwright

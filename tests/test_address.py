@@ -12,8 +12,8 @@ import pytest
 
 import nlviz
 from nlviz import export
-from nlviz.ui.address import LONGEST, Address, read, shortened, write
-from nlviz.ui.material import Part, bundled
+from nlviz.app.address.query_string import LONGEST, Address, read, shortened, write
+from nlviz.app.choice import Part, bundled
 from nlviz.viewer import settings as saved
 from nlviz.viewer.messages import Colours, Curve, Options, Scale
 from nlviz.viewer.pins import COLOURS, Pin, Pins

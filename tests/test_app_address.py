@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from nlviz import export
-from nlviz.ui.material import bundled
+from nlviz.app.choice import bundled
 from tests.app_page import PATIENCE, AppPage, serve, settled
 from tests.browser import browser  # noqa: F401, a fixture
 from tests.test_app_browser import moving_square, video

@@ -19,7 +19,7 @@ import nlviz
 from models import zoo
 from nlviz import export
 from nlviz.analysis import Analysis
-from nlviz.ui.material import bundled
+from nlviz.app.choice import bundled
 from tests.app_page import PATIENCE, AppPage, serve
 from tests.browser import browser  # noqa: F401, a fixture
 

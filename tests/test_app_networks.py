@@ -11,9 +11,9 @@ from models import zoo
 def sidebar():
     import streamlit as st
 
-    from nlviz.ui import networks
-    from nlviz.ui.material import Part, bundled
-    from nlviz.ui.session import current
+    from nlviz.app.choice import Part, bundled
+    from nlviz.app.sidebar import networks
+    from nlviz.app.visit import current
 
     here = current(bundled()[0])
     choice = networks.choose(here, here.material, Part())

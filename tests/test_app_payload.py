@@ -14,12 +14,12 @@ import pytest
 import nlviz
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
+from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.shown import Shown
 from nlviz.ask.links import top_links
 from nlviz.clip import Clip
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.query import Query
-from nlviz.ui.material import Choice, Material, Part
-from nlviz.ui.work import Shown
 from nlviz.viewer import blobs, messages, pins
 from nlviz.viewer.messages import Options
 from nlviz.viewer.pins import Pins

@@ -57,13 +57,13 @@ def test_an_exported_page_takes_from_the_ui_only_what_knows_no_streamlit():
     script = (
         "import sys, nlviz.export; "
         "print([m for m in ('streamlit', 'plotly') if m in sys.modules], "
-        "sorted(m for m in sys.modules if m.startswith('nlviz.ui.')))"
+        "sorted(m for m in sys.modules if m.startswith('nlviz.app.')))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
     shared = ["messages", "payload", "pins", "saved", "viewer"]
-    assert done.stdout.strip() == f"[] {[f'nlviz.ui.{name}' for name in shared]}"
+    assert done.stdout.strip() == f"[] {[f'nlviz.app.{name}' for name in shared]}"
 
 
 def test_only_media_and_figures_read_or_write_files():

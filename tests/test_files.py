@@ -9,11 +9,11 @@ import pytest
 
 import nlviz
 from nlviz import export
+from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.shown import Shown
+from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.downloads import File, palette_options, shade_of, shade_options
 from nlviz.cli import parser
-from nlviz.ui.material import Choice, Material, Part
-from nlviz.ui.tabs.files import File, palette_options, shade_of, shade_options
-from nlviz.ui.tabs.look import Look
-from nlviz.ui.work import Shown
 from nlviz.viewer.messages import Options, answer
 from nlviz.viewer.pins import COLOURS, Pins
 from tests import make

@@ -8,10 +8,11 @@ import sys
 import pytest
 
 import nlviz
+from nlviz.app import startup
+from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.shown import network
+from nlviz.app.tabs import commands
 from nlviz.cli import app, main, parser
-from nlviz.ui import own, reproduce
-from nlviz.ui.material import Choice, Material, Part
-from nlviz.ui.work import network
 from nlviz.viewer.messages import Options
 from tests.test_foreign import BUILD
 
@@ -39,9 +40,9 @@ def test_the_app_is_served_with_what_it_was_started_with(file, weights, monkeypa
     assert main(["app", "--model", file, *weights]) == 0
     assert served[-len(weights) - 3 :] == ["--", "--model", file, *weights]
     monkeypatch.setattr(sys, "argv", served[served.index("--") :])
-    assert own.given() == own.Own(file, weights[-1] if weights else None)
-    assert own.is_own(file)
-    assert not own.is_own("nl-lite0")
+    assert startup.given() == startup.Own(file, weights[-1] if weights else None)
+    assert startup.is_own(file)
+    assert not startup.is_own("nl-lite0")
 
 
 def test_a_file_that_cannot_be_used_stops_the_start(file, monkeypatch, capsys):
@@ -55,7 +56,7 @@ def test_a_file_that_cannot_be_used_stops_the_start(file, monkeypatch, capsys):
 @pytest.mark.parametrize("arguments", [[], ["--model"], ["--other", "x"], ["-q"]])
 def test_an_app_started_without_one_has_none(arguments, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
-    assert own.given() is None
+    assert startup.given() is None
 
 
 def test_the_network_is_loaded_and_its_commands_can_be_repeated(file, monkeypatch):
@@ -63,11 +64,11 @@ def test_the_network_is_loaded_and_its_commands_can_be_repeated(file, monkeypatc
     assert isinstance(network(file), nlviz.UserNetwork)
     choice = Choice(Material("id", "A title", "clip.mp4"), Part(), file, 64)
     points, options = [nlviz.Point(3, 1.5, 2.0)], Options("Net")
-    shown = reproduce.command("links", choice, points, options)
+    shown = commands.command("links", choice, points, options)
     asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
     assert asked.model == file
-    assert f"nlviz.load_user_network({file!r})" in reproduce.python(choice, points, options)
-    assert "zoo" not in reproduce.python(choice, points, options)
+    assert f"nlviz.load_user_network({file!r})" in commands.python(choice, points, options)
+    assert "zoo" not in commands.python(choice, points, options)
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", file, "--weights", "my w.pt"])
-    assert "--weights 'my w.pt'" in reproduce.command("links", choice, points, options)
-    assert "weights='my w.pt')" in reproduce.python(choice, points, options)
+    assert "--weights 'my w.pt'" in commands.command("links", choice, points, options)
+    assert "weights='my w.pt')" in commands.python(choice, points, options)

@@ -7,9 +7,9 @@ import shlex
 import pytest
 
 import nlviz
+from nlviz.app.choice import ROOT, Choice, Material, Part, bundled
+from nlviz.app.tabs import commands
 from nlviz.cli import parser
-from nlviz.ui import reproduce
-from nlviz.ui.material import ROOT, Choice, Material, Part, bundled
 from nlviz.viewer.messages import Options
 
 
@@ -21,7 +21,7 @@ def choice(path: str, part: Part) -> Choice:
 @pytest.mark.parametrize("part", [Part(), Part(start=3, frames=5, stride=2)])
 def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
     points = [nlviz.Point(3, 1.5, 2.0), nlviz.Point(5, 10.0, 20.25)]
-    shown = reproduce.command("links", choice(path, part), points, Options("nl4", k=7))
+    shown = commands.command("links", choice(path, part), points, Options("nl4", k=7))
     asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
     assert asked.input.removeprefix("./") == path
     assert asked.at == points
@@ -32,7 +32,7 @@ def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
 
 def test_a_baseline_and_a_ranking_are_written_as_options():
     options = Options("res3.nl1 (cosine)", reverse=True, rank_by="contribution")
-    shown = reproduce.command("links", choice("a.mp4", Part()), [nlviz.Point(0, 1, 1)], options)
+    shown = commands.command("links", choice("a.mp4", Part()), [nlviz.Point(0, 1, 1)], options)
     asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
     assert (asked.block, asked.baseline) == ("res3.nl1", "cosine")
     assert (asked.rank, asked.reverse) == ("contribution", True)
@@ -45,11 +45,11 @@ def test_the_python_lines_shown_run(monkeypatch, tmp_path):
     small = Choice(material, Part(frames=3), "nl-lite0", 96)
     points = [nlviz.Point(0, 100.0, 100.0)]
     names: dict[str, object] = {}
-    exec(reproduce.python(small, points, Options("nl5", k=4)), names)
+    exec(commands.python(small, points, Options("nl5", k=4)), names)
     assert [len(links) for links in names["links"]] == [4]
     assert (tmp_path / "figure.svg").is_file()
     ranked = Options("nl5 (uniform)", k=4)
-    exec(reproduce.python(small, points, ranked), names)
+    exec(commands.python(small, points, ranked), names)
     assert names["links"][0][0].block == "nl5 (uniform)"
-    exec(reproduce.python(small, points, Options("nl5", k=4, rank_by="contribution")), names)
+    exec(commands.python(small, points, Options("nl5", k=4, rank_by="contribution")), names)
     assert names["links"][0][0].contribution > 0

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import nlviz
-from nlviz.ui import chart
-from nlviz.ui.tabs import block, desk, matter, solid, start, tracking
-from nlviz.ui.tabs.picture import Layout
+from nlviz.app.tabs import block, charts, jobs, matter, spacetime_plot, tracking, tracking_start
+from nlviz.app.tabs.multiples import Layout
 from tests import make
 
 
@@ -30,11 +29,11 @@ def test_the_charts_draw_what_the_profile_says():
     analysis = make.analysis()
     profile = nlviz.profile(analysis, nlviz.Query(nlviz.Point(5, 20, 20), "coarse"))
     average = nlviz.block_statistics(analysis, "coarse")
-    curves = [chart.Curve("Pin 1", "#E69F00", profile)]
+    curves = [charts.Curve("Pin 1", "#E69F00", profile)]
     frames, distance, seconds = (
-        chart.by_frame(curves),
-        chart.by_distance(curves, average),
-        chart.by_second(curves),
+        charts.by_frame(curves),
+        charts.by_distance(curves, average),
+        charts.by_second(curves),
     )
     assert list(frames.data[0].x) == list(analysis.view.frames)
     assert list(frames.data[0].marker.symbol) == ["circle", "diamond", "circle", "circle"]
@@ -46,7 +45,7 @@ def test_the_charts_draw_what_the_profile_says():
 
 
 def test_a_job_gives_its_result_once_and_keeps_it():
-    here, runs = desk.Desk(), []
+    here, runs = jobs.Desk(), []
     job = here.ask("clip", "key", lambda report: runs.append(1) or "answer")
     until(lambda: job.done)
     assert here.ask("clip", "key", lambda report: runs.append(1)).result == "answer"
@@ -68,7 +67,7 @@ def endless(begun: threading.Event, ended: threading.Event):
 
 @pytest.mark.parametrize("ask", [("clip", "other"), ("another clip", "key")])
 def test_another_question_stops_the_one_that_runs_and_it_can_be_asked_again(ask):
-    here, begun, ended = desk.Desk(), threading.Event(), threading.Event()
+    here, begun, ended = jobs.Desk(), threading.Event(), threading.Event()
     job = here.ask("clip", "key", endless(begun, ended))
     assert begun.wait(30)
     here.ask(*ask, lambda report: None)
@@ -80,7 +79,7 @@ def test_another_question_stops_the_one_that_runs_and_it_can_be_asked_again(ask)
 
 
 def test_what_is_done_can_be_asked_for_without_stopping_what_runs():
-    here, begun, ended = desk.Desk(), threading.Event(), threading.Event()
+    here, begun, ended = jobs.Desk(), threading.Event(), threading.Event()
     done = here.ask("clip", "first", lambda report: "answer")
     until(lambda: done.done)
     job = here.ask("clip", "second", endless(begun, ended))
@@ -93,14 +92,14 @@ def test_what_is_done_can_be_asked_for_without_stopping_what_runs():
 
 
 def test_a_job_that_nobody_looks_at_ends(monkeypatch):
-    monkeypatch.setattr(desk, "PATIENCE", 0.05)
+    monkeypatch.setattr(jobs, "PATIENCE", 0.05)
     begun, ended = threading.Event(), threading.Event()
-    desk.Desk().ask("clip", "key", endless(begun, ended))
+    jobs.Desk().ask("clip", "key", endless(begun, ended))
     assert ended.wait(30)
 
 
 def test_a_stopped_job_stays_stopped_until_it_is_forgotten():
-    here, begun, ended = desk.Desk(), threading.Event(), threading.Event()
+    here, begun, ended = jobs.Desk(), threading.Event(), threading.Event()
     here.ask("clip", "key", endless(begun, ended)).stop()
     assert ended.wait(30)
     assert here.ask("clip", "key", lambda report: None).stopped
@@ -117,7 +116,7 @@ def test_a_fault_of_the_visitors_is_a_sentence_and_one_of_ours_is_logged(caplog)
     def ours(report):
         raise ZeroDivisionError
 
-    here = desk.Desk()
+    here = jobs.Desk()
     job = here.ask("clip", "theirs", theirs)
     until(lambda: job.done)
     assert (job.problem, job.failed) == ("Choose another place.", False)
@@ -164,7 +163,9 @@ def test_the_solid_holds_every_link_and_the_best_place_of_each_frame():
     analysis = make.analysis()
     query = nlviz.Query(nlviz.Point(5, 20, 20), "coarse", k=7)
     links = nlviz.top_links(analysis, query)
-    figure = solid.spacetime(analysis, [solid.Asked("Pin 1", "#E69F00", query, links)])
+    figure = spacetime_plot.spacetime(
+        analysis, [spacetime_plot.Asked("Pin 1", "#E69F00", query, links)]
+    )
     planes = [trace for trace in figure.data if trace.type == "surface"]
     assert [int(plane.z[0, 0]) for plane in planes] == [0, 1, 2, 3]
     lines = [t for t in figure.data if t.type == "scatter3d" and t.mode == "lines" and not t.name]
@@ -211,7 +212,7 @@ def test_the_masking_chart_starts_at_the_whole_score_and_draws_every_order():
     found = nlviz.Faithfulness(
         query, "cat", 0.9, np.array([0.1, 0.5]), np.array([0.4, 0.2]), np.array([[0.8, 0.6]] * 3)
     )
-    figure = chart.masking(found)
+    figure = charts.masking(found)
     assert list(figure.data[-1].y) == [0.9, 0.4, 0.2]
     assert [list(trace.y) for trace in figure.data[:-1]] == [[0.9, 0.8, 0.6]] * 3
 
@@ -234,7 +235,7 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
     clip, truth = make.clip(), masks(4)
     truth[2] = False
     files = [File(f"some/folder/{t}.png", truth[t]) for t in (2, 0, 3, 1)]
-    np.testing.assert_array_equal(start.read(files, clip, whole=True), truth)
+    np.testing.assert_array_equal(tracking_start.read(files, clip, whole=True), truth)
     found = nlviz.track(make.analysis(), "fine", truth[0])
     scores = tracking.measured(found, truth)
     assert scores[2][0] == nlviz.region_similarity(found.objects[2], truth[2])
@@ -246,7 +247,7 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
 @pytest.mark.parametrize("name", ["../../mask.png", "..\\..\\mask.png", "/tmp/mask.png"])
 def test_a_masks_name_climbs_out_of_no_folder(name, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    mask = start.read([File(name, masks(1)[0])], make.clip(), whole=False)
+    mask = tracking_start.read([File(name, masks(1)[0])], make.clip(), whole=False)
     np.testing.assert_array_equal(mask, masks(1))
     assert list(tmp_path.rglob("*")) == []
 
@@ -254,9 +255,11 @@ def test_a_masks_name_climbs_out_of_no_folder(name, tmp_path, monkeypatch):
 def test_masks_of_another_size_or_length_are_one_sentence_without_our_folder():
     small = File("mask.png", np.ones((8, 8), dtype=bool))
     with pytest.raises(nlviz.MediaError, match="is 8×8 pixels, the clip 64×48"):
-        start.read([small], make.clip(), whole=False)
+        tracking_start.read([small], make.clip(), whole=False)
     with pytest.raises(nlviz.MediaError, match=r"^The folder has 3 masks, but the clip has 20"):
-        start.read([File(f"{t}.png", masks(1)[0]) for t in range(3)], make.clip(), whole=True)
+        tracking_start.read(
+            [File(f"{t}.png", masks(1)[0]) for t in range(3)], make.clip(), whole=True
+        )
 
 
 def test_the_object_is_tinted_and_the_rest_is_left():

@@ -1,0 +1,30 @@
+"""Location: the page's address follows what is on screen, without a step in the history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from nlviz.app.address.query_string import Address, shortened, write
+
+_HERE = Path(__file__).parent
+_WHOLE = "This page's address holds the clip's name, the pins and the options."
+_GIVEN = "This page's address holds all but the clip itself, which is to be given again."
+_SHORT = "Outlines in the address have fewer corners than here; a session file keeps them all."
+_mount = st.components.v2.component(
+    "nlviz_location",
+    html="""<div class="location"><button type="button">Copy address</button>
+<span role="status"></span></div>
+""",
+    css=(_HERE / "location.css").read_text(encoding="utf-8"),
+    js=(_HERE / "location.js").read_text(encoding="utf-8"),
+)
+
+
+def follow(address: Address) -> None:
+    """Write the address into the page's, and offer to copy it."""
+    words = [_GIVEN if address.digest else _WHOLE]
+    if shortened(address) != address:
+        words.append(_SHORT)
+    _mount(key="location", data={"query": write(address), "words": " ".join(words)})

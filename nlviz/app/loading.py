@@ -1,0 +1,39 @@
+"""Loading: what is seen while a clip is being analysed, and the first time before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+if TYPE_CHECKING:  # work brings torch, and this is to be seen before it has come
+    from nlviz.app.shown import Report
+
+
+@contextmanager
+def working(place: DeltaGenerator, *, first: bool) -> Iterator[Report]:
+    """A bar that says what is being done: in a card beside the last analysis, which stays.
+
+    The report that it gives ends a run that was superseded, as every Streamlit call does.
+    """
+    with place.container(key=None if first else "working"):
+        if first:
+            skeleton()
+        bar = st.progress(0.0)
+    try:
+        yield lambda fraction, what: _tell(bar, fraction, what)
+    finally:
+        place.empty()
+
+
+def skeleton() -> None:
+    """Grey frames where the clip will be."""
+    frames = "<i></i>" * 8
+    st.html(f'<div class="skeleton" aria-hidden="true"><b></b><div>{frames}</div></div>')
+
+
+def _tell(bar: DeltaGenerator, fraction: float, what: str) -> None:
+    bar.progress(min(max(fraction, 0.0), 1.0), f"{what} …")

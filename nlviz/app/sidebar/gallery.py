@@ -1,0 +1,47 @@
+"""The gallery: bundled clips and images as pictures to click."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from nlviz.app.choice import Material, bundled
+from nlviz.app.sidebar.timeline import thumbnail
+from nlviz.app.visit import Session
+from nlviz.media import read
+
+_TALL = 90
+
+
+def show(session: Session) -> None:
+    """Two tiles a row; the chosen one is framed."""
+    st.markdown("##### Gallery")
+    with st.container(key="gallery", horizontal=True, gap="xsmall"):
+        for material in bundled():
+            _tile(material, session)
+
+
+def _tile(material: Material, session: Session) -> None:
+    chosen = session.material is not None and material.id == session.material.id
+    with st.container(key=f"tile-{'on' if chosen else 'off'}-{material.id}", gap=None):
+        st.html(f'<img src="{_picture(material)}" alt="">')
+        # The button's area covers the picture (page.css), so that the whole tile is one target.
+        st.button(
+            material.title,
+            key=f"pick-{material.id}",
+            type="tertiary",
+            width="stretch",
+            help=material.about or None,
+            on_click=session.choose_material,
+            args=(material,),
+        )
+
+
+@st.cache_data(show_spinner=False)
+def _thumbnail(path: str, frame: int) -> str:
+    material = next(each for each in bundled() if each.path == path)
+    clip = read(material.source, frames=1, start=frame)
+    return thumbnail(clip.frames[0], _TALL)
+
+
+def _picture(material: Material) -> str:
+    return _thumbnail(material.path, material.at.frame if material.at else 0)

@@ -1,0 +1,55 @@
+"""The small timeline: thumbnails along the clip, and a mark for each frame that is taken."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nlviz.app.choice import Material, Part
+from nlviz.media import MediaInfo, read
+from nlviz.media.sampling import Sampling
+from nlviz.viewer.blobs import encoded
+
+COUNT = 6
+_TALL = 54
+
+
+def thumbnails(material: Material) -> tuple[str, ...]:
+    """A few frames spread over the whole clip, as data addresses; MediaError."""
+    clip = read(material.source, frames=COUNT, name=material.name)
+    return tuple(thumbnail(frame) for frame in clip.frames)
+
+
+def thumbnail(frame: NDArray[np.uint8], tall: int = _TALL) -> str:
+    """A frame, ``tall`` CSS pixels high on a sharp screen, as a data address."""
+    height, width = frame.shape[:2]
+    size = max(1, min(round(width * 2 * tall / height), 8 * tall)), 2 * tall
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded(small, 80)).decode()
+
+
+def markup(info: MediaInfo, part: Part, pictures: tuple[str, ...]) -> str:
+    """The timeline as HTML."""
+    indices = Sampling(part.frames, part.stride, part.start).indices(info.total, info.name)
+    strip = "".join(f'<img src="{escape(picture)}" alt="">' for picture in pictures)
+    marks = "".join(f'<i style="left:{_place(i, info):.2f}%"></i>' for i in indices)
+    left, right = _place(indices[0], info), _place(indices[-1], info)
+    span = f'<b style="left:{left:.2f}%;width:{right - left:.2f}%"></b>'
+    words = f"{len(indices)} of {info.total} frames, {_seconds(indices[0], info)}"
+    words += f" to {_seconds(indices[-1], info)}" if len(indices) > 1 else ""
+    return (
+        f'<figure class="timeline"><div class="strip">{strip}</div>'
+        f'<div class="marks">{span}{marks}</div><figcaption>{escape(words)}</figcaption></figure>'
+    )
+
+
+def _place(index: int, info: MediaInfo) -> float:
+    return 100 * (index + 0.5) / info.total
+
+
+def _seconds(index: int, info: MediaInfo) -> str:
+    return f"{index / info.rate:.1f} s" if info.rate else f"frame {index}"

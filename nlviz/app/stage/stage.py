@@ -1,0 +1,197 @@
+"""The stage: what the clip is, the viewer, and what can be taken away from it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from models.zoo import ZooError
+from nlviz.app.address import bar
+from nlviz.app.address.query_string import Address
+from nlviz.app.choice import Choice
+from nlviz.app.guard import guarded
+from nlviz.app.loading import working
+from nlviz.app.markdown import plain
+from nlviz.app.shown import Shown, make
+from nlviz.app.sidebar import upload
+from nlviz.app.stage import tab_row
+from nlviz.app.tabs import jobs, overlay
+from nlviz.app.visit import Session
+from nlviz.errors import NlvizError
+from nlviz.viewer import blobs as payload
+from nlviz.viewer import bundle, messages
+
+_VIEWER = "viewer"
+_HEAD_START = 0.03  # seconds
+
+# Streamlit sends a component's script with each of its messages, 90 kB with every click. So one
+# mount brings the viewer into the page, and the viewer's own script only waits for it.
+# Texts have several lines: one line might be taken for a path.
+_mount_code = st.components.v2.component(
+    "nlviz_code",
+    html="<div hidden></div>\n",
+    js=bundle.script().replace("export default function", "globalThis.nlvizMount = function")
+    + "\nexport default () => {};\n",
+)
+_mount_viewer = st.components.v2.component(
+    "nlviz_viewer",
+    html="<div></div>\n",
+    css=bundle.style(),
+    js="""
+const latest = new WeakMap();
+export default function (component) {
+  const { parentElement } = component;
+  if (globalThis.nlvizMount && !latest.has(parentElement)) return globalThis.nlvizMount(component);
+  const waits = latest.get(parentElement) ?? {};
+  latest.set(parentElement, Object.assign(waits, { component }));
+  waits.timer ??= setInterval(() => {
+    if (!globalThis.nlvizMount) return;
+    clearInterval(waits.timer);
+    latest.delete(parentElement);
+    waits.cleanup = globalThis.nlvizMount(waits.component);
+  }, 5);
+  return () => {
+    clearInterval(waits.timer);
+    latest.delete(parentElement);
+    waits.cleanup?.();
+  };
+}
+""",
+)
+_mount_store = st.components.v2.component(
+    "nlviz_store", html="<div hidden></div>\n", js=bundle.store_script()
+)
+
+
+def update(session: Session, choice: Choice, place: DeltaGenerator) -> None:
+    """Bring what was chosen on screen; after an error the last good analysis stays."""
+    if session.shown is not None and session.shown.choice == choice:
+        if session.failed is not None:  # back at what is on screen
+            session.problem = session.failed = None
+        return
+    if choice == session.failed:
+        return
+    try:
+        shown = session.kept(choice.material).get(choice)
+        if shown is None:
+            with working(place, first=session.shown is None) as report:
+                shown = make(choice, report)
+        session.show(shown)
+    except (NlvizError, ZooError) as error:
+        session.fail(str(error), choice)
+
+
+def show(session: Session) -> None:
+    """Draw the session."""
+    if session.problem is not None:
+        stays = " The last analysis is still here." if session.shown else ""
+        st.error(plain(session.problem) + stays, icon="⚠️")
+    if session.remarks:
+        st.warning("  \n".join(map(plain, session.remarks)))
+    if session.shown is None:
+        _ask_for_the_clip(session)
+        return
+    st.html(_heading(session.shown))
+    _mount_code(key="store-code", height=1)
+    for key, blob in zip(session.shown.tags, session.shown.blobs, strict=True):
+        _mount_store(key=f"store-{key}", data=blob, height=1)
+    _scene(session)
+
+
+@st.fragment(key="scene")
+def _scene(session: Session) -> None:
+    """Reruns alone after a click: the blobs are not sent, nor even looked at, again."""
+    with guarded():
+        shown = session.shown
+        if shown is None:
+            return
+        if session.options.needs_sizes and not shown.sizes:  # meanwhile the viewer says so
+            jobs.current().rest()
+            shown = shown.measured()
+            session.amend(shown)
+        options = session.options.fitting(shown.analysis)
+        links = {pin: messages.answer(shown.analysis, pin, options) for pin in session.pins.shown}
+        mask = overlay.laid(shown.choice)
+        _mount_viewer(
+            key=_VIEWER,
+            data=messages.scene(
+                shown.analysis,
+                shown.tags,
+                links,
+                session.options,
+                session.notice,
+                undo=bool(session.pins.before),
+                redo=bool(session.pins.after),
+                rank=shown.choice.material.session is None or bool(shown.analysis.sizes),
+                mask=None if mask is None else payload.tag(mask),
+            ),
+            on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
+            on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
+        )
+        # Let the viewer's answer reach the page before the rest is worked out: they share a core.
+        time.sleep(_HEAD_START)
+        plain_options = replace(session.options, block=options.block)  # not as one block can
+        bar.follow(Address.of(shown.choice, session.pins, plain_options))
+        if options.needs_constants:
+            shown.work_out(options.block)
+        for kind, blobs in (("constants", shown.constants), ("sizes", shown.sizes)):
+            for tag, blob in blobs.items():
+                _mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
+        if mask is not None:
+            _mount_store(key=f"store-mask-{payload.tag(mask)}", data=mask, height=1)
+        tab_row.show(shown, links, options)
+
+
+def _saved(shown: Shown) -> list[str]:
+    """How a session that is opened was made."""
+    held = shown.choice.material.session
+    if held is None:
+        return []
+    made = held.provenance
+    weights = f"weights {made.weights:.16}…" if made.weights else "weights that are not in the zoo"
+    return [
+        f"A session saved by nlviz {made.version}: {made.clip} (frames {made.checksum:.16}…) in "
+        f"{made.model}, {weights}."
+    ]
+
+
+def _ask_for_the_clip(session: Session) -> None:
+    """An address of an upload holds everything but the clip."""
+    if session.awaited is None or session.material is not None:
+        return
+    pins = len(session.kept_pins(session.awaited.pins).shown)
+    come = {0: "", 1: " Its pin comes back with it."}.get(
+        pins, f" Its {pins} pins come back with it."
+    )
+    with st.container(key="awaited", border=True):
+        st.markdown(f"#### This address is about your own file {plain(session.awaited.name)}")
+        st.markdown(
+            "An address holds everything but the clip, which stays with whoever has it: "
+            f"give the same file again.{come} Or choose a sample in the sidebar."
+        )
+        upload.ask(session, "give")
+
+
+def _heading(shown: Shown) -> str:
+    analysis = shown.analysis
+    clip = analysis.clip
+    length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
+    facts = [f"{clip.width} × {clip.height}", length, analysis.network]
+    notes = [*clip.notes, *analysis.refused.values(), *_saved(shown)]
+    if len(clip.frames) == 1:
+        notes.append("With one frame, links stay in it and leave out only the cell pointed at.")
+    classes = "".join(
+        f"<li><span>{escape(each.label.split(',')[0])}</span><b>{each.score:.0%}</b>"
+        f'<i style="width:{100 * each.score:.0f}%"></i></li>'
+        for each in analysis.prediction[:4]
+    )
+    return (
+        f'<header class="heading"><div><h2>{escape(shown.choice.material.title)}</h2>'
+        f"<p>{escape(' · '.join(facts))}</p></div>"
+        f'<ol class="classes" aria-label="Top classes">{classes}</ol></header>'
+        + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    )

@@ -1,0 +1,61 @@
+"""Below the viewer: tabs, of which only the open one is worked out, and without the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from nlviz.app.guard import guarded
+from nlviz.app.shown import Shown
+from nlviz.app.tabs import (
+    block,
+    compare,
+    export,
+    matter,
+    overlay,
+    profile,
+    progress,
+    reproduce,
+    spacetime,
+    tracking,
+)
+from nlviz.app.tabs.context import Look
+from nlviz.query import Link
+from nlviz.viewer.messages import Options
+from nlviz.viewer.pins import Pin
+
+Links = Mapping[Pin, tuple[Link, ...]]
+
+TABS: dict[str, Callable[[Look], None]] = {
+    "Reproduce": reproduce.show,
+    "Profile": profile.show,
+    "Block": block.show,
+    "Compare": compare.show,
+    "Spacetime": spacetime.show,
+    "Does it matter?": matter.show,
+    "Tracking": tracking.show,
+    "Export": export.show,
+}
+"""In their order; what each draws."""
+
+
+def show(shown: Shown, links: Links, options: Options) -> None:
+    """The tabs of what is pinned."""
+    if not links:
+        st.caption("Pin a place to get its profile, comparisons, figures and the command for it.")
+        return
+    look = Look(shown, links, options)
+    for tab, name in zip(
+        st.tabs(list(TABS), key=overlay.TABS, on_change="rerun"), TABS, strict=True
+    ):
+        if tab.open:
+            with tab:
+                _open(name, look)
+
+
+@st.fragment(key=progress.TAB)
+def _open(name: str, look: Look) -> None:
+    """The open tab; it reruns alone while it waits, and the viewer is not touched."""
+    with guarded():
+        TABS[name](look)

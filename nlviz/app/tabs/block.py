@@ -1,0 +1,84 @@
+"""What the block is: its function, which links can exist, what a cell stands for and has seen."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from nlviz.about import About
+from nlviz.app.shown import Report, turn
+from nlviz.app.tabs import progress
+from nlviz.app.tabs.context import Look, choose_pin
+from nlviz.app.tabs.jobs import Work
+from nlviz.experiments.baselines import origin
+from nlviz.experiments.receptive_field import ReceptiveField, receptive_field
+from nlviz.geometry import Point, Region
+
+_WANTED = "nlviz-field"
+
+
+def show(look: Look) -> None:
+    """What is known of the block, and the receptive field of a pin's cell once it is asked for."""
+    st.html(table(look.analysis.about(look.block)))
+    st.markdown("**What a pin's cell has seen**")
+    place = choose_pin(look, "field-pin").point
+    if isinstance(place, str):
+        st.caption(f"The token '{place}' has no place, and so no receptive field.")
+        return
+    asked = (look.shown.choice, look.block, place)
+    if st.session_state.get(_WANTED) != asked:
+        st.button("Trace its receptive field", on_click=_want, args=(asked,))
+    else:
+        key = ("field", look.block, place)
+        found: ReceptiveField | None = progress.result(
+            look.shown.choice, key, _traced(look, place), name="field"
+        )
+        if found is not None:
+            st.markdown(f"{found.sentence[0].upper()}{found.sentence[1:]}.")
+    st.caption(
+        "All of the clip that the layers before the block can read for the cell, by one more pass "
+        "of the network; how much each pixel weighs in it falls off towards the edges."
+    )
+
+
+def _want(asked: object) -> None:
+    st.session_state[_WANTED] = asked
+
+
+def _traced(look: Look, place: Point | Region) -> Work:
+    def work(report: Report) -> ReceptiveField:
+        with turn(report):
+            report(0.5, "tracing what the layers before the block read")
+            block, _ = origin(look.block)
+            return receptive_field(look.shown.own, look.shown.network(), block, place)
+
+    return work
+
+
+def table(about: About) -> str:
+    """As HTML, a row for each thing that is known."""
+    rows = {
+        "kind": about.kind,
+        "function": about.function,
+        "rows": about.rows,
+        "links": about.reach,
+        "keys": about.keys,
+        "tokens": ", ".join(about.tokens),
+        "a cell stands for": _covers(about.footprint),
+        "a key's cell": _covers(about.key_footprint),
+        "fidelity": f"{about.fidelity:.1e}: the block's output recomputed from what is drawn, "
+        "relative error",
+    }
+    body = "".join(
+        f'<tr><th scope="row">{name}</th><td class="words">{escape(words)}</td></tr>'
+        for name, words in rows.items()
+        if words
+    )
+    return f'<div class="numbers"><table><tbody>{body}</tbody></table></div>'
+
+
+def _covers(footprint: tuple[float, float, float]) -> str:
+    t, down, right = footprint
+    frames = f"{t:.3g} sampled frame{'s' if t != 1 else ''}"
+    return f"{right:.3g}×{down:.3g} source pixels, {frames}"

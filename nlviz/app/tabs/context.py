@@ -1,0 +1,79 @@
+"""What a tab is given: the analysis on screen, the pins with their links, and the options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from nlviz.analysis import Analysis
+from nlviz.app.shown import Shown
+from nlviz.heat.overlay import Shade
+from nlviz.query import Link, Query
+from nlviz.viewer.messages import Options, asked
+from nlviz.viewer.pins import Pin
+
+_ON_PAPER = {"#FFFFFF": "#8C96A5"}  # a white pin, where there is no frame behind it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What is looked at; ``options.block`` is a block that the analysis has."""
+
+    shown: Shown
+    links: Mapping[Pin, tuple[Link, ...]]
+    options: Options
+
+    @property
+    def analysis(self) -> Analysis:
+        """The analysis on screen."""
+        return self.shown.analysis
+
+    @property
+    def block(self) -> str:
+        """The block that the viewer shows."""
+        return self.options.block or self.analysis.blocks[-1]
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """In the order in which the viewer names them."""
+        return tuple(self.links)
+
+    @property
+    def shade(self) -> Shade:
+        """How the viewer shows weights as colours."""
+        options = self.options
+        against = options.scale if options.rank_by == "affinity" else "row"
+        return Shade(options.opacity, options.colours, against, options.curve)
+
+    def query(self, pin: Pin, block: str | None = None) -> Query:
+        """What a pin asks, of another block if one is named."""
+        options = self.options if block is None else replace(self.options, block=block)
+        return asked(self.analysis, pin, options)
+
+    def name(self, pin: Pin) -> str:
+        """What the visitor calls a pin."""
+        return pin.name or f"Pin {self.pins.index(pin) + 1}"
+
+
+def ink(pin: Pin) -> str:
+    """A pin's colour where it is drawn on the page instead of on a frame."""
+    return _ON_PAPER.get(pin.color, pin.color)
+
+
+def choose_pin(look: Look, key: str) -> Pin:
+    """The pin that a tab is about: the newest until another is chosen; one alone is no choice."""
+    if len(look.pins) == 1:
+        return look.pins[0]
+    ids = {pin.id: pin for pin in look.pins}
+    chosen = st.segmented_control(
+        "Pin",
+        list(ids),
+        default=look.pins[-1].id,
+        required=True,
+        format_func=lambda id: look.name(ids[id]),
+        key="-".join((key, *ids)),  # a new pin is the one to be looked at
+        label_visibility="collapsed",
+    )
+    return ids[chosen]

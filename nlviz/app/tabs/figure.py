@@ -1,0 +1,126 @@
+"""Figure: the pinned links as a film strip for a paper, with the viewer's heat and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.downloads import (
+    File,
+    choose_heat,
+    palette_options,
+    shade_of,
+    shade_options,
+    show_command,
+)
+from nlviz.errors import NlvizError
+from nlviz.export import Provenance
+from nlviz.viewer.pins import COLOURS, Pin
+
+if TYPE_CHECKING:
+    from nlviz.figures import Figure
+
+_WIDTHS = {17.4: "Two columns, 17.4 cm", 8.4: "One column, 8.4 cm", 28.0: "A slide, 28 cm"}
+_DPIS = (300, 600, 150)
+_SCREEN = 150
+_ALL, _LINKED = "All", "With pins or links"
+_MIMES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What a paper chooses: centimetres, which frames (None: all), pixels an inch, words or not."""
+
+    width: float
+    frames: tuple[int, ...] | None
+    dpi: int
+    titles: bool
+
+    @property
+    def options(self) -> list[str]:
+        """As the command spells it."""
+        said = [f"--width {self.width:g}cm"]
+        if self.frames is not None:
+            said.append(f"--only {','.join(map(str, self.frames))}")
+        if self.dpi != _DPIS[0]:
+            said.append(f"--dpi {self.dpi}")
+        return said if self.titles else [*said, "--no-titles"]
+
+
+def show(look: Look) -> None:
+    """The choices, the figure, its files, and the command that makes them."""
+    choice = _choose(look)
+    pins = _pins(look)
+    try:
+        figure = _drawn(look, pins, choice)
+        with st.container(key="figure", border=True):
+            st.image(figure.png(dpi=_SCREEN), width="stretch", alt="Film strip of the pinned links")
+    except NlvizError as error:
+        st.info(str(error))
+        return
+
+    def make(kind: str, made: Provenance) -> bytes:
+        signed = figure.signed(made)
+        if kind == "png":
+            return signed.png(dpi=choice.dpi)
+        return signed.svg() if kind == "svg" else signed.pdf()
+
+    words = (look.analysis.network, look.block)
+    warm = shade_options(look) if shade_of(look).opacity > 0 else []
+    options = [*choice.options, *warm, *palette_options(pins)]
+    files = [
+        File(kind, mime, partial(make, kind), "figure", words, options, pins)
+        for kind, mime in _MIMES.items()
+    ]
+    with st.container(horizontal=True):
+        for file in files:
+            file.button(look)
+    show_command(look, files[0])
+
+
+def _choose(look: Look) -> _Choice:
+    kept: dict[str, Any] = {"persist_state": "session"}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        width = st.selectbox(
+            "Width", _WIDTHS, format_func=_WIDTHS.__getitem__, key="figure-width", width=220, **kept
+        )
+        which = st.selectbox("Frames", [_ALL, _LINKED], key="figure-frames", width=200, **kept)
+        dpi = st.selectbox(
+            "PNG", _DPIS, format_func="{} dpi".format, key="figure-dpi", width=130, **kept
+        )
+        titles = st.toggle("Frame numbers and legend", True, key="figure-words", **kept)
+    return _Choice(width, None if which == _ALL else _linked(look), dpi, titles)
+
+
+def _pins(look: Look) -> list[Pin]:
+    """The pins that have links; where there is heat, the one whose heat it is comes first."""
+    pins = [pin for pin, links in look.links.items() if links]
+    if len(pins) < 2 or shade_of(look).opacity <= 0:
+        return pins
+    first = choose_heat(look, "figure-pin")
+    return sorted(pins, key=lambda pin: pin is not first)
+
+
+def _linked(look: Look) -> tuple[int, ...]:
+    """The frames that a pin lies on or a link ends on."""
+    links = [link for links in look.links.values() for link in links]
+    ends = [end for link in links for end in (link.source, link.target) if end is not None]
+    return tuple(sorted({end.frame for end in ends}))
+
+
+def _drawn(look: Look, pins: Sequence[Pin], choice: _Choice) -> Figure:
+    from nlviz.figures import Heat, Style, film_strip  # brings matplotlib, which need not wait
+
+    heat, shade = None, shade_of(look)
+    if shade.opacity > 0 and pins:
+        how = (shade.against, shade.curve, shade.colours, shade.opacity)
+        heat = Heat(look.query(pins[0]), *how)
+    colours = tuple(pin.color for pin in pins) or COLOURS
+    style = Style(frames=choice.frames, colours=colours, titles=choice.titles)
+    links = [look.links[pin] for pin in pins]
+    return film_strip(look.analysis, links, width_cm=choice.width, heat=heat, style=style)

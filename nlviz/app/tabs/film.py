@@ -1,0 +1,138 @@
+"""Film: the clip playing with its links, or a query that follows them, made while one waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from nlviz.app.shown import Report
+from nlviz.app.tabs import progress
+from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.downloads import (
+    File,
+    choose_heat,
+    palette_options,
+    shade_of,
+    shade_options,
+    show_command,
+)
+from nlviz.app.tabs.jobs import Work
+from nlviz.export import Provenance
+from nlviz.geometry import Point
+from nlviz.viewer.pins import Pin
+
+_PLAY, _FOLLOW = "The clip plays", "The query follows its heaviest links"
+_WIDTHS = (640, 960, 1280)
+_RATES = {_PLAY: (4, 2, 8, 12), _FOLLOW: (12, 8, 24)}
+_HOPS = 5
+_SHOWN = 640  # CSS pixels across, on the page
+_MIMES = {"mp4": "video/mp4", "gif": "image/gif"}
+_WANTED = "nlviz-film"
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What film: its kind, its format, its width in pixels and its pictures a second."""
+
+    what: str
+    ending: str
+    width: int
+    rate: int
+
+    @property
+    def options(self) -> list[str]:
+        """As the command spells it."""
+        follow = [f"--follow {_HOPS}"] if self.what == _FOLLOW else []
+        return [f"--width {self.width} --fps {self.rate}", *follow]
+
+
+def show(look: Look) -> None:
+    """The choices, the film while and once it is made, its file, and the command for it."""
+    choice = _choose(still=len(look.analysis.clip.frames) == 1)
+    pins = _pins(look, choice.what)
+    if not pins:
+        st.info("There are no links to show; a query that follows them starts at a point.")
+        return
+    words = (look.analysis.network, look.block, "follow" if choice.what == _FOLLOW else "")
+    options = [*choice.options, *shade_options(look), *palette_options(pins)]
+    made: list[bytes] = []
+    mime = _MIMES[choice.ending]
+    file = File(choice.ending, mime, lambda _: made[0], "film", words, options, pins)
+    key = (_WANTED, file.command(look))
+    if st.session_state.get(_WANTED) != key:  # another pin or option is another film
+        st.button("Make the film", on_click=_want, args=(key,), type="primary")
+    else:
+        work = _work(look, pins, choice, file.provenance(look))
+        result = progress.result(look.shown.choice, key, work, name="film")
+        if result is not None:
+            made.append(result)
+            _play(result, choice.ending)
+            file.button(look)
+    show_command(look, file)
+
+
+def _choose(*, still: bool) -> _Choice:
+    """A picture does not play."""
+    kept: dict[str, Any] = {"persist_state": "session"}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        kinds = [_FOLLOW] if still else [_PLAY, _FOLLOW]
+        what = st.selectbox("Film", kinds, key=f"film-{len(kinds)}", width=300, **kept)
+        ending = st.selectbox(
+            "Format", list(_MIMES), format_func=str.upper, key="film-format", width=110, **kept
+        )
+        width = st.selectbox(
+            "Width", _WIDTHS, format_func="{} px".format, key="film-width", width=130, **kept
+        )
+        rates = _RATES[what]
+        rate = st.selectbox(
+            "Speed", rates, format_func="{} frames/s".format, key=f"film-{what}", width=150, **kept
+        )
+    return _Choice(what, ending, width, rate)
+
+
+def _want(key: tuple[str, str]) -> None:
+    st.session_state[_WANTED] = key
+
+
+def _play(made: bytes, ending: str) -> None:
+    if ending == "gif":
+        st.image(made, alt="The film", width=_SHOWN)
+    else:
+        st.video(made, loop=True, autoplay=True, muted=True, alt="The film", width=_SHOWN)
+
+
+def _pins(look: Look, what: str) -> list[Pin]:
+    """All pins that have links, the one whose heat is shown first; one point where it moves."""
+    pins = [pin for pin, links in look.links.items() if links]
+    if what == _FOLLOW:
+        pins = [pin for pin in pins if isinstance(pin.point, Point)]
+    if len(pins) < 2:
+        return pins
+    first = choose_heat(look, "film-pin")
+    ordered = sorted(pins, key=lambda pin: pin is not first)
+    return ordered[:1] if what == _FOLLOW else ordered
+
+
+def _work(look: Look, pins: Sequence[Pin], choice: _Choice, made: Provenance) -> Work:
+    queries = [look.query(pin) for pin in pins]
+    how: dict[str, Any] = {
+        "width": choice.width,
+        "rate": choice.rate,
+        "shade": shade_of(look),
+        "palette": tuple(pin.color for pin in pins),
+        "comment": made.json,
+    }
+
+    def work(report: Report) -> bytes:
+        from nlviz.film import follow, play  # brings matplotlib
+
+        if choice.what == _FOLLOW:
+            film = follow(look.analysis, queries[0], _HOPS, **how)
+        else:
+            film = play(look.analysis, queries, **how)
+        return film.gif(report) if choice.ending == "gif" else film.mp4(report)
+
+    return work

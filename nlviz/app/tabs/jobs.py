@@ -1,0 +1,127 @@
+"""The desk: a visitor's long computations, one at a time in the background, and what they gave."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import streamlit as st
+
+from models.zoo import ZooError
+from nlviz.app.shown import Report
+from nlviz.errors import NlvizError
+
+logger = logging.getLogger("nlviz")
+
+Work = Callable[[Report], Any]
+
+PATIENCE = 20.0
+"""Seconds without anybody looking after which a computation ends."""
+
+_KEPT = 48
+_KEY = "nlviz-desk"
+
+
+class _Stopped(Exception):
+    """Ends a computation that nobody waits for."""
+
+
+class Job:
+    """One computation; what it says of itself changes while its thread works.
+
+    ``result`` is there when ``done``, unless a sentence in ``problem`` says why not, or ``failed``
+    that the fault is ours, or the visitor has ``stopped`` it.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self.fraction, self.words = 0.0, "Waiting its turn"
+        self.result: Any = None
+        self.problem: str | None = None
+        self.done = self.failed = self.stopped = self.left = False
+        self._work = work
+        self._seen = time.monotonic()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Until it is done, but not longer."""
+        self._thread.join(seconds)
+
+    def look(self) -> None:
+        """Somebody still waits for it."""
+        self._seen = time.monotonic()
+
+    def stop(self) -> None:
+        """The visitor wants it no more."""
+        self.stopped = True
+
+    def leave(self) -> None:
+        """Something else is asked now; it begins anew when it is asked for again."""
+        self.left = not self.done
+
+    def _report(self, fraction: float, what: str) -> None:
+        if time.monotonic() - self._seen > PATIENCE:
+            self.left = True
+        if self.left or self.stopped:
+            raise _Stopped
+        self.fraction, self.words = min(max(fraction, 0.0), 1.0), what[:1].upper() + what[1:]
+
+    def _run(self) -> None:
+        try:
+            self.result = self._work(self._report)
+        except _Stopped:
+            return
+        except (NlvizError, ZooError) as error:
+            self.problem = str(error)
+        except Exception:
+            logger.exception("a computation in the background failed")
+            self.failed = True
+        self.done = True
+
+
+class Desk:
+    """One visitor's jobs; those of the last analysis only."""
+
+    def __init__(self) -> None:
+        self._about: Hashable = None
+        self._jobs: dict[Hashable, Job] = {}
+
+    def ask(self, about: Hashable, key: Hashable, work: Work) -> Job:
+        """The job of that key: begun if it is new, which stops whatever else runs.
+
+        Args:
+            about: what decides the analysis; another one forgets all jobs.
+            key: tells the jobs of one analysis apart.
+            work: called in another thread with a report, which raises where it is to end.
+        """
+        if about != self._about:
+            self.rest()
+            self._about, self._jobs = about, {}
+        if key not in self._jobs or self._jobs[key].left:
+            self.rest()
+            kept = list(self._jobs.items())[-_KEPT:]
+            self._jobs = {other: job for other, job in kept if not job.left}
+            self._jobs[key] = Job(work)
+        job = self._jobs[key]
+        job.look()
+        return job
+
+    def rest(self) -> None:
+        """Whatever runs ends, and begins anew when it is asked for again."""
+        for job in self._jobs.values():
+            job.leave()
+
+    def forget(self, key: Hashable) -> None:
+        """Begin anew when it is asked for again."""
+        self._jobs.pop(key, None)
+
+
+def current() -> Desk:
+    """This visitor's desk."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = Desk()
+    desk: Desk = st.session_state[_KEY]
+    return desk

@@ -1,0 +1,177 @@
+"""Does it matter: what each block adds, what is predicted without it, and without what it links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+
+from nlviz.analysis import Analysis, Prediction
+from nlviz.app.shown import Report, turn
+from nlviz.app.tabs import progress
+from nlviz.app.tabs.context import Look, choose_pin
+from nlviz.app.tabs.jobs import Work
+from nlviz.ask.links import top_links
+from nlviz.errors import QueryError
+from nlviz.experiments.ablation import Effect, effects, with_sizes
+from nlviz.experiments.masking import PROTOCOL, Faithfulness, faithfulness
+from nlviz.geometry import Point
+from nlviz.query import Link, Query
+
+_WANTED = "nlviz-masking"
+_RANKS = 8
+
+
+def show(look: Look) -> None:
+    """Blocks first, then the links of one pin."""
+    st.markdown("**Each block**")
+    found = progress.result(look.shown.choice, "effects", _effects(look), name="effects")
+    if found is None:
+        return  # one computation at a time: the rest waits for it
+    st.html(effects_table(found))
+    st.caption(
+        "Added: the size of what the block adds, W_z·y, beside its input x. Without it: the "
+        "network's first class where the block passes x on unchanged (z = x)."
+    )
+    st.markdown("**The links of a pin**")
+    pin = choose_pin(look, "matter-pin")
+    query = look.query(pin)
+    sized: Analysis | None = look.analysis if look.shown.sizes else None
+    sized = sized or progress.result(look.shown.choice, "sizes", _sizes(look), name="sizes")
+    if sized is not None:
+        _contributions(sized, query)
+        _masking(look, query)
+
+
+def _effects(look: Look) -> Work:
+    def work(report: Report) -> tuple[Effect, ...]:
+        with turn(report):
+            return effects(look.shown.own, look.shown.network(), progress=report)
+
+    return work
+
+
+def _sizes(look: Look) -> Work:
+    def work(report: Report) -> Analysis:
+        with turn(report):
+            report(0.5, "measuring what each place adds")
+            return with_sizes(look.analysis, look.shown.network())
+
+    return work
+
+
+def effects_table(found: Sequence[Effect]) -> str:
+    """A row for each block as HTML, with a bar for the size."""
+    most = max((effect.size for effect in found), default=0.0) or 1.0
+    rows = []
+    for effect in found:
+        before = _class(effect.before)
+        rows.append(
+            f'<tr><th scope="row">{escape(effect.block)}</th>'
+            f'<td class="bar"><span style="width:{100 * effect.size / most:.0f}%"></span>'
+            f"{effect.size:.2%}</td><td>{before}</td><td>{_class(effect.after)}</td>"
+            f"<td>{_points(-effect.fall) if effect.before else '–'}</td></tr>"
+        )
+    heads = ("block", "added, beside x", "first class", "without it", "first class then")
+    return _table(heads, rows)
+
+
+def _points(change: float) -> str:
+    return "no change" if abs(change) < 5e-5 else f"{100 * change:+.2f} points"
+
+
+def _class(prediction: Sequence[Prediction]) -> str:
+    if not prediction:
+        return "–"
+    return f"{escape(prediction[0].label.split(',')[0])} {prediction[0].score:.1%}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
+    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    return (
+        f'<div class="numbers"><table><thead><tr>{top}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _contributions(sized: Analysis, query: Query) -> None:
+    """The links by weight × ‖W_z g_j‖, beside their place by weight alone."""
+    if query.block not in sized.sizes:
+        st.info(f"Block {query.block} does not show what each place adds.")
+        return
+    try:
+        st.html(contributions_table(*ranked(sized, query)))
+    except QueryError as error:
+        st.info(str(error))
+        return
+    st.caption(
+        "Contribution: weight × ‖W_z·g_j‖, the size of what that place adds to the pin's own. "
+        "A heavy weight on a small value adds little."
+    )
+
+
+def ranked(sized: Analysis, query: Query) -> tuple[tuple[Link, ...], Mapping[Point, int]]:
+    """The links by contribution, and the rank by affinity of each of their places."""
+    by_contribution = top_links(sized, replace(query, rank_by="contribution", k=_RANKS))
+    everything = sized.affinity(query.block)
+    most = everything.key_grid.size if not query.reverse else everything.query_grid.size
+    by_affinity = top_links(sized, replace(query, rank_by="affinity", k=most))
+    return by_contribution, {link.target: link.rank for link in by_affinity}
+
+
+def contributions_table(links: Sequence[Link], by_affinity: Mapping[Point, int]) -> str:
+    """As HTML."""
+    rows = [
+        f'<tr><th scope="row">{link.rank}</th><td>{link.target.frame}</td>'
+        f"<td>{link.target.x:.0f}, {link.target.y:.0f}</td><td>{link.contribution:.3g}</td>"
+        f"<td>{link.weight:.3g}</td><td>{by_affinity[link.target]}</td></tr>"
+        for link in links
+    ]
+    heads = ("rank", "frame", "x, y", "contribution", "affinity", "rank by affinity")
+    return _table(heads, rows)
+
+
+def _masking(look: Look, query: Query) -> None:
+    """The faithfulness curve, once it is asked for: it runs the network some dozens of times."""
+    st.markdown("**Does the prediction lean on the linked places?**")
+    asked = (look.shown.choice, query)
+    if st.session_state.get(_WANTED) != asked:
+        st.button("Mask them and see", on_click=_want, args=(asked,))
+    else:
+        found: Faithfulness | None = progress.result(
+            look.shown.choice, ("masking", query), _masked(look, query), name="masking"
+        )
+        if found is not None:
+            _curve(found)
+    st.caption(PROTOCOL)
+
+
+def _want(asked: object) -> None:
+    st.session_state[_WANTED] = asked
+
+
+def _masked(look: Look, query: Query) -> Work:
+    def work(report: Report) -> Faithfulness:
+        with turn(report):
+            loaded = look.shown.network()
+            return faithfulness(look.analysis, loaded, query, progress=report)
+
+    return work
+
+
+def _curve(found: Faithfulness) -> None:
+    from nlviz.app.tabs import charts
+
+    sooner = "sooner" if found.gap > 0 else "no sooner"
+    st.markdown(
+        f"Masked by affinity, the score of *{found.label.split(',')[0]}* falls {sooner} than at "
+        f"random: by {_points(found.gap)} on average over the shares below."
+    )
+    st.plotly_chart(
+        charts.masking(found),
+        config={"displayModeBar": False},
+        key="masking",
+        alt="Score of the first class by the share of keys masked, by affinity and at random",
+    )

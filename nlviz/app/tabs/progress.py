@@ -1,0 +1,75 @@
+"""Waiting for a job: how far it is, a way to stop it, and its sentence where it could not be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from nlviz.app.choice import Choice
+from nlviz.app.tabs import jobs
+
+TAB = "open-tab"
+"""Key of the fragment that a tab is drawn in."""
+
+_AT_ONCE = 0.2
+"""Seconds: what is done in these needs no progress."""
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "nlviz_waiting",
+    html="""<div class="waiting"><p role="status"></p>
+<div role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><i></i></div>
+<button type="button">Stop</button></div>
+""",
+    css=(_HERE / "waiting.css").read_text(encoding="utf-8"),
+    js=(_HERE / "waiting.js").read_text(encoding="utf-8"),
+)
+
+
+def result(about: Choice, key: Hashable, work: jobs.Work, *, name: str) -> Any:
+    """What a background job gives, or None while it is not there and the page says why.
+
+    The tab is drawn again when the job is done; until then only the progress is. ``name`` tells
+    two such places of one page apart.
+    """
+    here = jobs.current()
+    job = here.ask(about, key, work)
+    job.wait(_AT_ONCE)
+    if job.done and job.failed:
+        st.error("This could not be worked out; the server's log says why.", icon="⚠️")
+    elif job.done and job.problem is not None:
+        st.info(job.problem)
+    elif job.stopped:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Stopped.")
+            st.button("Start again", key=f"again-{name}", on_click=here.forget, args=(key,))
+    elif not job.done:
+        _progress(job, name)
+    return job.result if job.done else None
+
+
+@st.fragment
+def _progress(job: jobs.Job, name: str) -> None:
+    """Reruns alone: charts and pictures around it are not drawn at each look."""
+    _mount(
+        key=f"waiting-{name}",
+        # The beat makes each answer a new one: the page asks again after each.
+        data={"fraction": job.fraction, "words": job.words, "beat": time.monotonic()},
+        on_tick_change=lambda: _look(job),
+        on_stop_change=lambda: _stop(job),
+    )
+
+
+def _look(job: jobs.Job) -> None:
+    job.look()
+    if job.done or job.left:
+        st.rerun(TAB)
+
+
+def _stop(job: jobs.Job) -> None:
+    job.stop()
+    st.rerun(TAB)

@@ -1,0 +1,18 @@
+"""Reproduce: the command and the Python lines for what is on screen."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from nlviz.app.tabs import commands
+from nlviz.app.tabs.context import Look
+
+
+def show(look: Look) -> None:
+    """Both, to be copied."""
+    points = [pin.point for pin in look.pins]
+    choice = look.shown.choice
+    st.code(commands.command("links", choice, points, look.options), language=None)
+    st.code(commands.python(choice, points, look.options), language=None)
+    if choice.material.data is not None:
+        st.caption("Run it in the folder that holds your file.")

@@ -1,0 +1,208 @@
+"""Tracking: an object carried through the clip by the block's own affinity, as masks over it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import cv2
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from nlviz.analysis import Analysis
+from nlviz.app.shown import Report, turn
+from nlviz.app.tabs import overlay, progress
+from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.jobs import Work
+from nlviz.app.tabs.tracking_start import Masks, Start, choose_start
+from nlviz.clip import Clip
+from nlviz.experiments.baselines import baseline, origin
+from nlviz.tracking import (
+    PROTOCOL,
+    Protocol,
+    Track,
+    contour_accuracy,
+    pictures,
+    region_similarity,
+    track,
+)
+from nlviz.viewer import blobs
+from nlviz.viewer.blobs import encoded
+
+_RAW = "Raw features"
+_CLOSE = 0.25  # seconds between two frames
+_WIDTH = 360  # pixels across of a frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracked:
+    """A track with what shows it, and J and F of each frame where the truth was given.
+
+    ``over`` is the blob that lays the object over the clip, ``strip`` the tinted frames as HTML.
+    """
+
+    track: Track
+    scores: tuple[tuple[float, float], ...]
+    over: bytes
+    strip: str
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """J and F over the frames after the first, which was given."""
+        j, f = np.mean(self.scores[1:], axis=0)
+        return float(j), float(f)
+
+
+def show(look: Look) -> None:
+    """The masks over the frames, once they are there; the protocol in words."""
+    if len(look.analysis.view.frames) == 1:
+        st.info("An image has no frames to carry an object to; take a clip.")
+        return
+    start = choose_start(look)
+    if start is None:
+        _lay(look, None)
+        return
+    raw, protocol = _carried(look)
+    found: Tracked | None = progress.result(
+        look.shown.choice,
+        ("track", look.block, raw, protocol, start.key, start.color),
+        _work(look, start, protocol, raw=raw),
+        name="track",
+    )
+    if found is not None:
+        _show(look, found)
+    st.caption(PROTOCOL)
+    if found is None:
+        _lay(look, None)
+
+
+def _carried(look: Look) -> tuple[bool, Protocol]:
+    """Whether by raw features in place of the block, and the numbers of the protocol."""
+    carriers = [look.block] if origin(look.block)[1] == "cosine" else [look.block, _RAW]
+    usual = Protocol()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        carrier = st.segmented_control(
+            "Carried by",
+            carriers,
+            default=look.block,
+            required=True,
+            key=f"track-by-{look.block}",
+            format_func=lambda name: f"Block {name}" if name == look.block else name,
+            help="Raw features: the cosine of the block's input, with nothing learned in between.",
+        )
+        with st.popover("Protocol"):
+            context = st.number_input(
+                "Frames of context", 1, 64, usual.context, help="The last labelled ones that count."
+            )
+            radius = st.number_input(
+                "Radius, in diagonals",
+                *(0.0, 1.0, _usual_radius(look), 0.05),
+                help="How far an object can have moved; 0 for anywhere.",
+            )
+            heaviest = st.number_input("Heaviest keys", 1, 500, usual.heaviest)
+    return carrier == _RAW, Protocol(context, radius or None, heaviest)
+
+
+def _usual_radius(look: Look) -> float:
+    """The protocol's own, but anywhere in frames so far apart that objects cross the picture."""
+    times = look.analysis.clip.timestamps
+    apart = (times[-1] - times[0]) / (len(times) - 1)
+    return Protocol().radius or 0.0 if apart <= _CLOSE else 0.0
+
+
+def _show(look: Look, found: Tracked) -> None:
+    if found.scores:
+        j, f = found.means
+        st.markdown(f"**J {j:.3f}, F {f:.3f}** on average over the frames after the first.")
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        over = st.toggle("Over the clip", value=True, key="track-over")
+        st.download_button(
+            "Masks (ZIP)",
+            data=lambda: zipped(found.track, look.analysis.clip),
+            file_name=f"{look.analysis.clip.name.rpartition('.')[0] or 'clip'}-masks.zip",
+            mime="application/zip",
+            on_click="ignore",
+            key="track-masks",
+        )
+    st.html(found.strip)
+    _lay(look, found.over if over else None)
+
+
+def _lay(look: Look, blob: bytes | None) -> None:
+    """Over the clip in the viewer, which is drawn before its tabs."""
+    if overlay.lay(look.shown.choice, "Tracking", blob):
+        st.rerun()
+
+
+def zipped(found: Track, clip: Clip) -> bytes:
+    """The masks as a ZIP file of PNG."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in pictures(found, clip.indices):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return file.getvalue()
+
+
+def _work(look: Look, start: Start, protocol: Protocol, *, raw: bool) -> Work:
+    def work(report: Report) -> Tracked:
+        report(0.0, "reading the mask")
+        masks, analysis, block = start.masks(), look.analysis, look.block
+        if raw:
+            with turn(report):
+                block, _ = origin(look.block)
+                analysis = baseline(look.shown.own, look.shown.network(), block, "cosine")
+            (block,) = analysis.blocks
+        found = track(
+            analysis, block, masks[0], frame=start.frame, protocol=protocol, progress=report
+        )
+        scores = measured(found, masks) if start.scored else ()
+        over = blobs.mask_blob(found.objects, start.color, look.shown.tags[0])
+        return Tracked(found, scores, over, _strip(analysis, found, scores, start.color))
+
+    return work
+
+
+def measured(found: Track, truth: Masks) -> tuple[tuple[float, float], ...]:
+    """(J, F) of each frame."""
+    return tuple(
+        (region_similarity(mask, real), contour_accuracy(mask, real))
+        for mask, real in zip(found.objects, truth, strict=True)
+    )
+
+
+def _strip(
+    analysis: Analysis, found: Track, scores: Sequence[tuple[float, float]], color: str
+) -> str:
+    """The frames with the object tinted, as HTML."""
+    figures = []
+    for position, (frame, mask) in enumerate(zip(analysis.view.frames, found.objects, strict=True)):
+        words = f"frame {frame}" + (" · start" if frame == found.frame else "")
+        told = f"{mask.mean():.1%} of the frame"
+        if scores:
+            told = "J {:.2f} · F {:.2f}".format(*scores[position])
+        picture = tinted(analysis.clip.frames[position], mask, color)
+        src = "data:image/jpeg;base64," + base64.b64encode(encoded(picture, 85)).decode()
+        figures.append(
+            f'<figure><img src="{src}" alt="Frame {frame} with the object tinted">'
+            f"<figcaption>{escape(words)}<span>{escape(told)}</span></figcaption></figure>"
+        )
+    return f'<div class="tracked">{"".join(figures)}</div>'
+
+
+def tinted(frame: NDArray[np.uint8], mask: Masks, color: str) -> NDArray[np.uint8]:
+    """A smaller frame with the object half in a colour and outlined."""
+    width = min(_WIDTH, frame.shape[1])
+    size = width, max(1, round(width * frame.shape[0] / frame.shape[1]))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    on = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
+    small[on > 0] = small[on > 0] * 0.45 + rgb * 0.55
+    picture = np.ascontiguousarray(small.astype(np.uint8))
+    edges, _ = cv2.findContours(on, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, edges, -1, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture

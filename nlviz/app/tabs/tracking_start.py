@@ -1,0 +1,109 @@
+"""Where tracking starts: a pin, the mask of a frame, or a folder with a mask for each frame."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from nlviz.app.tabs.context import Look, choose_pin
+from nlviz.clip import Clip
+from nlviz.errors import MediaError
+from nlviz.media import read_mask, read_masks
+from nlviz.tracking import mask_of
+from nlviz.viewer.pins import Pin
+
+_PIN, _MASK, _FOLDER = "A pin", "A mask", "A mask of each frame"
+_ENDINGS = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"]
+Masks = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """The object to carry; ``key`` tells starts apart, ``color`` is that of the masks.
+
+    ``masks`` gives the object's mask on ``frame`` as (1, H, W), or (T, H, W) with the truth of
+    each frame, which is then ``scored`` against; MediaError.
+    """
+
+    key: Hashable
+    frame: int
+    color: str
+    masks: Callable[[], Masks]
+    scored: bool = False
+
+
+def choose_start(look: Look) -> Start | None:
+    """What the visitor starts from; None where that is still to be given."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        kind = st.segmented_control(
+            "Start from",
+            [_PIN, _MASK, _FOLDER],
+            default=_PIN,
+            required=True,
+            key="track-from",
+            label_visibility="collapsed",
+        )
+        pin = choose_pin(look, "track-pin") if kind == _PIN else None
+    clip, first = look.analysis.clip, look.analysis.view.frames[0]
+    if pin is not None:
+        return _of_pin(look, pin)
+    if kind == _MASK:
+        file = st.file_uploader(
+            f"The object on frame {first}, bright on dark", type=_ENDINGS, key="track-mask"
+        )
+        files = [] if file is None else [file]
+        wanted = "A picture of the clip's size in which the object is bright."
+    else:
+        files = st.file_uploader(
+            "A folder with a mask for each frame",
+            type=_ENDINGS,
+            accept_multiple_files="directory",
+            key="track-folder",
+        )
+        wanted = "The first starts; J and F of the others are measured against them."
+    if not files:
+        st.caption(wanted)
+        return None
+    whole = kind == _FOLDER
+    load = partial(read, files, clip, whole=whole)
+    return Start((kind, _digest(files)), first, "#56B4E9", load, scored=whole)
+
+
+def _of_pin(look: Look, pin: Pin) -> Start | None:
+    point = pin.point
+    if isinstance(point, str):
+        st.info("A token has no place to start from; choose another pin.")
+        return None
+    mask = mask_of(look.analysis, look.block, point)
+    return Start(point, point.frame, pin.color, lambda: mask[None])
+
+
+def read(files: Sequence[UploadedFile], clip: Clip, *, whole: bool) -> Masks:
+    """(1, H, W), or a mask for each sampled frame where they come as a folder; MediaError."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in files:
+            # The names alone: whatever folders a browser tells of are left out.
+            Path(folder, Path(file.name.replace("\\", "/")).name).write_bytes(file.getvalue())
+        try:
+            if whole:
+                return read_masks(folder, clip)
+            (path,) = Path(folder).iterdir()
+            return read_mask(path, clip)[None]
+        except MediaError as error:
+            raise MediaError(str(error).replace(f" '{folder}'", "")) from error
+
+
+def _digest(files: Sequence[UploadedFile]) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.getvalue())
+    return digest.hexdigest()

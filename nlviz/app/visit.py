@@ -1,0 +1,184 @@
+"""What one visitor has before them: the last good analysis, its pins, the options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from nlviz.analysis import Analysis
+from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.shown import Recent, Shown, of_bundled
+from nlviz.experiments.baselines import origin
+from nlviz.media import MediaInfo
+from nlviz.provenance import checksum
+from nlviz.viewer.messages import Options, acted
+from nlviz.viewer.pins import Pins
+
+_KEY = "nlviz"
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A clip that only the visitor has: an address or a session file was made of it.
+
+    Args:
+        name: of its file.
+        digest: of the file as in ``Material.digest``, or of the sampled frames as in provenance.
+        part: the frames that were taken.
+        pins: the id of the material whose pins it gets.
+    """
+
+    name: str
+    digest: str
+    part: Part
+    pins: str
+
+    def is_shown(self, shown: Shown) -> bool:
+        """Whether this clip is on screen."""
+        if self.digest.startswith("sha256:"):
+            return self.digest == checksum(shown.analysis.clip)
+        return self.digest == shown.choice.material.digest
+
+
+@dataclass(slots=True)
+class Session:
+    """One visitor's state; it changes, and only here.
+
+    ``material`` is None while the clip of an address is awaited. ``problem`` is the sentence on
+    what ``failed``, the last choice, did wrong; the analysis in ``shown`` stays as it is.
+    ``remarks`` are sentences on what an address or a session file asked for and did not get;
+    they go when something else is shown. ``asked`` is true until what it asked for is shown.
+    """
+
+    material: Material | None
+    options: Options = field(default_factory=Options)
+    shown: Shown | None = None
+    problem: str | None = None
+    failed: Choice | None = None
+    notice: str | None = None
+    remarks: tuple[str, ...] = ()
+    asked: bool = False
+    awaited: Awaited | None = None
+    given: Material | None = None
+    recent: Recent = field(default_factory=Recent)
+    parts: dict[str, Part] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    infos: dict[str, MediaInfo] = field(default_factory=dict)
+    timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _pins: dict[str, Pins] = field(default_factory=dict)
+
+    @property
+    def pins(self) -> Pins:
+        """The pins of the material on screen."""
+        return self.kept_pins(self.shown.choice.material.id) if self.shown else Pins()
+
+    def show(self, shown: Shown) -> None:
+        """Put a good analysis on screen; pins stay where their points still exist."""
+        if not self.asked:
+            self.remarks = ()
+        self.shown, self.problem, self.failed, self.notice = shown, None, None, None
+        self.kept(shown.choice.material).put(shown)
+        material, analysis = shown.choice.material, shown.analysis
+        self._welcome(shown)
+        default = Pins().add(material.at) if material.at else Pins()
+        before = self._pins.get(material.id, default)
+        if self.asked:
+            tokens = {name for each in analysis.affinities.values() for name in each.tokens}
+            before, problems = before.fitting(analysis.view, sorted(tokens))
+            of_pins = problems if material.id in self._pins else ()
+            self.remarks += (*of_pins, *self._unknown_block(analysis))
+            self.asked = False
+        kept = self._pins[material.id] = before.kept(analysis.view)
+        lost = len(before.shown) - len(kept.shown)
+        if lost:
+            what = "One pin was" if lost == 1 else f"{lost} pins were"
+            self.notice = f"{what} on a frame that is not among these."
+
+    def _welcome(self, shown: Shown) -> None:
+        """The awaited clip gets its pins; another one given in its place is told."""
+        awaited, material = self.awaited, shown.choice.material
+        if awaited is None or material.session is not None:
+            return
+        if awaited.is_shown(shown):
+            self._pins[material.id] = self.kept_pins(awaited.pins)
+            self.awaited = self.given = None
+        elif self.given == material:
+            self.remarks += (
+                f"'{material.title}' is not the clip that was asked for, '{awaited.name}', or "
+                "other frames of it are shown; so the pins were left out.",
+            )
+            self.given = None
+
+    def _unknown_block(self, analysis: Analysis) -> tuple[str, ...]:
+        block = self.options.block
+        if block is None or block in analysis.blocks:
+            return ()
+        if origin(block)[0] in analysis.blocks:
+            return (f"'{block:.40}' is a baseline; make it again under Compare, Baselines.",)
+        blocks = ", ".join(analysis.blocks)
+        return (
+            f"{analysis.network} has no block '{block:.40}'; it has {blocks}, and "
+            f"{analysis.blocks[-1]} is shown.",
+        )
+
+    def amend(self, shown: Shown) -> None:
+        """The analysis on screen with more known of it; for this visitor alone."""
+        self.shown = shown
+
+    def kept(self, material: Material) -> Recent:
+        """Where analyses of a material are kept: an upload's are this visitor's alone."""
+        return self.recent if material.data is not None else of_bundled()
+
+    def keep(self, key: str, pins: Pins) -> None:
+        """Pins for a material that is not on screen yet."""
+        self._pins[key] = pins
+
+    def kept_pins(self, key: str) -> Pins:
+        """What was kept under that key."""
+        return self._pins.get(key, Pins())
+
+    def choose_material(self, material: Material) -> None:
+        """What is to be looked at next; an old problem is forgotten."""
+        self.material, self.problem, self.failed = material, None, None
+
+    def give(self, material: Material) -> None:
+        """What the visitor gives as the clip that is awaited."""
+        self.choose_material(material)
+        if self.awaited is not None:
+            self.given, self.remarks = material, ()
+            self.parts[material.id] = self.awaited.part
+
+    def fail(self, problem: str, choice: Choice | None = None) -> None:
+        """Say what went wrong; nothing else is lost."""
+        self.problem, self.failed = problem, choice
+
+    def act(self, said: object) -> None:
+        """What the visitor did with the pins."""
+        if self.shown and said is not None:
+            self.notice = None
+            material = self.shown.choice.material
+            self._pins[material.id] = acted(self.pins, said, self.shown.analysis.view)
+
+    def choose(self, said: object) -> None:
+        """What the visitor chose in the viewer's toolbar."""
+        self.options = self.options.changed(said)
+
+
+def is_new() -> bool:
+    """Whether this visitor has no session yet."""
+    return _KEY not in st.session_state
+
+
+def current(first: Material) -> Session:
+    """This visitor's session; a new one begins with ``first``."""
+    if is_new():
+        st.session_state[_KEY] = Session(first)
+    session: Session = st.session_state[_KEY]
+    return session
+
+
+def visiting() -> Session:
+    """The session of a visitor who already has one: for what the tabs' controls do."""
+    session: Session = st.session_state[_KEY]
+    return session

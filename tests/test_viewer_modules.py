@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser
 
+import nlviz
 from nlviz.viewer import bundle
 from tests.browser import NoBrowserError, browser, find
 from tests.viewer import blobs
@@ -13,6 +16,7 @@ from tests.viewer.page import show
 __all__ = ["browser", "show"]
 
 PLACE = (2, 133.0, 71.0)
+STAGE = Path(nlviz.__file__).parent / "app" / "stage"
 
 
 def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
@@ -23,8 +27,8 @@ def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
     scripts = "".join(
         f'<script type="module">{text.replace(entry, f"globalThis.{name} = function")}</script>'
         for name, text in {
-            "mountViewer": bundle.script(),
-            "mountStore": bundle.store_script(),
+            "mountViewer": bundle.join(STAGE / "mount_viewer.js"),
+            "mountStore": bundle.join(STAGE / "mount_store.js"),
         }.items()
     )
     page.set_content(
@@ -79,13 +83,17 @@ def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
 
 
 def test_the_joined_modules_load_nothing_from_anywhere() -> None:
-    for text in (bundle.script(), bundle.store_script(), bundle.library()):
+    for text in (
+        bundle.join(STAGE / "mount_viewer.js"),
+        bundle.join(STAGE / "mount_store.js"),
+        bundle.library(),
+    ):
         assert "\nimport " not in text
         assert "http://" not in text
         assert "https://" not in text
     assert "url(" not in bundle.style()
-    assert bundle.script().count("export default") == 1
-    assert bundle.store_script().count("export default") == 1
+    assert viewer.count("export default") == 1
+    assert store.count("export default") == 1
 
 
 def test_a_missing_browser_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

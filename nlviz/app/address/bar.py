@@ -17,8 +17,8 @@ _mount = st.components.v2.component(
     html="""<div class="location"><button type="button">Copy address</button>
 <span role="status"></span></div>
 """,
-    css=(_HERE / "location.css").read_text(encoding="utf-8"),
-    js=(_HERE / "location.js").read_text(encoding="utf-8"),
+    css=(_HERE / "bar.css").read_text(encoding="utf-8"),
+    js=(_HERE / "bar.js").read_text(encoding="utf-8"),
 )
 
 

@@ -19,52 +19,15 @@ from nlviz.app.markdown import plain
 from nlviz.app.shown import Shown, make
 from nlviz.app.sidebar import upload
 from nlviz.app.stage import tab_row
+from nlviz.app.stage.component import mount_code, mount_store, mount_viewer
 from nlviz.app.tabs import jobs, overlay
 from nlviz.app.visit import Session
 from nlviz.errors import NlvizError
 from nlviz.viewer import blobs as payload
-from nlviz.viewer import bundle, messages
+from nlviz.viewer import messages
 
 _VIEWER = "viewer"
 _HEAD_START = 0.03  # seconds
-
-# Streamlit sends a component's script with each of its messages, 90 kB with every click. So one
-# mount brings the viewer into the page, and the viewer's own script only waits for it.
-# Texts have several lines: one line might be taken for a path.
-_mount_code = st.components.v2.component(
-    "nlviz_code",
-    html="<div hidden></div>\n",
-    js=bundle.script().replace("export default function", "globalThis.nlvizMount = function")
-    + "\nexport default () => {};\n",
-)
-_mount_viewer = st.components.v2.component(
-    "nlviz_viewer",
-    html="<div></div>\n",
-    css=bundle.style(),
-    js="""
-const latest = new WeakMap();
-export default function (component) {
-  const { parentElement } = component;
-  if (globalThis.nlvizMount && !latest.has(parentElement)) return globalThis.nlvizMount(component);
-  const waits = latest.get(parentElement) ?? {};
-  latest.set(parentElement, Object.assign(waits, { component }));
-  waits.timer ??= setInterval(() => {
-    if (!globalThis.nlvizMount) return;
-    clearInterval(waits.timer);
-    latest.delete(parentElement);
-    waits.cleanup = globalThis.nlvizMount(waits.component);
-  }, 5);
-  return () => {
-    clearInterval(waits.timer);
-    latest.delete(parentElement);
-    waits.cleanup?.();
-  };
-}
-""",
-)
-_mount_store = st.components.v2.component(
-    "nlviz_store", html="<div hidden></div>\n", js=bundle.store_script()
-)
 
 
 def update(session: Session, choice: Choice, place: DeltaGenerator) -> None:
@@ -96,9 +59,9 @@ def show(session: Session) -> None:
         _ask_for_the_clip(session)
         return
     st.html(_heading(session.shown))
-    _mount_code(key="store-code", height=1)
+    mount_code(key="store-code", height=1)
     for key, blob in zip(session.shown.tags, session.shown.blobs, strict=True):
-        _mount_store(key=f"store-{key}", data=blob, height=1)
+        mount_store(key=f"store-{key}", data=blob, height=1)
     _scene(session)
 
 
@@ -116,7 +79,7 @@ def _scene(session: Session) -> None:
         options = session.options.fitting(shown.analysis)
         links = {pin: messages.answer(shown.analysis, pin, options) for pin in session.pins.shown}
         mask = overlay.laid(shown.choice)
-        _mount_viewer(
+        mount_viewer(
             key=_VIEWER,
             data=messages.scene(
                 shown.analysis,
@@ -140,9 +103,9 @@ def _scene(session: Session) -> None:
             shown.work_out(options.block)
         for kind, blobs in (("constants", shown.constants), ("sizes", shown.sizes)):
             for tag, blob in blobs.items():
-                _mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
+                mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
         if mask is not None:
-            _mount_store(key=f"store-mask-{payload.tag(mask)}", data=mask, height=1)
+            mount_store(key=f"store-mask-{payload.tag(mask)}", data=mask, height=1)
         tab_row.show(shown, links, options)
 
 

@@ -12,8 +12,8 @@ _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
     "nlviz_sheet",
     html='<div class="sheet"></div>\n',
-    css=(_HERE / "sheet.css").read_text(encoding="utf-8"),
-    js=(_HERE / "sheet.js").read_text(encoding="utf-8"),
+    css=(_HERE / "picture_grid.css").read_text(encoding="utf-8"),
+    js=(_HERE / "picture_grid.js").read_text(encoding="utf-8"),
 )
 
 

@@ -25,8 +25,8 @@ _mount = st.components.v2.component(
 <div role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><i></i></div>
 <button type="button">Stop</button></div>
 """,
-    css=(_HERE / "waiting.css").read_text(encoding="utf-8"),
-    js=(_HERE / "waiting.js").read_text(encoding="utf-8"),
+    css=(_HERE / "progress.css").read_text(encoding="utf-8"),
+    js=(_HERE / "progress.js").read_text(encoding="utf-8"),
 )
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from benchmarks.measure import in_fresh_process, machine, medians, peak_rise
-from models import zoo
 from nlviz import Clip, analyse
+from nlviz.models import zoo
 
 SIZE = (854, 480)
 

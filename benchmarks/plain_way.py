@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import in_fresh_process, machine, medians, peak_rise
-from models.nonlocal_block import NonLocalBlock
 from nlviz import Affinity, capture
+from nlviz.models.nonlocal_block import NonLocalBlock
 
 CHANNELS = 512  # res3 of the paper's networks; C' = 256
 SHAPES = ((8, 14, 14), (16, 28, 28), (32, 28, 28))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import nlviz
-from models import zoo
+from nlviz.models import zoo
 from nlviz.tracking import PROTOCOL
 
 LONGEST = 1000  # frames of a sequence

@@ -37,10 +37,10 @@ ROOMS = (
 ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Films", "nlviz.film", ()),
     ("Pages, data and session files", "nlviz.export", ()),
-    ("Networks", "models.zoo", ()),
-    ("The block", "models.nonlocal_block", ("NonLocalBlock",)),
-    ("The networks of the paper", "models.resnet", ("VideoResNet",)),
-    ("Their plans", "models.resnet_plan", ("Plan", "paper")),
+    ("Networks", "nlviz.models.zoo", ()),
+    ("The block", "nlviz.models.nonlocal_block", ("NonLocalBlock",)),
+    ("The networks of the paper", "nlviz.models.resnet", ("VideoResNet",)),
+    ("Their plans", "nlviz.models.resnet_plan", ("Plan", "paper")),
 )
 
 

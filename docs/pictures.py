@@ -12,11 +12,11 @@ from playwright.sync_api import Page
 from torch import manual_seed, nn
 
 import nlviz
-from models import zoo
-from models.resnet import VideoResNet
-from models.resnet_plan import paper
 from nlviz.app.choice import bundled
 from nlviz.cli import main
+from nlviz.models import zoo
+from nlviz.models.resnet import VideoResNet
+from nlviz.models.resnet_plan import paper
 from tests import jupyter
 from tests.app_page import AppPage, visiting
 from tests.browser import launch, sync_playwright
@@ -84,7 +84,7 @@ def notebook() -> None:
     material = bundled()[0]
     cells = (
         "import nlviz\n"
-        "from models import zoo\n\n"
+        "from nlviz.models import zoo\n\n"
         f'clip = nlviz.read("{Path(material.path).name}", frames=8)\n'
         'analysis = nlviz.analyse(clip, zoo.load("nl-lite0"), size=320)\n'
         f"viewer = analysis.show([nlviz.Query(nlviz.{material.at}, analysis.blocks[-1])])\n"

@@ -44,6 +44,7 @@ from nlviz.heat.scale import heat_scale as heat_scale
 from nlviz.hooks.capture import Capture as Capture
 from nlviz.hooks.capture import capture as capture
 from nlviz.inference.forward import analyse as analyse
+from nlviz.inference.loading import load as load
 from nlviz.inference.loading import load_user_network as load_user_network
 from nlviz.inference.user_network import Input as Input
 from nlviz.inference.user_network import UserNetwork as UserNetwork

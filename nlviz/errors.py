@@ -21,6 +21,18 @@ class NetworkError(NlvizError):
     """A network that is unknown or cannot be loaded."""
 
 
+class ZooError(NetworkError):
+    """A network of the zoo that cannot be had: says what was asked for and what there is."""
+
+
+class CheckpointError(ZooError):
+    """A file that is not a checkpoint, or one of another network."""
+
+
+class FetchError(ZooError):
+    """A download that did not succeed."""
+
+
 class FigureError(NlvizError):
     """A figure that cannot be drawn."""
 

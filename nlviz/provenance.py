@@ -97,7 +97,7 @@ def checksum(clip: Clip) -> str:
 
 
 def _weights(model: str) -> str | None:
-    from models import zoo  # brings torch, which a session file opens without
+    from nlviz.models import zoo  # brings torch, which a session file opens without
 
     if model not in zoo.names():
         return None

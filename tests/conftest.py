@@ -38,8 +38,8 @@ def content(tmp_path_factory) -> bytes:
 @pytest.fixture
 def small(server, content, monkeypatch, tmp_path):
     """A published network that is small, and lies on our server; the cache is a new folder."""
-    from models import zoo
-    from models.catalogue import RECORDS
+    from nlviz.models import zoo
+    from nlviz.models.published.catalogue import RECORDS
     from tests.restated import PROJECTS
 
     server.content = content

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from models.nonlocal_block import FUNCTIONS
+from nlviz.models.nonlocal_block import FUNCTIONS
 
 CASES = list(itertools.product(FUNCTIONS, (1, 2, 3), (True, False), (True, False)))
 SHAPES = {1: (11,), 2: (5, 6), 3: (2, 4, 5)}

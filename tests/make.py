@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.nonlocal_block import NonLocalBlock
 from nlviz import Affinity, Analysis, Clip, Grid, Groups, View
+from nlviz.models.nonlocal_block import NonLocalBlock
 
 
 def clip(frames: int = 4, width: int = 64, height: int = 48, step: int = 5) -> Clip:

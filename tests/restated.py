@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.resnet_plan import Plan
+from nlviz.models.resnet_plan import Plan
 
 WIDTH, CLASSES = 8, 5
 BLOCKS = (1, 2, 2, 1)

@@ -16,10 +16,10 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 import nlviz
-from models import zoo
 from nlviz import export
 from nlviz.analysis import Analysis
 from nlviz.app.choice import bundled
+from nlviz.models import zoo
 from tests.app_page import PATIENCE, AppPage, serve
 from tests.browser import browser  # noqa: F401, a fixture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models import zoo
+from nlviz.models import zoo
 
 
 def sidebar():

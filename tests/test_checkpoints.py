@@ -23,10 +23,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from models import checkpoints
-from models.checkpoints import CheckpointError, recognise
-from models.nonlocal_block import NonLocalBlock
-from models.resnet import VideoResNet
+from nlviz.models import checkpoints
+from nlviz.models.checkpoints import CheckpointError, recognise
+from nlviz.models.nonlocal_block import NonLocalBlock
+from nlviz.models.resnet import VideoResNet
 from tests.equations import CASES, SHAPES, seed_state
 from tests.restated import PROJECTS, forward, state
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models import zoo
 from nlviz.cli import main
+from nlviz.models import zoo
 
 ROOT = Path(__file__).resolve().parent.parent
 

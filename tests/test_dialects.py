@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import nlviz
-from models.nonlocal_block import NonLocalBlock
+from nlviz.models.nonlocal_block import NonLocalBlock
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import nlviz
-from models import checkpoints
-from models.resnet import VideoResNet
+from nlviz.models import checkpoints
+from nlviz.models.resnet import VideoResNet
 from tests.restated import PROJECTS, WIDTH, state
 
 WITH_BLOCKS = [name for name, project in PROJECTS.items() if any(project.places)]

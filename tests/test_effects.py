@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import nlviz
-from models.nonlocal_block import NonLocalBlock
 from nlviz.experiments.rerun import parts_of
+from nlviz.models.nonlocal_block import NonLocalBlock
 from tests import make
 from tests.plain_block import PlainNetwork, counted_hooks
 

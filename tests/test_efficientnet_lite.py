@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import zoo
-from models.efficientnet_lite import SameConv2d, backbone, normalise, translate
+from nlviz.models import zoo
+from nlviz.models.efficientnet_lite import SameConv2d, backbone, normalise, translate
 
 
 @pytest.fixture(scope="module")

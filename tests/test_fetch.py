@@ -15,10 +15,11 @@ import pytest
 import torch
 
 import nlviz
-from models import fetching, zoo
-from models.catalogue import RECORDS
-from models.errors import CheckpointError, FetchError, ZooError
 from nlviz.cli import main
+from nlviz.errors import CheckpointError, FetchError, ZooError
+from nlviz.models import zoo
+from nlviz.models.published import fetch
+from nlviz.models.published.catalogue import RECORDS
 from tests import make
 from tests.restated import PROJECTS, state
 from tests.test_checkpoints import caffe2_pickle
@@ -47,7 +48,7 @@ def test_a_fetched_network_analyses_a_clip(small, tmp_path, capsys):
 
 
 def test_the_command_line_takes_as_many_frames_as_it_was_trained_on(small, tmp_path, capsys):
-    fetching.fetch(small)
+    fetch.fetch(small)
     for i, frame in enumerate(make.clip(frames=36, width=64, height=48).frames):
         cv2.imwrite(str(tmp_path / f"{i:02}.png"), frame)
     question = ["links", str(tmp_path), "--at", "0,9,9", "--model", "small", "--size", "64"]
@@ -60,7 +61,7 @@ def test_the_command_line_takes_as_many_frames_as_it_was_trained_on(small, tmp_p
 
 
 def test_frames_are_filled_up_by_repeating_the_last_and_normalised(small):
-    fetching.fetch(small)
+    fetch.fetch(small)
     network = zoo.load("small", device="cpu")
     frames = make.clip(frames=3, width=64, height=32).frames
     x = network.prepare(frames)
@@ -72,18 +73,18 @@ def test_frames_are_filled_up_by_repeating_the_last_and_normalised(small):
 
 
 def test_a_second_fetch_asks_for_nothing(small, server):
-    fetching.fetch(small)
-    fetching.fetch(small)
+    fetch.fetch(small)
+    fetch.fetch(small)
     assert len(server.asked) == 1
 
 
 def test_a_download_goes_on_where_it_broke_off(small, server, content):
     server.until = len(content) // 2
     with pytest.raises(FetchError, match=r"broke off .*; run it again to go on"):
-        fetching.fetch(small)
+        fetch.fetch(small)
     server.until = None
     told = []
-    fetching.fetch(small, progress=lambda done, total: told.append((done, total)))
+    fetch.fetch(small, progress=lambda done, total: told.append((done, total)))
     assert server.asked == [None, f"bytes={len(content) // 2}-"]
     assert told[0] == (len(content) // 2, len(content))
     assert told[-1] == (len(content), len(content))
@@ -94,9 +95,9 @@ def test_a_part_of_another_version_is_begun_anew(small, server, content, change)
     server.until = len(content) // 2
     server.content = content + b"older" if change == "another version" else content
     with pytest.raises(FetchError):
-        fetching.fetch(small)
+        fetch.fetch(small)
     server.until, server.content, server.ranges = None, content, change != "no ranges"
-    assert fetching.fetch(small).is_file()
+    assert fetch.fetch(small).is_file()
 
 
 def test_a_file_given_is_taken_without_a_network(small, server, content, tmp_path):
@@ -126,7 +127,7 @@ def test_the_cache_folder_is_the_users_choice(monkeypatch, environment, expected
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert fetching.cache() == Path(expected)
+    assert fetch.cache() == Path(expected)
 
 
 def test_a_wrong_hash_is_refused_and_not_kept(small, server, tmp_path):
@@ -134,7 +135,7 @@ def test_a_wrong_hash_is_refused_and_not_kept(small, server, tmp_path):
     for attempt in ({}, {"source": wrong}):
         server.content = wrong.read_bytes()
         with pytest.raises(FetchError, match=r"not the published file: its sha256 begins with"):
-            fetching.fetch(small, **attempt)
+            fetch.fetch(small, **attempt)
     assert list((tmp_path / "cache").iterdir()) == []
     assert wrong.is_file()
 
@@ -168,7 +169,7 @@ def test_a_disk_without_room_is_told_before_anything_comes(small, monkeypatch, t
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1000))
     with pytest.raises(FetchError, match=r"disk of .*cache is full: \d+ MB more are needed"):
-        fetching.fetch(small)
+        fetch.fetch(small)
 
 
 def test_a_disk_that_fills_up_is_told(small, monkeypatch):
@@ -176,17 +177,17 @@ def test_a_disk_that_fills_up_is_told(small, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(FetchError, match="is full"):
-        fetching.fetch(small, progress=write)
+        fetch.fetch(small, progress=write)
 
 
 def test_a_folder_that_cannot_be_made_is_told(small, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FetchError, match="cannot be written to"):
-        fetching.fetch(small, folder=tmp_path / "file" / "cache")
+        fetch.fetch(small, folder=tmp_path / "file" / "cache")
 
 
 def test_a_damaged_kept_file_is_told_with_its_place(small, tmp_path):
-    kept = fetching.fetch(small)
+    kept = fetch.fetch(small)
     kept.write_bytes(kept.read_bytes()[:1000])
     with pytest.raises(ZooError, match=r"damaged; remove .*small\.safetensors and fetch it again"):
         zoo.load("small")
@@ -196,7 +197,7 @@ def test_another_checkpoint_under_the_name_is_refused(small, server, tmp_path):
     torch.save({"state_dict": state(PROJECTS["TSM"])}, tmp_path / "g.pth")
     record = replace(small, digest="")
     with pytest.raises(CheckpointError, match=r"not of small: .*% of its names are TSM's"):
-        fetching.fetch(record, source=tmp_path / "g.pth")
+        fetch.fetch(record, source=tmp_path / "g.pth")
 
 
 def test_weights_of_ones_own_are_taken_with_their_classes(small, tmp_path):

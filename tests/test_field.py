@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import nlviz
-from models.nonlocal_block import NonLocalBlock
 from nlviz.geometry import Footprint
+from nlviz.models.nonlocal_block import NonLocalBlock
 from tests import make
 from tests.vision import timm
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import nlviz
-from models.nonlocal_block import NonLocalBlock
+from nlviz.models.nonlocal_block import NonLocalBlock
 from tests.equations import CASES, SHAPES, seed_state, weights_and_output
 from tests.plain_block import PlainBlock, PlainNetwork, counted_hooks
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from models.nonlocal_block import FUNCTIONS, NonLocalBlock
+from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
 from tests.equations import CASES, SHAPES, seed_state, weights_and_output
 
 
@@ -126,7 +126,7 @@ def test_the_forward_pass_never_holds_the_matrix(function):
     # can only rise.
     script = f"""
 import resource, torch
-from models.nonlocal_block import NonLocalBlock
+from nlviz.models.nonlocal_block import NonLocalBlock
 torch.set_num_threads(1)
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.catalogue import RECORDS
-from models.nonlocal_block import FUNCTIONS, NonLocalBlock
-from models.resnet import VideoResNet, shifted
-from models.resnet_plan import R50, R101, paper, spread
+from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
+from nlviz.models.published.catalogue import RECORDS
+from nlviz.models.resnet import VideoResNet, shifted
+from nlviz.models.resnet_plan import R50, R101, paper, spread
 from tests.restated import PROJECTS
 
 

@@ -201,7 +201,7 @@ def test_the_command_line_saves_a_session_and_asks_it_without_the_model(tmp_path
     clip.unlink()
     # Another process, in which no network can be loaded.
     script = (
-        "import sys; from models import zoo; zoo.load = None; from nlviz.cli import main; "
+        "import sys; from nlviz.models import zoo; zoo.load = None; from nlviz.cli import main; "
         "sys.exit(main(sys.argv[1:]))"
     )
     line = [sys.executable, "-c", script, "export", "a.nlviz", "-o", "b.csv"]

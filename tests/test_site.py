@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models import zoo
+from nlviz.models import zoo
 from training.plan import Plan
 
 pytest.importorskip("sphinx", reason="needs requirements-docs.txt")

@@ -13,9 +13,9 @@ import safetensors.torch
 import torch
 
 import nlviz
-from models import zoo
-from models.nonlocal_block import FUNCTIONS, NonLocalBlock
-from models.nonlocal_lite import NonLocalLite
+from nlviz.models import zoo
+from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
+from nlviz.models.nonlocal_lite import NonLocalLite
 from training import card, correspondence, finding, mending, pictures, same_object, usefulness
 from training import photographs as found
 from training.__main__ import plan_of, write_weights

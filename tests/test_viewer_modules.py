@@ -83,11 +83,8 @@ def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
 
 
 def test_the_joined_modules_load_nothing_from_anywhere() -> None:
-    for text in (
-        bundle.join(STAGE / "mount_viewer.js"),
-        bundle.join(STAGE / "mount_store.js"),
-        bundle.library(),
-    ):
+    viewer, store = (bundle.join(STAGE / f"mount_{each}.js") for each in ("viewer", "store"))
+    for text in (viewer, store, bundle.library()):
         assert "\nimport " not in text
         assert "http://" not in text
         assert "https://" not in text

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 import nlviz
-from models import bundled, zoo
-from models.efficientnet_lite import backbone
-from models.nonlocal_lite import NonLocalLite
+from nlviz.models import bundled, zoo
+from nlviz.models.efficientnet_lite import backbone
+from nlviz.models.nonlocal_lite import NonLocalLite
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 

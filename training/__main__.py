@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from models import zoo
-from models.nonlocal_lite import BLOCKS, NonLocalLite
+from nlviz.models import zoo
+from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
 from training import card, pictures
 from training.evaluate import CACHE, evaluate, text
 from training.photographs import Photographs, collect

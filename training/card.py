@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.nonlocal_lite import BLOCKS
+from nlviz.models.nonlocal_lite import BLOCKS
 from training import usefulness
 from training.evaluate import (
     Report,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import nlviz
-from models.zoo import Network
 from nlviz import Affinity, Analysis, Clip
+from nlviz.models.zoo import Network
 from training.objective import IGNORED
 from training.photographs import Photographs
 from training.render import RenderedClip, render

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models import zoo
+from nlviz.models import zoo
 from training import correspondence, same_object, usefulness
 from training.correspondence import Precision
 from training.photographs import Photographs, collect

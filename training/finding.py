@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.nonlocal_block import NonLocalBlock
-from models.nonlocal_lite import BLOCKS, NonLocalLite
+from nlviz.models.nonlocal_block import NonLocalBlock
+from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
 from training.objective import affinity_loss, choose_queries, targets, truth_at
 from training.plan import Plan
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.nonlocal_block import NonLocalBlock
-from models.nonlocal_lite import BLOCKS, NonLocalLite
+from nlviz.models.nonlocal_block import NonLocalBlock
+from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
 from training.finding import per_frame
 
 

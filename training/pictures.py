@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import nlviz
-from models import zoo
-from models.zoo import Network
+from nlviz.models import zoo
+from nlviz.models.zoo import Network
 from training import same_object
 from training.card import rows
 from training.evaluate import Report

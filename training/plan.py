@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.nonlocal_block import Function
+from nlviz.models.nonlocal_block import Function
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import numpy as np
 from torch import Tensor, nn
 
 import nlviz
-from models.zoo import Network
 from nlviz import Affinity, Analysis, Clip
+from nlviz.models.zoo import Network
 
 K, QUERIES, FEWEST, COVERED = 20, 200, 5, 0.7
 _FRAMES = 8

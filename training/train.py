@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from models.efficientnet_lite import normalise
-from models.nonlocal_lite import NonLocalLite
-from models.zoo import backbone_weights
+from nlviz.models.efficientnet_lite import normalise
+from nlviz.models.nonlocal_lite import NonLocalLite
+from nlviz.models.zoo import backbone_weights
 from training import finding, mending
 from training.corrupt import KINDS, corrupt
 from training.objective import IGNORED

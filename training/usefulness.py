@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.zoo import Network
+from nlviz.models.zoo import Network
 from training.corrupt import KINDS, corrupt
 from training.photographs import Photographs
 from training.render import render

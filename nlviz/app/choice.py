@@ -6,16 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlviz.geometry import Point
+from nlviz.resources import CLIPS, HOME
 
 if TYPE_CHECKING:
     from nlviz.export import Session
 
-ROOT = Path(__file__).resolve().parents[2]
-CLIPS = ROOT / "assets" / "clips"
 
 SESSION = "nlviz"
 """File ending of a session."""
@@ -60,7 +58,7 @@ class Material:
     @property
     def source(self) -> str | bytes:
         """What ``nlviz.read`` takes."""
-        return str(ROOT / self.path) if self.data is None else self.data
+        return str(HOME / self.path) if self.data is None else self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def bundled() -> tuple[Material, ...]:
         Material(
             id=f"bundled-{number}",
             title=entry["title"],
-            path=(CLIPS / entry["file"]).relative_to(ROOT).as_posix(),
+            path=(CLIPS / entry["file"]).relative_to(HOME).as_posix(),
             about=entry.get("description", ""),
             at=Point(*entry["at"]) if entry.get("at") else None,
         )

@@ -13,7 +13,6 @@ from typing import Any
 
 import streamlit as st
 
-from models import zoo
 from nlviz.analysis import Analysis
 from nlviz.app import startup
 from nlviz.app.choice import Choice
@@ -22,6 +21,7 @@ from nlviz.experiments.ablation import with_sizes
 from nlviz.experiments.baselines import origin
 from nlviz.inference.forward import analyse
 from nlviz.media import read
+from nlviz.models import zoo
 from nlviz.viewer import blobs as payload
 
 Report = Callable[[float, str], None]
@@ -141,7 +141,7 @@ def make(choice: Choice, report: Report) -> Shown:
     """Read, analyse and pack what was chosen; a session file is packed as it is.
 
     ``report`` is called between the steps; what it raises ends the work, so that a new choice can
-    take its place. NlvizError or ZooError for what the visitor can mend.
+    take its place. NlvizError for what the visitor can mend.
     """
     material = choice.material
     analysis = _analysed(choice, report) if material.session is None else material.session.analysis
@@ -177,7 +177,8 @@ def _analysed(choice: Choice, report: Report) -> Analysis:
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def network(name: str) -> Any:
-    """A loaded network, shared by all visitors; ZooError or NetworkError if it cannot be had."""
+    """A loaded network, shared by all visitors; NetworkError if it cannot be had."""
+    # A file is run for its owner alone, who named it at the start: never for what an address names.
     loaded = startup.load(name) if startup.is_own(name) else zoo.load(name)
     # Torch's half a million objects live as long as the server: no collection need walk them.
     gc.collect()

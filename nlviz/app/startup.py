@@ -39,7 +39,7 @@ def is_own(name: str) -> bool:
 
 def load(name: str) -> Any:
     """That network; NetworkError where it cannot be had."""
-    from nlviz.inference.loading import load_user_network
+    from nlviz.inference import loading
 
     own = given()
-    return load_user_network(name, weights=own.weights if own else None)
+    return loading.load(name, weights=own.weights if own else None)

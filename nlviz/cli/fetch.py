@@ -23,15 +23,14 @@ def add(commands: Any) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from models import fetching, zoo
+    from nlviz.models import zoo
+    from nlviz.models.published import fetch
 
     try:
         record = zoo.published(options.name)
         print(f"{record.summary}; licence {record.licence}", file=sys.stderr)
         bar = _Bar()
-        kept = fetching.fetch(
-            record, source=options.source, folder=options.cache, progress=bar.show
-        )
+        kept = fetch.fetch(record, source=options.source, folder=options.cache, progress=bar.show)
         bar.end()
     except zoo.ZooError as error:
         raise NetworkError(str(error)) from error

@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from models import zoo
+    from nlviz.models import zoo
 
     records = [zoo.record(name) for name in zoo.names()]
     if options.json:

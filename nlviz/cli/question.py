@@ -10,7 +10,7 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import best_path, top_links
 from nlviz.cli.sessions import is_session, opened
 from nlviz.cli.typed import count, number, point, region
-from nlviz.errors import NetworkError, QueryError
+from nlviz.errors import QueryError
 from nlviz.geometry import View
 from nlviz.query import EXCLUDES, RANKS, Exclude, Link, Query
 
@@ -86,6 +86,7 @@ def analysed(options: argparse.Namespace) -> Analysis:
 def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     """The analysis of the input, and the network."""
     from nlviz.inference.forward import analyse
+    from nlviz.inference.loading import load
     from nlviz.media import read
 
     if is_session(options.input):
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     for place in options.at or ():
         if not isinstance(place, str):
             whole.check(place)  # a wrong place is refused before the long work
-    loaded = network(options.model, options.device, options.weights)
+    loaded = load(options.model, device=options.device, weights=options.weights)
     if loaded.taps and options.block not in (None, *loaded.taps):
         raise QueryError(
             f"Block {options.block!r} is not in {loaded.name}; choose one of "
@@ -139,22 +140,9 @@ def queries(options: argparse.Namespace, analysis: Analysis) -> list[Query]:
     ]
 
 
-def network(name: str, device: str, weights: str | None = None) -> Any:
-    """A network of the zoo, or of the user's own file; NetworkError where it cannot be had."""
-    from models import zoo
-    from nlviz.inference.loading import is_user_network, load_user_network
-
-    if is_user_network(name):
-        return load_user_network(name, weights=weights, device=device)
-    try:
-        return zoo.load(name, device=device, weights=weights)
-    except zoo.ZooError as error:
-        raise NetworkError(str(error)) from error
-
-
 def usual_frames(name: str) -> int:
     """How many frames a network of the zoo is given where nobody says; 8 for any other."""
-    from models import zoo
+    from nlviz.models import zoo
 
     return zoo.record(name).frames if name in zoo.names() else 8
 

@@ -37,7 +37,7 @@ def analyse(
 
     Args:
         clip: the frames.
-        network: a network of ``models.zoo.load`` or one of the same shape.
+        network: a network of ``nlviz.models.zoo.load`` or one of the same shape.
         size: the longer side of the network's input in pixels, 32 to 4096; the network's own
             default if None. The aspect ratio is kept, up to rounding to the network's grid.
         progress: called with a fraction from 0 to 1 and a word on what is being done; what it

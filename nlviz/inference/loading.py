@@ -1,4 +1,4 @@
-"""A network from a Python file of the user's own: FILE.py:FUNCTION is run, and nothing else."""
+"""The one way to a network: a name of the zoo, or FILE.py:FUNCTION of the user's own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,33 @@ from nlviz.inference.user_network import Input, UserNetwork
 if TYPE_CHECKING:
     import torch
 
+    from nlviz.models.network import Network as ZooNetwork
+
 
 def is_user_network(name: str) -> bool:
     """Whether a model's name is FILE.py:FUNCTION, and not one of the zoo's."""
     return name.endswith(".py") or ".py:" in name
+
+
+def load(
+    spec: str, *, device: str = "auto", weights: str | Path | None = None
+) -> ZooNetwork | UserNetwork:
+    """A network that ``analyse`` can run, in evaluation mode.
+
+    Args:
+        spec: a name of ``nlviz.models.zoo.names()``, or ``FILE.py:FUNCTION`` as for
+            ``load_user_network``.
+        device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
+        weights: a checkpoint of your own for it; a bundled network has none but its own.
+
+    Raises:
+        NetworkError: what ``zoo.load`` or ``load_user_network`` raises.
+    """
+    if is_user_network(spec):
+        return load_user_network(spec, weights=weights, device=device)
+    from nlviz.models import zoo
+
+    return zoo.load(spec, device=device, weights=weights)
 
 
 def load_user_network(
@@ -113,13 +136,9 @@ def _running(path: Path, what: str) -> Iterator[None]:
 
 def _load(module: torch.nn.Module, weights: str | Path) -> None:
     """Weights under the module's own names, or under these behind one prefix."""
-    from models.checkpoints import likeness, misfit, read
-    from models.errors import CheckpointError
+    from nlviz.models.checkpoints import likeness, misfit, read
 
-    try:
-        given = read(weights)
-    except CheckpointError as error:
-        raise NetworkError(str(error)) from error
+    given = read(weights)
     wanted = module.state_dict()
     given = _without_prefix(given, wanted)
     if wrong := misfit(given, wanted):
@@ -141,15 +160,11 @@ def _without_prefix(
 
 
 def _move(module: torch.nn.Module, name: str) -> None:
-    from models.errors import ZooError
-    from models.network import device
+    from nlviz.models.network import device
 
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise NetworkError(
             f"The {type(module).__name__} has weights without values (on torch's meta device); "
             "build it on a device that holds them."
         )
-    try:
-        module.to(device(name))
-    except ZooError as error:
-        raise NetworkError(str(error)) from error
+    module.to(device(name))

@@ -24,7 +24,7 @@ SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
 def choose(session: Session, material: Material, part: Part) -> Choice:
     """What is to be run; while a network is not here yet, the one before it stays."""
-    from models import zoo  # brings torch: the gallery above need not wait for it
+    from nlviz.models import zoo  # brings torch: the gallery above need not wait for it
 
     with st.container(key="network", gap="xsmall"):
         st.markdown("##### Network")
@@ -86,7 +86,8 @@ def _size(session: Session, model: str, sizes: tuple[int, ...], usual: int) -> i
 
 def _offer(session: Session, model: str) -> None:
     """A button that fetches; a download that is left goes on from there the next time."""
-    from models import fetching, zoo
+    from nlviz.models import zoo
+    from nlviz.models.published import fetch
 
     record = zoo.published(model)
     wanted = st.button("Fetch it", key=f"fetch-{model}", width="stretch")
@@ -112,7 +113,7 @@ def _offer(session: Session, model: str) -> None:
         bar.progress(min(share, 1.0), f"{done / 1e6:.0f}{of} MB")
 
     try:
-        fetching.fetch(record, progress=tell)
+        fetch.fetch(record, progress=tell)
     except zoo.ZooError as error:
         bar.empty()
         session.fail(str(error))
@@ -123,7 +124,8 @@ def _offer(session: Session, model: str) -> None:
 
 def _take(session: Session, model: str) -> None:
     """What the visitor gave in place of a download, checked and kept like one."""
-    from models import fetching, zoo
+    from nlviz.models import zoo
+    from nlviz.models.published import fetch
 
     given = st.session_state[f"give-{model}"]
     if given is None:
@@ -132,7 +134,7 @@ def _take(session: Session, model: str) -> None:
         file = Path(folder) / Path(given.name).name
         file.write_bytes(given.getbuffer())
         try:
-            fetching.fetch(zoo.published(model), source=file)
+            fetch.fetch(zoo.published(model), source=file)
         except zoo.ZooError as error:
             session.fail(str(error))
         else:
@@ -141,7 +143,7 @@ def _take(session: Session, model: str) -> None:
 
 def _instead(session: Session, material: Material, part: Part) -> Choice:
     """The network that is on screen, else the first bundled one."""
-    from models import zoo
+    from nlviz.models import zoo
 
     if session.shown is not None:
         return Choice(material, part, session.shown.choice.model, session.shown.choice.size)
@@ -150,6 +152,6 @@ def _instead(session: Session, material: Material, part: Part) -> Choice:
 
 
 def _usual_size(model: str) -> int:
-    from models import zoo
+    from nlviz.models import zoo
 
     return min(SIZES, key=lambda size: abs(size - zoo.record(model).default_size))

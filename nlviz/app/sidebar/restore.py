@@ -80,7 +80,7 @@ def _pins(asked: Address) -> Pins:
 
 
 def _network(session: Session, asked: Address) -> None:
-    from models import zoo
+    from nlviz.models import zoo
 
     model = asked.model
     if model and model not in _models():
@@ -104,7 +104,7 @@ def _network(session: Session, asked: Address) -> None:
 
 
 def _models() -> tuple[str, ...]:
-    from models import zoo
+    from nlviz.models import zoo
 
     mine = startup.given()
     return (mine.name, *zoo.names()) if mine else zoo.names()

@@ -9,7 +9,6 @@ from html import escape
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from models.zoo import ZooError
 from nlviz.app.address import bar
 from nlviz.app.address.query_string import Address
 from nlviz.app.choice import Choice
@@ -44,7 +43,7 @@ def update(session: Session, choice: Choice, place: DeltaGenerator) -> None:
             with working(place, first=session.shown is None) as report:
                 shown = make(choice, report)
         session.show(shown)
-    except (NlvizError, ZooError) as error:
+    except NlvizError as error:
         session.fail(str(error), choice)
 
 

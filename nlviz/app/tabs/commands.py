@@ -65,7 +65,7 @@ def _analysis(choice: Choice, options: Options) -> tuple[str, str]:
         opening = f"analysis = export.open_session({_path(choice)!r}).analysis"
         return "from nlviz import export\n", opening
     sampling = ", ".join(f"{name}={value}" for name, value in _sampling(choice))
-    network, needs = f"zoo.load({choice.model!r})", "from models import zoo\n"
+    network, needs = f"zoo.load({choice.model!r})", "from nlviz.models import zoo\n"
     if startup.is_own(choice.model):
         weights = (
             f", weights={given.weights!r}" if (given := startup.given()) and given.weights else ""

@@ -8,7 +8,6 @@ from typing import Any
 
 import streamlit as st
 
-from models import zoo
 from nlviz.analysis import Analysis
 from nlviz.app.shown import Report, network, turn
 from nlviz.app.tabs import progress
@@ -21,6 +20,7 @@ from nlviz.errors import CaptureError, QueryError
 from nlviz.experiments.baselines import BASELINES, baseline, origin
 from nlviz.geometry import Point
 from nlviz.inference.forward import analyse
+from nlviz.models import zoo
 from nlviz.query import Query
 from nlviz.statistics import profile
 from nlviz.viewer.messages import asked

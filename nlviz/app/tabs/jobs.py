@@ -10,7 +10,6 @@ from typing import Any
 
 import streamlit as st
 
-from models.zoo import ZooError
 from nlviz.app.shown import Report
 from nlviz.errors import NlvizError
 
@@ -74,7 +73,7 @@ class Job:
             self.result = self._work(self._report)
         except _Stopped:
             return
-        except (NlvizError, ZooError) as error:
+        except NlvizError as error:
             self.problem = str(error)
         except Exception:
             logger.exception("a computation in the background failed")

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from models.checkpoints.dialects import recognise, translate
-from models.errors import CheckpointError
-from models.nonlocal_block import NonLocalBlock
+from nlviz.errors import CheckpointError
+from nlviz.models.checkpoints.dialects import recognise, translate
+from nlviz.models.nonlocal_block import NonLocalBlock
 
 _GROUPS = 4  # how many groups of keys an error names
 

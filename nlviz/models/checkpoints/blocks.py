@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from models.checkpoints.dialects import CHILDREN
-from models.checkpoints.fitting import fit
-from models.errors import CheckpointError
-from models.nonlocal_block import Function, NonLocalBlock
+from nlviz.errors import CheckpointError
+from nlviz.models.checkpoints.dialects import CHILDREN
+from nlviz.models.checkpoints.fitting import fit
+from nlviz.models.nonlocal_block import Function, NonLocalBlock
 
 
 def block(

@@ -12,11 +12,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from models import checkpoints
-from models.download import Progress, download
-from models.errors import FetchError, ZooError
-from models.published import Published
-from models.resnet import VideoResNet
+from nlviz.errors import FetchError, ZooError
+from nlviz.models import checkpoints
+from nlviz.models.published.download import Progress, download
+from nlviz.models.published.record import Published
+from nlviz.models.resnet import VideoResNet
 
 _one_at_a_time = threading.Lock()
 

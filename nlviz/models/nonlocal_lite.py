@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.efficientnet_lite import backbone
-from models.nonlocal_block import Function, NonLocalBlock
+from nlviz.models.efficientnet_lite import backbone
+from nlviz.models.nonlocal_block import Function, NonLocalBlock
 
 # Of each block: its name, the stage it follows, channels, stride in pixels, keys sub-sampled.
 BLOCKS = (

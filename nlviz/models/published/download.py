@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from models.errors import FetchError
+from nlviz.errors import FetchError
 
 Progress = Callable[[int, int | None], None]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.nonlocal_block import Function
-from models.published import Published
-from models.resnet_plan import C2D_KERNELS, R50, R101, SLOW_KERNELS, Plan, spread
+from nlviz.models.nonlocal_block import Function
+from nlviz.models.published.record import Published
+from nlviz.models.resnet_plan import C2D_KERNELS, R50, R101, SLOW_KERNELS, Plan, spread
 
 _CAFFE2 = ((114.75,) * 3, (57.375,) * 3)
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

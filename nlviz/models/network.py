@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.errors import ZooError
-from models.taps import Tap
+from nlviz.errors import ZooError
+from nlviz.models.taps import Tap
 
 Channels = tuple[float, float, float]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from models.nonlocal_block import Function
-from models.taps import Tap
+from nlviz.models.nonlocal_block import Function
+from nlviz.models.taps import Tap
 
 Places = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 Stages = tuple[int, int, int, int]

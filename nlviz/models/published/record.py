@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.network import Channels
-from models.nonlocal_block import WORDS, Function
-from models.resnet_plan import Plan
-from models.taps import Tap
+from nlviz.models.network import Channels
+from nlviz.models.nonlocal_block import WORDS, Function
+from nlviz.models.resnet_plan import Plan
+from nlviz.models.taps import Tap
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from torch import nn
 
-from models import fetching
-from models.bundled import RECORDS as BUNDLED
-from models.bundled import Record, backbone_weights
-from models.bundled import weights as bundled_weights
-from models.catalogue import RECORDS as PUBLISHED
-from models.errors import ZooError
-from models.network import Network
-from models.network import device as find_device
-from models.nonlocal_lite import NonLocalLite
-from models.published import Published
-from models.taps import Tap
+from nlviz.errors import ZooError
+from nlviz.models.bundled import RECORDS as BUNDLED
+from nlviz.models.bundled import Record, backbone_weights
+from nlviz.models.bundled import weights as bundled_weights
+from nlviz.models.network import Network
+from nlviz.models.network import device as find_device
+from nlviz.models.nonlocal_lite import NonLocalLite
+from nlviz.models.published import fetch
+from nlviz.models.published.catalogue import RECORDS as PUBLISHED
+from nlviz.models.published.record import Published
+from nlviz.models.taps import Tap
+from nlviz.resources import ASSETS
 
 __all__ = [
     "Network",
@@ -33,8 +34,7 @@ __all__ = [
     "record",
 ]
 
-_ASSETS = Path(__file__).resolve().parents[1] / "assets"
-_IMAGENET, _KINETICS = _ASSETS / "imagenet_labels.txt", _ASSETS / "kinetics400_labels.txt"
+_IMAGENET, _KINETICS = ASSETS / "imagenet_labels.txt", ASSETS / "kinetics400_labels.txt"
 _ROUND = 16  # the stride of the deepest block of the bundled networks
 _STRIDE = 32  # the stride of the last stage of a ResNet
 
@@ -71,7 +71,7 @@ def published(name: str) -> Published:
 def is_here(name: str, folder: Path | str | None = None) -> bool:
     """Whether a network can be loaded at once: bundled, or fetched."""
     known = record(name)
-    return isinstance(known, Record) or fetching.is_fetched(known, folder)
+    return isinstance(known, Record) or fetch.is_fetched(known, folder)
 
 
 def load(
@@ -88,7 +88,7 @@ def load(
         device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
         weights: a checkpoint of your own of a published kind of network, in any project's format,
             with as many classes as it has; nothing needs to be fetched then.
-        folder: of fetched networks; see ``models.fetching.cache``.
+        folder: of fetched networks; see ``nlviz.models.published.fetch.cache``.
 
     Raises:
         ZooError: an unknown name, a network not fetched yet, a device that is not there, weights
@@ -98,7 +98,7 @@ def load(
     place = find_device(device)
     module: nn.Module
     if isinstance(known, Published):
-        module = fetching.module(known, folder) if weights is None else fetching.own(known, weights)
+        module = fetch.module(known, folder) if weights is None else fetch.own(known, weights)
         labels, mean, deviation = _KINETICS, known.mean, known.deviation
         side, step = _STRIDE, known.plan.frames_step
     else:

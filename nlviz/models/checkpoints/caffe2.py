@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from models.errors import CheckpointError
+from nlviz.errors import CheckpointError
 
 
 class ForbiddenGlobalError(CheckpointError):

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.checkpoints import caffe2
-from models.checkpoints.beside import read_as_nothing
-from models.errors import CheckpointError
+from nlviz.errors import CheckpointError
+from nlviz.models.checkpoints import caffe2
+from nlviz.models.checkpoints.ignored_types import read_as_nothing
 
 # Where projects keep the weights inside what they save beside them.
 _SHELVES = ("state_dict", "model_state", "model_state_dict", "model", "blobs", "network")

@@ -1,1 +1,0 @@
-"""Networks. Nothing here imports nlviz."""

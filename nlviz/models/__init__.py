@@ -1,0 +1,1 @@
+"""Networks. Nothing here knows of nlviz more than its errors and where its files lie."""

@@ -20,7 +20,7 @@ from nlviz.models.resnet_plan import paper
 from tests import jupyter
 from tests.app_page import AppPage, visiting
 from tests.browser import launch, sync_playwright
-from training.pictures import functions
+from training.cards.pictures import functions
 
 HERE = Path(__file__).resolve().parent
 

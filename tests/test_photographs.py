@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from training import photographs as module
-from training.photographs import collect, fetch
-from training.resources import unpack_resources
-from training.sources import SOURCES, Source
+from training.data import photographs as module
+from training.data.photographs import collect, fetch
+from training.data.qt_resources import unpack_resources
+from training.data.sources import SOURCES, Source
 
 
 def resources(*files: tuple[str, bytes, int]) -> bytes:

@@ -16,18 +16,27 @@ import nlviz
 from nlviz.models import zoo
 from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
 from nlviz.models.nonlocal_lite import NonLocalLite
-from training import card, correspondence, finding, mending, pictures, same_object, usefulness
-from training import photographs as found
 from training.__main__ import plan_of, write_weights
+from training.cards import card, pictures
 from training.clips import Pose, _middle
-from training.corrupt import KINDS, corrupt
+from training.data import photographs as found
+from training.data.corruptions import KINDS, corrupt
+from training.data.photographs import Photographs, collect
+from training.data.render import RenderedClip, render
+from training.data.sources import SOURCES
 from training.evaluate import Report, precision_table, text
-from training.objective import IGNORED, Truth, affinity_loss, choose_queries, targets, truth_at
-from training.photographs import Photographs, collect
+from training.measures import correspondence, robustness, same_object
+from training.measures.same_object import Sequence, score
 from training.plan import Plan
-from training.render import RenderedClip, render
-from training.same_object import Sequence, score
-from training.sources import SOURCES
+from training.stages import find, mend
+from training.stages.objective import (
+    IGNORED,
+    Truth,
+    affinity_loss,
+    choose_queries,
+    targets,
+    truth_at,
+)
 from training.train import Clips, note, train
 
 CLIPS = Path(__file__).resolve().parents[1] / "assets" / "clips"
@@ -151,10 +160,10 @@ def test_what_is_aimed_ranks_the_keys_as_the_block_does(function: str) -> None:
     x = torch.randn(1, 6, 2, 4, 4)
     affinity = nlviz.capture(_moving(block), x).affinities["NonLocalBlock"]
     if function == "gaussian":
-        assert not finding.parameters(NonLocalLite("gaussian", (4, 4, 4)))
+        assert not find.parameters(NonLocalLite("gaussian", (4, 4, 4)))
         return
     theta, phi = block.theta(x)[0].flatten(1), block.phi(x)[0].flatten(1)
-    aimed = finding.logits(block, theta[:, :5], phi).detach().numpy()
+    aimed = find.logits(block, theta[:, :5], phi).detach().numpy()
     rows = affinity.rows([affinity.query_grid.cell(i) for i in range(5)]).reshape(5, -1)
     for one, row in zip(aimed, rows, strict=True):
         seen = row > 0 if function == "concatenation" else np.ones(len(row), bool)
@@ -171,11 +180,11 @@ def test_mending_loses_nothing_where_nothing_is_corrupted_and_blocks_are_the_ide
 ) -> None:
     module = NonLocalLite(inner=(4, 4, 4)).eval()
     sample = Clips(pictures_of_noise, SMALL)[2]
-    losses = mending.losses(module, [replace(sample, frames=sample.clean)], keep=1.0)
+    losses = mend.losses(module, [replace(sample, frames=sample.clean)], keep=1.0)
     assert [abs(loss.item()) < 1e-6 for loss in losses.values()] == [True, True]
     for name in ("nl3", "nl4", "nl5"):
         torch.nn.init.normal_(getattr(module, name).W[1].weight, std=100)
-    assert mending.losses(module, [sample], keep=1.0)["keep"] > 1e-5
+    assert mend.losses(module, [sample], keep=1.0)["keep"] > 1e-5
 
 
 def test_corruption_touches_as_many_frames_as_asked(clip: RenderedClip) -> None:
@@ -288,19 +297,19 @@ def test_blocks_that_are_the_identity_neither_help_nor_harm(pictures_of_noise: P
         torch.nn.init.zeros_(network.module.get_submodule(name).W[1].bias)
     photograph = pictures_of_noise.backgrounds[0]
     clips = [still(photograph[:64, :64], 7).frames]
-    found = usefulness.helped(network, clips)
+    found = robustness.helped(network, clips)
     assert len(found) == len(KINDS) * 5 + 5
-    for kind in (*KINDS, usefulness.ALL):
+    for kind in (*KINDS, robustness.ALL):
         assert len({(a.clips, a.frames) for a in found if a.corruption == kind}) == 1
     assert {(a.gain, a.error) for a in found} == {(0, 0)}
-    assert usefulness.sizes(network, clips) == {"nl3": 0, "nl4": 0, "nl5": 0}
-    assert usefulness.classifies(network, [photograph], 96).top1 == 1
+    assert robustness.sizes(network, clips) == {"nl3": 0, "nl4": 0, "nl5": 0}
+    assert robustness.classifies(network, [photograph], 96).top1 == 1
 
 
 def test_the_gain_is_counted_clip_by_clip() -> None:
     without = np.array([(1, 0.5), (0, 0.5), (0, 0), (1, 1)])
     found = np.array([(1, 0.5), (1, 0.75), (1, 0.25), (1, 0.5)])
-    seen = usefulness._agreement("noisy", (), found, without)
+    seen = robustness._agreement("noisy", (), found, without)
     assert (seen.clips, seen.frames, seen.gain) == (1, 0.5, 0.5)
     assert seen.error == pytest.approx((1 / 3) ** 0.5 / 2)  # of the gains 0, 1, 1, 0
 
@@ -319,12 +328,12 @@ def made_report() -> Report:
         painted=scores,
         correspondence=(correspondence.Precision("nl5", "block", 0.5, 0.01),),
         helped=tuple(
-            usefulness.Agreement(kind, variant, 0.7, 0.3, 0.1, 0.02)
-            for kind in (*KINDS, usefulness.ALL)
+            robustness.Agreement(kind, variant, 0.7, 0.3, 0.1, 0.02)
+            for kind in (*KINDS, robustness.ALL)
             for variant in variants
         ),
         sizes=dict.fromkeys(blocks, 0.1),
-        classification=(usefulness.Classification(224, 60, 0.97, 1.0),),
+        classification=(robustness.Classification(224, 60, 0.97, 1.0),),
     )
 
 

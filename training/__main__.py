@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from nlviz.models import zoo
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
-from training import card, pictures
+from training.cards import card, pictures
+from training.data.photographs import Photographs, collect
 from training.evaluate import CACHE, evaluate, text
-from training.photographs import Photographs, collect
 from training.plan import Plan
 from training.train import Sample, train
 

@@ -18,8 +18,8 @@ import av
 import cv2
 import numpy as np
 
-from training.photographs import fetch
-from training.sources import SOURCES
+from training.data.photographs import fetch
+from training.data.sources import SOURCES
 
 WIDTH, HEIGHT, RATE = 640, 360, 24
 _MOMENTS, _SHUTTER = 4, 0.6  # moments painted a frame, and how long of it the shutter is open

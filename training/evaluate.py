@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from nlviz.models import zoo
-from training import correspondence, same_object, usefulness
-from training.correspondence import Precision
-from training.photographs import Photographs, collect
-from training.same_object import Score
-from training.usefulness import Agreement, Classification
+from training.data.photographs import Photographs, collect
+from training.measures import correspondence, robustness, same_object
+from training.measures.correspondence import Precision
+from training.measures.robustness import Agreement, Classification
+from training.measures.same_object import Score
 
 CACHE = Path(__file__).resolve().parent / "cache"
 
@@ -41,17 +41,17 @@ class Report:
 
 def evaluate(network: zoo.Network, held_out: Photographs, folder: Path | None) -> Report:
     """Every measure of a network; ``folder`` holds real clips with masks."""
-    clips = usefulness.clips(held_out, network)
+    clips = robustness.clips(held_out, network)
     return Report(
         model=network.name,
         real=tuple(_scored(network, same_object.real(folder)) if folder else ()),
         painted=tuple(_scored(network, same_object.painted())),
         correspondence=tuple(correspondence.score(network, correspondence.clips(held_out))),
-        helped=tuple(usefulness.helped(network, clips)),
-        sizes=usefulness.sizes(network, clips),
+        helped=tuple(robustness.helped(network, clips)),
+        sizes=robustness.sizes(network, clips),
         classification=tuple(
-            usefulness.classifies(network, held_out.backgrounds, size)
-            for size in (usefulness.SIDE, network.default_size)
+            robustness.classifies(network, held_out.backgrounds, size)
+            for size in (robustness.SIDE, network.default_size)
         ),
     )
 
@@ -100,14 +100,14 @@ def help_table(report: Report) -> str:
         rows = {a.corruption: a for a in report.helped if a.ablated == ablated}
         what = f"without {', '.join(ablated)}" if ablated else "all"
         each = " | ".join(f"{rows[kind].clips:.2f}" for kind in kinds[:-1])
-        whole = rows[usefulness.ALL]
+        whole = rows[robustness.ALL]
         lines.append(
             f"| {what} | {each} | **{whole.clips:.3f}** | {whole.gain:+.3f} ± {whole.error:.3f} "
             f"| {whole.frames:.3f} |"
         )
     sizes = ", ".join(f"{block} {size:.3f}" for block, size in report.sizes.items())
     said = (
-        f"Of {usefulness.CLIPS} clips, each corrupted in {len(kinds) - 1} ways. The gain is over "
+        f"Of {robustness.CLIPS} clips, each corrupted in {len(kinds) - 1} ways. The gain is over "
         "the network without any block, clip by clip, with its standard error."
     )
     return "\n".join([*lines, "", said, f"‖W_z y‖ / ‖x‖ on the clean clips: {sizes}."])

@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from nlviz.models.efficientnet_lite import normalise
 from nlviz.models.nonlocal_lite import NonLocalLite
 from nlviz.models.zoo import backbone_weights
-from training import finding, mending
-from training.corrupt import KINDS, corrupt
-from training.objective import IGNORED
-from training.photographs import Photographs
+from training.data.corruptions import KINDS, corrupt
+from training.data.photographs import Photographs
+from training.data.render import render
 from training.plan import Plan
-from training.render import render
+from training.stages import find as finding
+from training.stages import mend as mending
+from training.stages.objective import IGNORED
 
 _EVERY = 25  # steps from one checkpoint to the next
 _SETTLED_ON = 12  # clips

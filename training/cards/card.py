@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nlviz.models.nonlocal_lite import BLOCKS
-from training import usefulness
+from training.data.sources import SOURCES
 from training.evaluate import (
     Report,
     classification_table,
@@ -17,8 +17,8 @@ from training.evaluate import (
     help_table,
     precision_table,
 )
+from training.measures import robustness
 from training.plan import Plan
-from training.sources import SOURCES
 
 _EQUATIONS = {
     "gaussian": "Gaussian, equation (2): exp(xᵀx), softmax over the keys; θ and φ are x itself",
@@ -162,7 +162,7 @@ def short(report: Report) -> str:
         return float(np.mean([s.precision for s in scores if (s.block, s.what) == (block, what)]))
 
     best = max((block for block, *_ in BLOCKS), key=lambda block: mean(block, "block"))
-    helped = {a.ablated: a.clips for a in report.helped if a.corruption == usefulness.ALL}
+    helped = {a.ablated: a.clips for a in report.helped if a.corruption == robustness.ALL}
     blocks = tuple(block for block, *_ in BLOCKS)
     return (
         f"Same-object precision on {clips} clips {mean(best, 'block'):.2f} in {best} (raw cosine "
@@ -207,8 +207,8 @@ def _markdown(report: Report, plan: Plan, spent: int) -> str:
         real=real,
         painted=precision_table(report.painted),
         correspondence=correspondence_table(report.correspondence),
-        corrupted=usefulness.CORRUPTED,
-        length=usefulness.LENGTH,
+        corrupted=robustness.CORRUPTED,
+        length=robustness.LENGTH,
         helped=help_table(report),
         classification=classification_table(report.classification),
         weak=_WEAK[plan.function],

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from nlviz.models.zoo import Network
-from training.corrupt import KINDS, corrupt
-from training.photographs import Photographs
-from training.render import render
+from training.data.corruptions import KINDS, corrupt
+from training.data.photographs import Photographs
+from training.data.render import render
 
 SEED = 2_000_003
 CLIPS, LENGTH, SIDE, CORRUPTED, SURE = 60, 8, 224, 6, 0.25

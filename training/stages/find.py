@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from nlviz.models.nonlocal_block import NonLocalBlock
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
-from training.objective import affinity_loss, choose_queries, targets, truth_at
 from training.plan import Plan
+from training.stages.objective import affinity_loss, choose_queries, targets, truth_at
 
 _SELF_LOGIT = 6.0  # θᵀφ of a feature with itself at the start, on average
 

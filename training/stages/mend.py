@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from nlviz.models.nonlocal_block import NonLocalBlock
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
-from training.finding import per_frame
+from training.stages.find import per_frame
 
 
 class Mended(Protocol):

@@ -10,10 +10,10 @@ import numpy as np
 import nlviz
 from nlviz import Affinity, Analysis, Clip
 from nlviz.models.zoo import Network
-from training.objective import IGNORED
-from training.photographs import Photographs
-from training.render import RenderedClip, render
-from training.same_object import block_inputs, cosine
+from training.data.photographs import Photographs
+from training.data.render import RenderedClip, render
+from training.measures.same_object import block_inputs, cosine
+from training.stages.objective import IGNORED
 
 SEED = 1_000_003  # far from the seeds of training runs
 COUNT, LENGTH, WIDTH, HEIGHT, QUERIES = 12, 8, 448, 320, 200

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.photographs import Photographs
+from training.data.photographs import Photographs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from training.resources import unpack_resources
-from training.sources import SOURCES, Source
+from training.data.qt_resources import unpack_resources
+from training.data.sources import SOURCES, Source
 
 log = logging.getLogger(__name__)
 FEWEST = 100

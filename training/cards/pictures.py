@@ -13,9 +13,9 @@ from PIL import Image
 import nlviz
 from nlviz.models import zoo
 from nlviz.models.zoo import Network
-from training import same_object
-from training.card import rows
+from training.cards.card import rows
 from training.evaluate import Report
+from training.measures import same_object
 
 _LABELS = {"nl3": "nl3 finds", "nl4": "nl4 finds", "nl5": "nl5 finds"} | {
     "mend": "corrupted clips' classes",

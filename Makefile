@@ -13,7 +13,7 @@ run: $(VENV)/.run
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m tests.setup_browser
+	$(BIN)/python -m tests.support.setup_browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -25,7 +25,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 bench: $(VENV)/.test
-	$(BIN)/python -m tests.setup_browser
+	$(BIN)/python -m tests.support.setup_browser
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.docs

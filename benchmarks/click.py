@@ -14,7 +14,7 @@ import sys
 import numpy as np
 
 from benchmarks.measure import machine
-from tests.app_page import AppPage, visiting
+from tests.support.app_page import AppPage, visiting
 
 LIMIT = 60.0  # ms, in the median
 CLICKS = 40

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from tests.browser import launch
-from tests.viewer import blobs
-from tests.viewer.page import Viewer, loaded
+from tests.support import blobs
+from tests.support.browser import launch
+from tests.support.viewer_page import Viewer, loaded
 
 LIMIT = 16.0  # ms, at the 95th percentile
 MOVES = 150

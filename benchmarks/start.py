@@ -16,8 +16,8 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from benchmarks.measure import machine
-from tests.app_page import AppPage, serve
-from tests.browser import launch
+from tests.support.app_page import AppPage, serve
+from tests.support.browser import launch
 
 LIMIT = 15.0  # seconds
 ROUNDS = 3

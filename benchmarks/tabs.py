@@ -13,7 +13,7 @@ import sys
 
 from benchmarks.measure import machine
 from nlviz.app.stage.tab_row import TABS
-from tests.app_page import PATIENCE, AppPage, settled, visiting
+from tests.support.app_page import PATIENCE, AppPage, settled, visiting
 
 LIMIT = 300.0  # ms, in the median
 ROUNDS = 5

@@ -17,9 +17,9 @@ from nlviz.cli import main
 from nlviz.models import zoo
 from nlviz.models.resnet import VideoResNet
 from nlviz.models.resnet_plan import paper
-from tests import jupyter
-from tests.app_page import AppPage, visiting
-from tests.browser import launch, sync_playwright
+from tests.support import jupyter
+from tests.support.app_page import AppPage, visiting
+from tests.support.browser import launch, sync_playwright
 from training.cards.pictures import functions
 
 HERE = Path(__file__).resolve().parent
@@ -166,7 +166,7 @@ def figure() -> None:
 
 def vit() -> None:
     """A vision transformer with random weights, larger than usual so that its rows have peaks."""
-    from tests.vision import timm
+    from tests.support.vision import timm
 
     manual_seed(3)
     module = timm.create_model("vit_tiny_patch16_224")

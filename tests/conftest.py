@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def server():
-    from tests.weights_server import Server
+    from tests.support.weights_server import Server
 
     with Server() as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
@@ -26,8 +26,8 @@ def content(tmp_path_factory) -> bytes:
     """A Caffe2 checkpoint of a small I3D, as it would lie on the server."""
     import torch
 
-    from tests.restated import PROJECTS, state
-    from tests.test_checkpoints import caffe2_pickle
+    from tests.models.test_checkpoints import caffe2_pickle
+    from tests.support.restated import PROJECTS, state
 
     torch.manual_seed(0)
     made = state(PROJECTS["Caffe2 I3D"])
@@ -40,7 +40,7 @@ def small(server, content, monkeypatch, tmp_path):
     """A published network that is small, and lies on our server; the cache is a new folder."""
     from nlviz.models import zoo
     from nlviz.models.published.catalogue import RECORDS
-    from tests.restated import PROJECTS
+    from tests.support.restated import PROJECTS
 
     server.content = content
     digest = "sha256:" + hashlib.sha256(content).hexdigest()[:8]

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Container
 from pathlib import Path
 
 import pytest
@@ -13,57 +14,96 @@ import pytest
 import nlviz
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARY = sorted(
-    path for path in (ROOT / "nlviz").rglob("*.py") if "ui" not in path.relative_to(ROOT).parts
+HOUSE = sorted((ROOT / "nlviz").rglob("*.py"))
+LIBRARY = [path for path in HOUSE if "app" not in path.relative_to(ROOT).parts]
+MODELS = [path for path in HOUSE if "models" in path.relative_to(ROOT).parts]
+
+# The floors of the house, from the ground up: a wing imports from lower floors and from itself.
+# Wings that share a floor do not know each other. Imports for type checkers count too.
+FLOORS = (
+    "errors version resources progress hosts display",
+    "writing geometry clip models",
+    "groups query",
+    "affinity",
+    "about",
+    "analysis",
+    "media hooks",
+    "inference provenance",
+    "ask",
+    "experiments heat statistics",
+    "tracking figures",
+    "film viewer",
+    "export",
+    "notebook cli",
+    "app __main__",
 )
-UI = sorted((ROOT / "nlviz" / "ui").rglob("*.py"))
-MODELS = sorted((ROOT / "models").rglob("*.py"))
+FLOOR = {wing: floor for floor, wings in enumerate(FLOORS) for wing in wings.split()}
 
 
-def imports(path: Path, *, typing: bool = False) -> set[str]:
-    """Dotted names that a file imports; those under TYPE_CHECKING only if asked for."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    if not typing:
-        tree = _WithoutTyping().visit(tree)
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, wherever it does."""
     found = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-class _WithoutTyping(ast.NodeTransformer):
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
-
-
 def tops(path: Path) -> set[str]:
-    return {name.split(".")[0] for name in imports(path, typing=True)}
+    return {name.split(".")[0] for name in imports(path)}
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
-def test_only_the_ui_knows_streamlit(path):
+def test_only_the_app_knows_streamlit(path):
     assert not tops(path) & {"streamlit", "plotly"}
 
 
+@pytest.mark.parametrize("path", HOUSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_go_down_only(path):
+    own = path.relative_to(ROOT / "nlviz").parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    seen = {name.split(".")[1] for name in imports(path) if name.startswith("nlviz.")}
+    climbs = {other for other in seen & FLOOR.keys() - {own} if FLOOR[other] >= FLOOR[own]}
+    assert not climbs, f"{own} may not import {climbs}"
+
+
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_models_never_import_the_library(path):
-    assert not tops(path) & {"nlviz", "streamlit"}
+def test_models_know_only_errors_and_where_their_files_lie(path):
+    seen = {name.split(".")[1] for name in imports(path) if name.startswith("nlviz.")}
+    assert seen <= {"models", "errors", "resources"}
+    assert "streamlit" not in tops(path)
 
 
-def test_an_exported_page_takes_from_the_ui_only_what_knows_no_streamlit():
-    script = (
-        "import sys, nlviz.export; "
-        "print([m for m in ('streamlit', 'plotly') if m in sys.modules], "
-        "sorted(m for m in sys.modules if m.startswith('nlviz.app.')))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    shared = ["messages", "payload", "pins", "saved", "viewer"]
-    assert done.stdout.strip() == f"[] {[f'nlviz.app.{name}' for name in shared]}"
+def test_no_files_import_each_other_in_a_circle():
+    modules = {dotted(path): path for path in HOUSE}
+    arrows = {
+        name: {nearest for each in imports(path) if (nearest := module_of(each, modules))} - {name}
+        for name, path in modules.items()
+        if name != "nlviz"  # its face hands names on, by name
+    }
+    while free := {name for name, targets in arrows.items() if not targets & arrows.keys()}:
+        arrows = {name: targets for name, targets in arrows.items() if name not in free}
+    assert not arrows, f"a circle among {sorted(arrows)}"
+
+
+def module_of(name: str, modules: Container[str]) -> str | None:
+    """The module that an import leads to: ``pkg.part`` itself, or ``pkg`` where part is a name."""
+    parent = name.rpartition(".")[0]
+    return name if name in modules else parent if parent in modules else None
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_the_open_ground_holds_at_most_sixteen_modules():
+    files = {path.stem for path in (ROOT / "nlviz").glob("*.py")} - {"__init__", "__main__"}
+    assert len(files) <= 16, sorted(files)
+    wings = {path.name for path in (ROOT / "nlviz").iterdir() if (path / "__init__.py").exists()}
+    assert files | wings == FLOOR.keys() - {"__main__"}
 
 
 def test_only_media_and_figures_read_or_write_files():
@@ -98,7 +138,7 @@ def test_the_function_capture_stays_a_function_after_an_analysis_was_imported():
     assert done.stdout.strip() == "True"
 
 
-@pytest.mark.parametrize("path", LIBRARY + UI + MODELS, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", HOUSE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_packages_state_their_idea_and_neither_assert_nor_swallow(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), "the first line says the file's one idea"

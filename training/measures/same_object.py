@@ -18,7 +18,7 @@ from nlviz.models.zoo import Network
 
 K, QUERIES, FEWEST, COVERED = 20, 200, 5, 0.7
 _FRAMES = 8
-_CLIPS = Path(__file__).resolve().parents[1] / "assets" / "clips"
+_CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 
 
 @dataclass(frozen=True, slots=True)

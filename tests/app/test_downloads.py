@@ -1,0 +1,78 @@
+"""What the Export tab offers: names, the commands that make the same, and how it was made."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+import nlviz
+from nlviz import export
+from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.shown import Shown
+from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.downloads import File, palette_options, shade_of, shade_options
+from nlviz.cli import parser
+from nlviz.viewer.messages import Options, answer
+from nlviz.viewer.pins import COLOURS, Pins
+from tests.support import make
+
+SHADED = Options(block="fine", k=5, scale="block", curve="log", colours="cividis", opacity=0.35)
+
+
+def look(options: Options = SHADED, **material) -> Look:
+    analysis = make.analysis()
+    choice = Choice(Material("id", "A title", "my clip.mp4", **material), Part(), "nl-lite0", 640)
+    pins = Pins().add(nlviz.Point(0, 1, 2)).add(nlviz.Point(5, 20, 10)).remove("pin-1")
+    pins = pins.add(nlviz.Region.box(10, 3, 3, 30, 30))
+    links = {pin: answer(analysis, pin, options) for pin in pins.shown}
+    return Look(Shown(choice, analysis, (), ()), links, options)
+
+
+def file(look: Look, verb: str, ending: str) -> File:
+    options = [*shade_options(look), *palette_options(look.pins)] if verb != "export" else []
+    return File(ending, "", lambda _: b"", verb, ("a/net.py:build", look.block), options)
+
+
+@pytest.mark.parametrize("verb", ["figure", "film"])
+def test_the_command_takes_the_viewers_heat_and_colours_along(verb):
+    here = look()
+    made = file(here, verb, "png" if verb == "figure" else "gif")
+    line = shlex.split(made.command(here).replace("\\\n", " "))
+    asked = parser().parse_args(line[3:])
+    heat = (asked.heat, asked.curve, asked.colours, asked.opacity)
+    assert heat == ("block", "log", "cividis", 0.35)
+    assert (asked.block, asked.k) == ("fine", 5)
+    assert asked.palette == (COLOURS[1], COLOURS[0])
+    assert asked.at == [pin.point for pin in here.pins]
+    assert asked.output == f"noise-a-net.py-build-fine.{made.ending}"
+
+
+def test_heat_that_is_switched_off_stays_off():
+    assert shade_of(look(replace(SHADED, heat=False))).opacity == 0
+    assert shade_options(look(replace(SHADED, heat=False)))[1].endswith("--opacity 0")
+
+
+@pytest.mark.parametrize(
+    ("clip", "name"),
+    [("../../étude №1.mp4", "tude-1-b.csv"), (";rm -rf.mp4", "rm-rf-b.csv"), ("…", "b.csv")],
+)
+def test_names_of_files_mind_no_shell_and_no_file_system(clip, name):
+    here = look()
+    analysis = replace(here.analysis, clip=replace(here.analysis.clip, name=clip))
+    here = replace(here, shown=replace(here.shown, analysis=analysis))
+    assert File("csv", "", lambda _: b"", "export", ("b",)).name(here) == name
+
+
+def test_what_is_taken_from_a_session_names_the_weights_of_then():
+    plain = look()
+    made = export.Provenance.of(plain.analysis, command="…")
+    held = export.Session(plain.analysis, replace(made, model="net", weights="sha256:abc"))
+    here = look(session=held, digest="00", data=b"")
+    told = file(here, "export", "json").provenance(here)
+    assert (told.model, told.weights) == ("net", "sha256:abc")
+    assert "--frames" not in told.command
+    assert "'my clip.mp4'" in told.command
+    with pytest.raises(nlviz.NetworkError, match="is a saved session and holds no network"):
+        here.shown.network()

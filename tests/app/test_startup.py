@@ -1,0 +1,74 @@
+"""The app with a network of its owner's: an option of the start, and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import pytest
+
+import nlviz
+from nlviz.app import startup
+from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.shown import network
+from nlviz.app.tabs import commands
+from nlviz.cli import app, main, parser
+from nlviz.viewer.messages import Options
+from tests.inference.test_user_network import BUILD
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my net.py"
+    path.write_text(BUILD)
+    return f"{path}:build"
+
+
+@pytest.mark.parametrize("weights", [(), ("--weights", "w.safetensors")])
+def test_the_app_is_served_with_what_it_was_started_with(file, weights, monkeypatch):
+    served = []
+
+    class Ended:
+        returncode = 0
+
+    def run(command, check):
+        served.extend(command)
+        return Ended()
+
+    monkeypatch.setattr(app.subprocess, "run", run)
+    monkeypatch.setattr("nlviz.inference.loading._load", lambda module, weights: None)
+    assert main(["app", "--model", file, *weights]) == 0
+    assert served[-len(weights) - 3 :] == ["--", "--model", file, *weights]
+    monkeypatch.setattr(sys, "argv", served[served.index("--") :])
+    assert startup.given() == startup.Own(file, weights[-1] if weights else None)
+    assert startup.is_own(file)
+    assert not startup.is_own("nl-lite0")
+
+
+def test_a_file_that_cannot_be_used_stops_the_start(file, monkeypatch, capsys):
+    monkeypatch.setattr(app.subprocess, "run", lambda *a, **k: pytest.fail("was served"))
+    assert main(["app", "--model", file.replace("build", "fails")]) == 2
+    assert "no luck" in capsys.readouterr().err
+    assert main(["app", "--weights", "w.pt"]) == 2
+    assert "--weights goes with --model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--model"], ["--other", "x"], ["-q"]])
+def test_an_app_started_without_one_has_none(arguments, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
+    assert startup.given() is None
+
+
+def test_the_network_is_loaded_and_its_commands_can_be_repeated(file, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["app.py", "--model", file])
+    assert isinstance(network(file), nlviz.UserNetwork)
+    choice = Choice(Material("id", "A title", "clip.mp4"), Part(), file, 64)
+    points, options = [nlviz.Point(3, 1.5, 2.0)], Options("Net")
+    shown = commands.command("links", choice, points, options)
+    asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
+    assert asked.model == file
+    assert f"nlviz.load_user_network({file!r})" in commands.python(choice, points, options)
+    assert "zoo" not in commands.python(choice, points, options)
+    monkeypatch.setattr(sys, "argv", ["app.py", "--model", file, "--weights", "my w.pt"])
+    assert "--weights 'my w.pt'" in commands.command("links", choice, points, options)
+    assert "weights='my w.pt')" in commands.python(choice, points, options)

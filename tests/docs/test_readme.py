@@ -1,0 +1,102 @@
+"""What the README says, run as it stands there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nlviz
+from nlviz.cli import main
+from tests.support.plain_block import PlainNetwork
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "own-network.md").read_text(encoding="utf-8")
+LIBRARY, BUILDING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+(CAPTURING,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+
+
+@pytest.fixture
+def in_a_folder_with_a_clip(tmp_path, monkeypatch):
+    """clip.mp4, 640×360, as the README's lines expect one."""
+    monkeypatch.chdir(tmp_path)
+    with av.open("clip.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for i in range(10):
+            picture = np.full((360, 640, 3), 90, np.uint8)
+            picture[180:260, 40 * i : 40 * i + 80] = (250, 180, 30)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return tmp_path
+
+
+def test_the_python_lines_work(in_a_folder_with_a_clip):
+    torch.manual_seed(0)
+    names: dict[str, object] = {}
+    exec(LIBRARY, names)  # the README's own lines
+    assert names["analysis"].blocks == ("nl3", "nl4", "nl5")
+    assert len(names["links"]) == 20
+    assert Path("figure.svg").read_text(encoding="utf-8").startswith("<?xml")
+    exec(CAPTURING, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
+
+
+def test_the_network_of_the_guide_is_built_and_asked(in_a_folder_with_a_clip, capsys):
+    pytest.importorskip("tests.support.vision", reason="needs timm", exc_type=ImportError)
+    assert BUILDING.startswith("# net.py")
+    Path("net.py").write_text(BUILDING, encoding="utf-8")
+    guide = README.split("## Your own network in five lines")[1].split("```")[3]
+    line, served = (text.partition("#")[0].split()[3:] for text in guide.strip().splitlines())
+    assert main([*line, "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "self-attention, embedded Gaussian" in out
+    assert "within its own frame only" in out
+    assert served == ["app", "--model", "net.py:build"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("links", "figure", "film", "html", "stats", "ablate", "track", "export", "models"),
+        *("fetch", "app"),
+    ],
+)
+def test_every_option_of_the_command_line_is_in_the_readme(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    offered = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help", "--output"}
+    told = README.split("## From the command line")[1].split("```")[1]
+    assert f"python -m nlviz {command}" in told
+    assert offered <= set(re.findall(r"--[a-z]+", told))
+
+
+def test_every_file_and_picture_the_readme_points_to_is_there():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_first_thing_to_see_is_a_film_that_our_own_command_made():
+    first = re.search(r"!\[[^\]]*\]\(([^)]+)\)", README)[1]
+    assert (ROOT / first).stat().st_size < 3 << 20
+    with Image.open(ROOT / first) as film:
+        assert film.n_frames == 16
+        made = json.loads(film.info["comment"])
+    assert made["command"].startswith("python -m nlviz film assets/clips/")
+    assert f"-o {first}" in made["command"]
+
+
+def test_what_is_to_be_cited_is_the_paper_and_this_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {nlviz.__version__}\n" in citation
+    title = re.search(r"title\s*= \{(.*?)\}", README)[1]
+    assert f'title: "{title}"' in citation
+    for author in re.search(r"author\s*= \{(.*?)\}", README)[1].split(" and "):
+        family, given = author.split(", ")
+        assert f"family-names: {family}\n      given-names: {given}\n" in citation

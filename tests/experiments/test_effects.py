@@ -1,0 +1,291 @@
+"""Baselines, ablation and masking against the same done by hand on a small network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import nlviz
+from nlviz.experiments.rerun import parts_of
+from nlviz.models.nonlocal_block import NonLocalBlock
+from tests.support import make
+from tests.support.plain_block import PlainNetwork, counted_hooks
+
+CLIP = make.clip(frames=3, width=32, height=24)
+
+
+def network(function="embedded_gaussian"):
+    """A tiny network whose blocks matter: their W_z is not zero."""
+    made = make.network()
+    torch.manual_seed(2)
+    module = made.module
+    module.first = NonLocalBlock(6, function=function)
+    module.second = NonLocalBlock(6, function=function, sub_sample=False, batch_norm=False)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.6)
+    # Scores far from 0 and 1, so that they move.
+    nn.init.normal_(module.classifier.weight, std=0.002 if function == "dot_product" else 0.2)
+    nn.init.zeros_(module.classifier.bias)
+    return made
+
+
+def seen_by_hand(module, frames):
+    """x, θ, φ, g, y and z of each block, by hand."""
+    kept, x = {}, module.stem(frames)
+    for name in ("first", "second"):
+        block = getattr(module, name)
+        z = block(x)
+        kept[name] = (x, block, z)
+        x = z
+    return kept
+
+
+@pytest.fixture
+def frames():
+    net = make.network()
+    from nlviz.inference.forward import network_input
+
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    return network_input(CLIP, analysis.view, net)
+
+
+def scores(logits):
+    return logits.detach()[0].softmax(0).numpy()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("block", ["first", "second"])
+def test_an_ablated_block_passes_its_input_on(block, frames):
+    module = network().module.eval()
+    whole = module(frames)
+    with nlviz.ablated(module, block):
+        once, twice = module(frames), module(frames)
+    x = module.stem(frames)
+    other = module.second if block == "first" else module.first
+    expected = module.classifier(other(x).mean((2, 3, 4)))
+    torch.testing.assert_close(once, expected)
+    torch.testing.assert_close(twice, expected)
+    torch.testing.assert_close(module(frames), whole)
+    assert not counted_hooks(module)
+
+
+@torch.no_grad()
+def test_effects_are_the_size_of_what_is_added_and_the_fall_of_the_first_class(frames):
+    net = network()
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    found = nlviz.effects(analysis, net)
+    kept = seen_by_hand(net.module.eval(), frames)
+    before = scores(net.module(frames))
+    for effect, (name, (x, _, z)) in zip(found, kept.items(), strict=True):
+        assert effect.block == name
+        assert effect.size == pytest.approx(float((z - x).norm() / x.norm()), rel=1e-5)
+        with nlviz.ablated(net.module, name):
+            after = scores(net.module(frames))
+        assert effect.fall == pytest.approx((before - after)[before.argmax()], abs=1e-6)
+        assert abs(effect.fall) > 1e-3
+        assert effect.before == analysis.prediction
+        assert effect.after[0].score == pytest.approx(after.max(), abs=1e-6)
+
+
+class Outside(nn.Module):
+    """A network that adds x outside of its block."""
+
+    def __init__(self):
+        super().__init__()
+        whole = PlainNetwork()
+        self.attend = whole.nl_1
+        whole.nl_1.forward = self._without_residual
+
+    def _without_residual(self, x):
+        block = self.attend
+        weights = (block.theta(x).flatten(2).transpose(1, 2) @ block.phi(x).flatten(2)).softmax(-1)
+        y = weights @ block.g(x).flatten(2).transpose(1, 2)
+        return block.W(y.transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:]))
+
+    def forward(self, x):
+        return x + self.attend(x)
+
+
+@torch.no_grad()
+def test_a_block_whose_caller_adds_x_is_ablated_to_zero():
+    module, x = Outside().eval(), torch.randn(1, 6, 4, 5)
+    assert not torch.equal(module(x), x)
+    with nlviz.ablated(module, "attend"):
+        torch.testing.assert_close(module(x), x)
+
+
+@torch.no_grad()
+def test_an_attention_is_ablated_to_zero_and_told_where_it_has_no_parts():
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(6, 2, batch_first=True)
+    module = nn.ModuleDict({"attend": attention}).eval()
+    module.forward = lambda x: x + module["attend"](x, x, x)[0]
+    x = torch.randn(1, 5, 6)
+    assert not torch.equal(module(x), x)
+    with nlviz.ablated(module, "attend"):
+        torch.testing.assert_close(module(x), x)
+    assert not torch.equal(module(x), x)
+    with pytest.raises(nlviz.CaptureError, match="has not the parts of a non-local block"):
+        parts_of(module, "attend")
+    assert not counted_hooks(module)
+
+
+def test_what_is_no_block_cannot_be_ablated_and_errors_leave_no_hooks():
+    module = network().module
+    with (
+        pytest.raises(nlviz.CaptureError, match="'stem' of TinyModule cannot be changed"),
+        nlviz.ablated(module, "stem"),
+    ):
+        pass
+    with pytest.raises(ZeroDivisionError), nlviz.ablated(module, "first"):
+        raise ZeroDivisionError
+    assert not counted_hooks(module)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product", "concatenation"])
+@pytest.mark.parametrize("block", ["first", "second"])
+def test_masked_scores_are_those_of_the_matrix_without_the_keys(function, block, frames):
+    net = network(function)
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    query = nlviz.Query(nlviz.Point(5, 12, 9), block)
+    seen = nlviz.faithfulness(analysis, net, query, fractions=(0.05, 0.4, 1), draws=2)
+    x, module, _ = seen_by_hand(net.module.eval(), frames)[block]
+    matrix = analysis.affinity(block).matrix().astype(np.float64)
+    g = module.g(x)[0].flatten(1).numpy().T
+    row = nlviz.row_of(analysis, query)
+    allowed = np.flatnonzero(row.allowed)
+    order = allowed[np.argsort(-row.weights.ravel()[allowed], kind="stable")]
+    before = scores(net.module(frames))
+    first = int(before.argmax())
+    assert seen.label == net.classes[first]
+    assert seen.before == pytest.approx(before[first], abs=1e-6)
+    for share, got in zip((0.05, 0.4, 1), seen.by_affinity, strict=True):
+        keep = np.ones(matrix.shape[1])
+        keep[order[: max(round(share * len(order)), 1)]] = 0
+        left = matrix * keep
+        if function == "embedded_gaussian":
+            left /= left.sum(1, keepdims=True)
+        else:
+            left *= keep.size / keep.sum()
+        y = torch.tensor((left @ g).T.reshape(1, -1, *x.shape[2:]), dtype=torch.float32)
+        z = module.W(y) + x
+        z = net.module.second(z) if block == "first" else z
+        expected = scores(net.module.classifier(z.mean((2, 3, 4))))[first]
+        assert got == pytest.approx(expected, abs=1e-6)
+    assert abs(seen.by_affinity[-1] - seen.before) > 1e-4
+    # All that may be linked to is masked at the end, in whatever order.
+    assert list(seen.by_random[:, -1]) == pytest.approx([seen.by_affinity[-1]] * 2, abs=1e-6)
+    assert seen.by_random.shape == (2, 3)
+    assert seen.gap == pytest.approx((seen.by_random.mean(0) - seen.by_affinity).mean())
+    assert not counted_hooks(net.module)
+
+
+def test_masking_needs_classes_and_a_row():
+    net = network()
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    query = nlviz.Query(nlviz.Point(5, 12, 9), "first")
+    with pytest.raises(nlviz.QueryError, match="reversed query has no links of its own"):
+        nlviz.faithfulness(analysis, net, replace(query, reverse=True))
+    with pytest.raises(nlviz.QueryError, match="shares above 0 and up to 1"):
+        nlviz.faithfulness(analysis, net, query, fractions=(0, 2))
+    net.classes = ()
+    with pytest.raises(nlviz.QueryError, match="network tiny has no classes"):
+        nlviz.faithfulness(analysis, net, query)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("block", ["first", "second"])
+def test_baselines_are_what_they_say(block, frames):
+    net = network()
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    affinity = analysis.affinity(block)
+    even = nlviz.baseline(analysis, None, block, "uniform")
+    assert even.blocks == (f"{block} (uniform)",)
+    np.testing.assert_allclose(even.affinity(even.blocks[0]).matrix(), 1 / affinity.key_grid.size)
+    x, module, _ = seen_by_hand(net.module.eval(), frames)[block]
+    columns = x[0].flatten(1).numpy()
+    unit = columns / np.linalg.norm(columns, axis=0)
+    cosine = nlviz.baseline(analysis, net, block, "cosine")
+    seen = cosine.affinity(f"{block} (cosine)")
+    np.testing.assert_allclose(seen.matrix(), unit.T @ unit / unit.shape[1], atol=1e-6)
+    assert seen.signed
+    state = {name: value.clone() for name, value in net.module.state_dict().items()}
+    shuffled = nlviz.baseline(analysis, net, block, "shuffled", seed=3)
+    again = nlviz.baseline(analysis, net, block, "shuffled", seed=3).affinity(shuffled.blocks[0])
+    seen = shuffled.affinity(f"{block} (shuffled)")
+    assert shuffled.fidelity[f"{block} (shuffled)"] < 1e-4
+    np.testing.assert_array_equal(seen.theta, again.theta)
+    assert (seen.query_grid, seen.key_grid) == (affinity.query_grid, affinity.key_grid)
+    # θ = W x + b: from the rows of θ the permuted W comes back, of the same entries.
+    bias = module.theta.bias.numpy()[:, None]
+    weight = np.linalg.lstsq(columns.T, (seen.theta - bias).T, rcond=None)[0].T
+    own = module.theta.weight.flatten(1).numpy()
+    np.testing.assert_allclose(np.sort(weight.ravel()), np.sort(own.ravel()), atol=1e-4)
+    assert np.abs(weight - own).max() > 0.1
+    for name, value in net.module.state_dict().items():
+        assert torch.equal(value, state[name]), name
+    for made in (even, cosine, shuffled):
+        links = nlviz.top_links(made, nlviz.Query(nlviz.Point(5, 12, 9), made.blocks[0], 3))
+        assert len(links) == 3
+
+
+def test_a_baseline_that_cannot_be_had_says_why():
+    net = network("gaussian")
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    with pytest.raises(nlviz.CaptureError, match="'first' has no θ and φ whose weights"):
+        nlviz.baseline(analysis, net, "first", "shuffled")
+    with pytest.raises(nlviz.QueryError, match="'even' is unknown; choose one of uniform, cosine"):
+        nlviz.baseline(analysis, net, "first", "even")
+    with pytest.raises(nlviz.QueryError, match="runs the network again; give it"):
+        nlviz.baseline(analysis, None, "first", "cosine")
+
+
+def test_the_uniform_baseline_keeps_to_the_reach_and_the_tokens():
+    analysis = make.analysis("dot_product", special=True)
+    affinity = nlviz.baseline(analysis, None, "special", "uniform").affinity("special (uniform)")
+    matrix = affinity.matrix()
+    np.testing.assert_allclose(matrix.sum(1), 1, rtol=1e-5)
+    assert all(len(set(row[row > 0].tolist())) == 1 for row in matrix)
+    own = analysis.affinity("special").matrix()
+    np.testing.assert_array_equal(matrix > 0, own != 0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("block", ["first", "second"])
+def test_a_contribution_is_the_weight_times_the_size_of_what_the_key_adds(block, frames):
+    net = network()
+    plain = nlviz.analyse(CLIP, net, size=32)
+    query = nlviz.Query(nlviz.Point(5, 12, 9), block, 7, rank_by="contribution")
+    with pytest.raises(nlviz.QueryError, match="were not measured; call with_sizes first"):
+        nlviz.top_links(plain, query)
+    analysis = nlviz.with_sizes(plain, net)
+    _, module, _ = seen_by_hand(net.module.eval(), frames)[block]
+    x = seen_by_hand(net.module, frames)[block][0]
+    out = module.W if isinstance(module.W, nn.Conv3d) else module.W[0]
+    matrix = out.weight.flatten(1)
+    if isinstance(module.W, nn.Sequential):
+        norm = module.W[1]
+        matrix = (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None] * matrix
+    sizes = (matrix @ module.g(x)[0].flatten(1)).norm(dim=0).numpy()
+    weights = nlviz.row_of(plain, replace(query, rank_by="affinity"))
+    expected = weights.weights.ravel() * sizes
+    row = nlviz.row_of(analysis, query)
+    np.testing.assert_allclose(row.contributions.ravel(), expected, rtol=1e-4)
+    np.testing.assert_array_equal(row.weights, weights.weights)
+    links = nlviz.top_links(analysis, query)
+    best = np.sort(expected[row.allowed.ravel()])[::-1][:7]
+    np.testing.assert_allclose([link.contribution for link in links], best, rtol=1e-4)
+    assert [link.drawn for link in links] == [link.contribution for link in links]
+    dead = replace(analysis, sizes={block: np.zeros_like(analysis.sizes[block])})
+    with pytest.raises(nlviz.QueryError, match="adds nothing to its input"):
+        nlviz.top_links(dead, query)
+    back = nlviz.row_of(analysis, replace(query, reverse=True))
+    key = plain.affinity(block).key_grid.index(back.cells[0])
+    np.testing.assert_allclose(back.contributions, back.weights * sizes[key], rtol=1e-4)
+    words = [text.get_text() for text in nlviz.film_strip(analysis, [links]).drawing.axes[0].texts]
+    assert any(word.startswith("contribution") for word in words)

@@ -1,0 +1,136 @@
+"""The receptive field, on networks where it can be worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import nlviz
+from nlviz.geometry import Footprint
+from nlviz.models.nonlocal_block import NonLocalBlock
+from tests.support import make
+from tests.support.vision import timm
+
+
+def analysed(module, *, frames=8, size=(64, 48), **said):
+    network = nlviz.UserNetwork(module, nlviz.Input(size=size, **said))
+    clip = make.clip(frames, width=128, height=96, step=3)  # two source pixels to one of the input
+    return nlviz.analyse(clip, network), network
+
+
+def convolutions():
+    """Two 3×3 convolutions and a pool in space, strides 2, 2, 1, and 3 in time with stride 2."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv3d(3, 4, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+        nn.BatchNorm3d(4),
+        nn.ReLU(inplace=True),
+        nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+        nn.Conv3d(4, 4, (3, 3, 3), stride=(2, 1, 1), padding=(1, 1, 1)),
+        nn.ReLU6(),
+        NonLocalBlock(4),
+        nn.Conv3d(4, 4, (1, 3, 3), padding=(0, 1, 1)),
+        NonLocalBlock(4, sub_sample=False),
+    ).eval()
+
+
+def awake(module):
+    for block in module.modules():
+        if isinstance(block, NonLocalBlock):
+            nn.init.normal_(block.W[1].weight)
+    return module
+
+
+def test_kernels_strides_and_pools_add_up_as_by_hand():
+    analysis, network = analysed(awake(convolutions()))
+    # Spans 1 + 2 + 2·2 + 4·2 = 15 pixels around input pixel 4·col; three frames around 2·t.
+    field = nlviz.receptive_field(analysis, network, "6", nlviz.Point(12, 64, 48))
+    cell = analysis.view.cell(nlviz.Point(12, 64, 48), analysis.affinity("6").query_grid)
+    assert field.through == ()
+    x, y = 4 * cell.col, 4 * cell.row
+    around = (2 * (x - 7), 2 * (y - 7), 2 * (x + 8), 2 * (y + 8))
+    frames = tuple(3 * t for t in range(2 * cell.t - 1, 2 * cell.t + 2))
+    assert field.local == Footprint(*map(float, around), frames=frames)
+
+
+def test_blocks_before_are_left_out_and_named():
+    analysis, network = analysed(awake(convolutions()))
+    field = nlviz.receptive_field(analysis, network, "8", nlviz.Point(12, 64, 48))
+    assert field.through == ("6",)
+    assert (field.local.x1 - field.local.x0, len(field.local.frames)) == (2 * 23, 3)
+    assert "by their links also what 6 reach" in field.sentence
+
+
+def test_the_edges_of_the_clip_cut_the_field():
+    analysis, network = analysed(awake(convolutions()))
+    field = nlviz.receptive_field(analysis, network, "6", nlviz.Point(0, 0, 0))
+    assert field.local == Footprint(0.0, 0.0, 16.0, 16.0, frames=(0, 3))
+
+
+def test_a_region_joins_the_fields_of_its_cells():
+    analysis, network = analysed(awake(convolutions()))
+    box = nlviz.Region.box(12, 1, 1, 127, 95)
+    field = nlviz.receptive_field(analysis, network, "6", box)
+    assert field.local == Footprint(0.0, 0.0, 128.0, 96.0, frames=(9, 12, 15))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_weights_and_no_dead_unit_change_it(seed):
+    module = awake(convolutions())
+    analysis, network = analysed(module)
+    before = nlviz.receptive_field(analysis, network, "6", nlviz.Point(12, 64, 48))
+    torch.manual_seed(seed)
+    for number in (0, 4):
+        nn.init.normal_(module[number].weight)
+        nn.init.constant_(module[number].bias, -100.0)  # nothing gets past the ReLU
+    nn.init.zeros_(module[0].weight[1:])
+    assert nlviz.receptive_field(analysis, network, "6", nlviz.Point(12, 64, 48)) == before
+
+
+def test_what_is_outside_does_not_reach_the_block_and_each_edge_does():
+    """The box against brute force: changed pixels, and the block's own input."""
+    module = convolutions()
+    analysis, network = analysed(module)
+    point = nlviz.Point(12, 70, 40)
+    box = nlviz.receptive_field(analysis, network, "6", point).local
+    cell = analysis.view.cell(point, analysis.affinity("6").query_grid)
+    plain = nn.Sequential(*[m for m in module[:6] if not isinstance(m, (nn.ReLU, nn.ReLU6))])
+    x = torch.randn(1, 3, 8, 48, 64)
+    at = lambda x: plain(x)[0, :, cell.t, cell.row, cell.col]  # noqa: E731
+    x0, y0, x1, y1 = (round(v / 2) for v in (box.x0, box.y0, box.x1, box.y1))
+    inside = torch.zeros(8, 48, 64, dtype=bool)
+    inside[[f // 3 for f in box.frames], y0:y1, x0:x1] = True
+    with torch.no_grad():
+        changed = torch.where(inside, x, torch.randn_like(x))
+        assert torch.equal(at(changed), at(x))
+        assert not torch.equal(at(torch.where(inside, torch.randn_like(x), x)), at(x))
+
+
+def test_a_norm_over_positions_lets_a_cell_see_the_whole_frame():
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 4, stride=4), nn.GroupNorm(1, 4), NonLocalBlock(4, dimension=2)
+    )
+    analysis, network = analysed(awake(module.eval()), frames=2)
+    field = nlviz.receptive_field(analysis, network, "2", nlviz.Point(3, 64, 48))
+    assert field.local == Footprint(0.0, 0.0, 128.0, 96.0, frames=(3,))
+
+
+def test_an_unknown_block_is_refused_with_those_there_are():
+    analysis, network = analysed(awake(convolutions()))
+    with pytest.raises(nlviz.QueryError, match="choose one of 6, 8"):
+        nlviz.receptive_field(analysis, network, "res9", nlviz.Point(12, 64, 48))
+
+
+def test_an_attention_behind_another_sees_its_patch_and_what_the_first_reaches():
+    torch.manual_seed(0)
+    size = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 2}
+    module = timm.models.vision_transformer.VisionTransformer(**size).eval()
+    analysis, network = analysed(module, frames=2, size=(32, 32))
+    place = nlviz.Point(3, 70, 50)
+    first, second = (
+        nlviz.receptive_field(analysis, network, block, place) for block in analysis.blocks
+    )
+    assert first.local == second.local == Footprint(64.0, 48.0, 96.0, 72.0, frames=(3,))
+    assert (first.through, second.through) == ((), ("blocks.0.attn",))

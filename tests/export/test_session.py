@@ -1,0 +1,226 @@
+"""Session files: opened again to the same picture; what is wrong with one is one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors
+
+from nlviz import (
+    Analysis,
+    ExportError,
+    Point,
+    Prediction,
+    Query,
+    Region,
+    export,
+    film_strip,
+    top_links,
+)
+from nlviz.cli import main
+from tests.support import make
+
+ROOT = Path(__file__).resolve().parents[2]
+QUERIES = (
+    Query(Point(5, 20.0, 10.0), "special", k=4),
+    Query(Region.box(0, 3.0, 3.0, 30.0, 30.0), "fine", k=3),
+    Query(Point(10, 40.0, 40.0), "special", k=2, reverse=True, exclude="none"),
+)
+
+
+@pytest.fixture(scope="module")
+def session():
+    analysis = make.analysis(special=True)
+    made = export.Provenance.of(analysis, QUERIES, command="python -m nlviz …")
+    return export.Session(analysis, made, QUERIES, {"opacity": 0.5})
+
+
+@pytest.fixture(scope="module")
+def content(session) -> bytes:
+    return export.save(session)
+
+
+def test_a_session_opens_to_the_same_picture(session, content):
+    again = export.open_session(content)
+    assert again.queries == session.queries
+    assert again.provenance == session.provenance
+    assert again.settings == session.settings
+    answers = [top_links(session.analysis, query) for query in QUERIES]
+    assert [top_links(again.analysis, query) for query in again.queries] == answers
+    picture = film_strip(session.analysis, answers).png(dpi=60)
+    assert film_strip(again.analysis, answers).png(dpi=60) == picture
+    assert export.save(again) == content
+
+
+def test_no_field_of_an_analysis_is_forgotten(session, content):
+    whole = replace(
+        session.analysis,
+        prediction=(Prediction("cat", 0.75),),
+        refused={"odd": "Nobody knows."},
+        kinds={"fine": "self-attention"},
+        sizes={"fine": np.arange(192, dtype=np.float32)},
+    )
+    again = export.open_session(export.save(replace(session, analysis=whole))).analysis
+    plain = {"view", "network", "fidelity", "prediction", "refused", "kinds"}
+    for name in plain:
+        assert getattr(again, name) == getattr(whole, name), name
+    np.testing.assert_array_equal(again.sizes["fine"], whole.sizes["fine"])
+    assert {each.name for each in fields(Analysis)} == plain | {"clip", "affinities", "sizes"}
+
+
+def test_it_holds_nothing_but_json_and_safetensors(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    assert json.loads(parts.pop("session.json"))["network"] == "random"
+    frames = safetensors.load(parts.pop("frames.safetensors"))["frames"]
+    np.testing.assert_array_equal(frames, make.clip().frames)
+    assert "coarse/theta" in safetensors.load(parts.pop("blocks.safetensors"))
+    assert parts == {}
+
+
+def rewritten(content: bytes, change, compression=zipfile.ZIP_STORED) -> bytes:
+    """The same zip after ``change`` has had its parts."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        parts = [(name, file.read(name)) for name in file.namelist()]
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", compression) as file:
+        for name, part in change(dict(parts)).items():
+            file.writestr(name, part)
+    return made.getvalue()
+
+
+def told(**changes):
+    """A change of session.json: the value at a path such as clip__name."""
+
+    def change(parts):
+        text = json.loads(parts["session.json"])
+        for path, value in changes.items():
+            *way, last = path.split("__")
+            at = text
+            for step in way:
+                at = at[step]
+            at[last] = value
+        return {**parts, "session.json": json.dumps(text).encode()}
+
+    return change
+
+
+def blocks(**changes):
+    def change(parts):
+        arrays = {**safetensors.load(parts["blocks.safetensors"]), **changes}
+        return {**parts, "blocks.safetensors": safetensors.save(arrays)}
+
+    return change
+
+
+def without(name):
+    return lambda parts: {key: part for key, part in parts.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (without("frames.safetensors"), "lacks frames.safetensors"),
+        (lambda parts: {**parts, "../../climbs": b""}, r"'\.\./\.\./climbs', which is no part"),
+        (lambda parts: {**parts, "/etc/passwd": b""}, "no part of a session file"),
+        (lambda parts: {**parts, "session.json": b"{"}, "damaged or was changed"),
+        (lambda parts: {**parts, "session.json": b"[" * 100_000}, "damaged or was changed"),
+        (lambda parts: {**parts, "session.json": b"[]"}, "an object belongs"),
+        (lambda parts: {**parts, "blocks.safetensors": b"x" * 99}, "damaged or was changed"),
+        (told(format=2, nlviz="9.1"), "written by nlviz 9.1 in format 2.*open it with the version"),
+        (told(clip__indices=[0, 5, 10]), "4 frames needs as many indices"),
+        (told(clip__indices=[0, 10, 5, 15]), "not in order"),
+        (told(clip__total="20"), "'20' stands where a whole number"),
+        (told(view__source=[9, 9]), "another size than the view"),
+        (told(view__input=[64, 0]), "0 stands where a whole number from 1"),
+        (told(blocks__coarse__query_grid__rows=7), "do not fit the grids"),
+        (told(blocks__coarse__query_grid__stride=[1, 0, 1]), "does not move on"),
+        (told(blocks__coarse__heads=10**9), "do not split into 1000000000 heads"),
+        (told(blocks__coarse__function="eval"), "Function 'eval' is unknown"),
+        (told(blocks__coarse__scale=float("nan")), "NaN is not a number"),
+        (told(blocks__new={}), r"it has no 'reach'"),
+        (told(queries=[{"at": {"frame": 3, "x": 1, "y": 1}}]), "Frame 3 was not sampled"),
+        (told(blocks={}, queries=[]), "it has no block"),
+        (told(refused=[]), "an object belongs"),
+        (told(provenance={}), "the provenance is not whole"),
+        (blocks(**{"coarse/theta": np.ones((5, 4), np.float32)}), "do not fit the grids"),
+        (blocks(**{"fine/phi": np.full((5, 192), np.nan, np.float32)}), "not what it should be"),
+        (blocks(**{"fine/phi": np.ones((5, 192), np.float64)}), "not what it should be"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_session_file_is_one_sentence(content, change, says):
+    with pytest.raises(ExportError, match=says) as error:
+        export.open_session(rewritten(content, change))
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(".")
+
+
+def test_a_file_cut_short_or_of_another_kind_is_told(content, tmp_path):
+    for wrong in (content[:-30], content[: len(content) // 2], b"", b"PK", b"GIF89a"):
+        with pytest.raises(ExportError, match="is no session file, or is cut short"):
+            export.open_session(wrong)
+    middle = len(content) // 2
+    with pytest.raises(ExportError, match="cut short or damaged"):
+        export.open_session(content[:middle] + b"?!?!" + content[middle + 4 :])
+    with pytest.raises(ExportError, match=r"none\.nlviz' cannot be read \(No such file"):
+        export.open_session(tmp_path / "none.nlviz")
+
+
+def test_nothing_can_unfold_to_more_than_lies_in_the_file(content):
+    bomb = rewritten(
+        content,
+        lambda parts: {**parts, "frames.safetensors": bytes(50_000_000)},
+        zipfile.ZIP_DEFLATED,
+    )
+    assert len(bomb) < 300_000
+    with pytest.raises(ExportError, match="has a compressed part"):
+        export.open_session(bomb)
+    # The directory says that a part is larger than it is, in both places.
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        size = file.getinfo("frames.safetensors").file_size.to_bytes(4, "little")
+    liar = content.replace(size + size, (3_000_000_000).to_bytes(4, "little") * 2)
+    assert liar != content
+    with pytest.raises(ExportError, match=r"says that frames\.safetensors has 3000000000 bytes"):
+        export.open_session(liar)
+
+
+def test_the_command_line_saves_a_session_and_asks_it_without_the_model(tmp_path, monkeypatch):
+    clip = make.picture(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    small = ["--size", "64", "--device", "cpu"]
+    assert main(["export", str(clip), "--at", "0,25,25", *small, "-o", "a.nlviz"]) == 0
+    assert main(["export", str(clip), "--at", "0,25,25", *small, "-o", "a.csv"]) == 0
+    clip.unlink()
+    # Another process, in which no network can be loaded.
+    script = (
+        "import sys; from nlviz.models import zoo; zoo.load = None; from nlviz.cli import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    line = [sys.executable, "-c", script, "export", "a.nlviz", "-o", "b.csv"]
+    env = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(line, capture_output=True, text=True, env=env)
+    assert done.stderr == "Wrote b.csv.\n"
+    before, after = (Path(name).read_text().splitlines() for name in ("a.csv", "b.csv"))
+    assert before[1:] == after[1:]
+    made, again = (json.loads(lines[0][2:]) for lines in (before, after))
+    assert made.pop("command") != again.pop("command")
+    assert made == again
+    assert main(["links", "a.nlviz", "--at", "0,40,20"]) == 0
+
+
+def test_a_session_cannot_run_its_network_again(tmp_path, content, capsys):
+    file = tmp_path / "a.nlviz"
+    file.write_bytes(content)
+    asked = ["links", str(file), "--at", "0,9,9", "--block", "fine"]
+    assert main([*asked, "--baseline", "cosine"]) == 2
+    assert "has no network to run again" in capsys.readouterr().err
+    assert main([*asked, "--size", "64"]) == 0
+    assert "A session keeps the frames and the size" in capsys.readouterr().err

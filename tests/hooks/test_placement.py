@@ -1,0 +1,169 @@
+"""Where cells lie: what changes in one place of the input changes the queries and keys there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import nlviz
+from nlviz.hooks.attention.token_layout import token_names
+from tests.support.vision import timm, torchvision, transformers
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def hugging_face(name: str, **more):
+    config = getattr(transformers, f"{name}Config")(**more)
+    return getattr(transformers, f"{name}Model")(config).eval()
+
+
+def mvit():
+    """TorchVision's MViT, small: heads double and queries are pooled between its stages."""
+    made = torchvision.models.video.mvit
+    plan = [
+        made.MSBlockConfig(heads, width, 2 * heads * 4, *strides)
+        for heads, width, *strides in (
+            (1, 8, [3, 3, 3], [3, 3, 3], [1, 1, 1], [1, 4, 4]),
+            (2, 8, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 2, 2]),
+            (4, 16, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 1, 1]),
+            (4, 32, [3, 3, 3], [3, 3, 3], [1, 1, 1], [1, 1, 1]),
+        )
+    ]
+    more = dict.fromkeys(
+        ("residual_pool", "residual_with_cls_embed", "rel_pos_embed", "proj_after_attn"), False
+    )
+    return made.MViT((64, 64), 8, plan, num_classes=3, **more)
+
+
+NETWORKS = {
+    "timm MViT": (
+        lambda: timm.create_model("mvitv2_tiny", img_size=128),
+        (1, 3, 128, 128),
+    ),
+    "TorchVision MViT": (mvit, (1, 3, 8, 64, 64)),
+    "TorchVision Swin, frame by frame": (
+        lambda: torchvision.models.SwinTransformer([4, 4], 12, [2, 2], [2, 3], [4, 4]),
+        (3, 3, 64, 32),
+    ),
+    "Hugging Face Swin, frame by frame": (
+        lambda: hugging_face(
+            "Swin",
+            image_size=64,
+            embed_dim=12,
+            depths=[2, 2],
+            num_heads=[2, 3],
+            window_size=4,
+        ),
+        (3, 3, 64, 64),
+    ),
+    "CvT": (
+        lambda: hugging_face("Cvt", embed_dim=[8, 12, 24], num_heads=[1, 1, 2], depth=[1, 2, 3]),
+        (1, 3, 128, 128),
+    ),
+    "CLIP": (
+        lambda: transformers.CLIPVisionModel(
+            transformers.CLIPVisionConfig(
+                hidden_size=24, num_hidden_layers=2, num_attention_heads=3, image_size=64
+            )
+        ),
+        (1, 3, 64, 64),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_change_of_the_input_changes_the_cells_of_its_place_most(name):
+    make, shape = NETWORKS[name]
+    model, x = make().eval(), torch.randn(shape)
+    for path, part in model.named_modules():  # attention's own mixing would blur the place
+        if path.endswith(("attn.proj", "attn.project.0", "output.dense", "out_proj", "o_proj")):
+            nn.init.zeros_(part.weight)
+    seen = nlviz.capture(model, x, sample=None)
+    assert not seen.refused
+    assert len(seen.affinities) >= 2
+    *_, height, width = shape
+    frames = shape[2] if len(shape) == 5 else shape[0]
+    frame, y, x0 = frames - 1, height * 5 // 8, width // 8
+    changed = x.clone()
+    part = changed[0, :, frame] if len(shape) == 5 else changed[frame]
+    part[:, y : y + height // 8, x0 : x0 + width // 8] += 4
+    after = nlviz.capture(model, changed, sample=None)
+    for block, affinity in seen.affinities.items():
+        other = after.affinities[block]
+        for columns, moved, grid in (
+            (affinity.theta, other.theta, affinity.query_grid),
+            (affinity.phi, other.phi, affinity.key_grid),
+        ):
+            change = np.linalg.norm(moved - columns, axis=0)[: grid.size] ** 2
+            where = np.indices(grid.shape).reshape(3, -1) + 0.5
+            centre = where @ change / change.sum() / grid.shape
+            off = np.abs(centre - ((frame + 0.5) / frames, 11 / 16, 3 / 16)) * grid.shape
+            assert off.max() < 1, f"{block}: changed at {centre} of {grid}"
+
+
+def test_the_non_local_and_context_blocks_of_timm_are_seen():
+    block = timm.layers.NonLocalAttn(32).eval()
+    nn.init.ones_(block.norm.weight)
+    x = torch.randn(1, 32, 6, 8)
+    weights = block.t(x).flatten(2).transpose(1, 2) @ block.p(x).flatten(2) * block.scale
+    seen = nlviz.capture(block, x)
+    matrix = seen.affinities["NonLocalAttn"].matrix()
+    np.testing.assert_allclose(matrix, weights.softmax(-1)[0].detach(), atol=1e-6)
+    context = timm.layers.GlobalContext(32).eval()
+    row = nlviz.capture(context, x).affinities["GlobalContext"].row(nlviz.Cell(0, 2, 2))
+    expected = context.conv_attn(x).flatten().softmax(0).reshape(row.shape)
+    np.testing.assert_allclose(row, expected.detach(), atol=1e-6)
+
+
+def test_slots_that_are_no_cells_are_refused():
+    """Tokens that the network has no name for, and one query of all keys, have no place."""
+
+    class Extra(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Conv2d(3, 8, 8, 8)
+            self.message = nn.Parameter(torch.randn(1, 2, 8))
+
+        def forward(self, x):
+            cells = self.embed(x).flatten(2).transpose(1, 2)
+            slots = torch.cat([cells, self.message], 1)[:, None]
+            return F.scaled_dot_product_attention(slots, slots, slots)
+
+    with pytest.raises(nlviz.CaptureError, match="1 × 18 slots, which fit none"):
+        nlviz.capture(Extra(), torch.randn(1, 3, 32, 32))
+    config = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 3}
+    pooled = hugging_face("SiglipVision", image_size=32, patch_size=8, **config)
+    seen = nlviz.capture(pooled, torch.randn(1, 3, 32, 32))
+    (why,) = seen.refused.values()
+    assert "one query for all keys" in why
+
+
+def test_more_slots_than_there_were_cells_are_no_cells():
+    config = {"hidden_size": 24, "num_attention_heads": 3, "num_hidden_layers": 1}
+    config |= {f"pred_{name}": size for name, size in config.items()}
+    model = hugging_face("VJEPA2", crop_size=32, patch_size=8, frames_per_clip=8, **config)
+    seen = nlviz.capture(model, torch.randn(1, 8, 3, 32, 32))
+    assert [a.query_grid.shape for a in seen.affinities.values()] == [(4, 4, 4)]
+    assert list(seen.refused) == ["predictor.layer.0.attention"]
+
+
+def test_a_class_token_is_known_by_the_names_that_networks_give_it():
+    assert token_names([("v.cls_token", (1, 1, 8)), ("reg_token", (1, 2, 8))]) == (
+        *("class", "register 1", "register 2"),
+    )
+    assert token_names([("class_embedding", (8,))]) == ("class",)
+    assert token_names([("pos.class_token", (8,))]) == ("class",)
+    assert token_names([("class_embedding.weight", (10, 8)), ("class_head", (8,))]) == ()
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18"])
+def test_a_network_without_attention_is_told_what_was_looked_for(name):
+    model = getattr(torchvision.models.video, name)(weights=None)
+    with pytest.raises(nlviz.CaptureError, match="no self-attention ran: none of its sub-modules"):
+        nlviz.capture(model, torch.randn(1, 3, 4, 16, 16))

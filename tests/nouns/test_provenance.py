@@ -1,0 +1,171 @@
+"""How it was made, in each kind of picture and film, read by programs that did not write it."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import av
+import numpy as np
+import pypdf
+import pypdfium2
+import pytest
+from PIL import Image
+
+from nlviz import Panel, Point, Query, film_strip, film_strips, top_links
+from nlviz.cli import main
+from nlviz.film import follow, play, travel
+from nlviz.provenance import Provenance, checksum
+from tests.support import make
+from tests.support.browser import browser
+
+__all__ = ["browser"]
+
+QUERY = Query(Point(5, 20.0, 10.0), "fine", k=6)
+OTHER = Query(Point(0, 40.0, 30.0), "coarse", k=3)
+DPI = 288
+DC = "{http://purl.org/dc/elements/1.1/}"
+
+
+def figure(analysis, *queries):
+    return film_strip(analysis, [top_links(analysis, query) for query in queries], width_cm=12)
+
+
+def told(content: bytes, kind: str) -> tuple[str, str]:
+    """The words and the JSON text of a figure."""
+    if kind == "png":
+        with Image.open(io.BytesIO(content)) as image:
+            return image.text["Description"], image.text["nlviz"]
+    if kind == "svg":
+        tree = ElementTree.fromstring(content)
+        return tree.findtext(f".//{DC}description"), tree.findtext(f".//{DC}source")
+    held = pypdf.PdfReader(io.BytesIO(content)).metadata
+    return held.subject, held["/Keywords"]
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_a_figure_of_the_library_says_what_it_shows(kind):
+    analysis = make.analysis()
+    # A name with what the formats write in a way of their own.
+    object.__setattr__(analysis.clip, "name", 'a (b) <c> & "é漢".mp4')
+    words, text = told(getattr(figure(analysis, QUERY, OTHER), kind)(), kind)
+    (made,) = json.loads(text)
+    assert made == json.loads(Provenance.of(analysis, [QUERY, OTHER]).json)
+    assert made["clip"] == analysis.clip.name
+    assert made["checksum"] == checksum(analysis.clip)
+    assert [query["block"] for query in made["queries"]] == ["fine", "coarse"]
+    assert words == Provenance.of(analysis, [QUERY, OTHER]).words
+
+
+def test_a_figure_of_two_networks_names_both_and_each_question_once():
+    one, two = make.analysis(), make.analysis(frames=3)
+    panels = [Panel(each, [top_links(each, QUERY)]) for each in (one, one, two)]
+    _, text = told(film_strips(panels).svg(), "svg")
+    first, second = json.loads(text)
+    assert (first["frames"], second["frames"]) == ([0, 5, 10, 15], [0, 5, 10])
+    assert len(first["queries"]) == len(second["queries"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_a_figure_of_the_command_holds_the_command(tmp_path, monkeypatch, kind):
+    clip = make.picture(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    line = ["figure", clip.name, "--at", "0,25,25", "--size", "64", "--device", "cpu"]
+    line += ["-o", f"a.{kind}"]
+    assert main(line) == 0
+    words, text = told(Path(f"a.{kind}").read_bytes(), kind)
+    (made,) = json.loads(text)
+    assert made["command"] == shlex.join(["python", "-m", "nlviz", *line])
+    assert made["command"] in words
+    assert made["weights"].startswith("sha256:")
+
+
+def test_films_of_the_library_say_what_they_show():
+    analysis = make.analysis()
+    start, end = QUERY.point, Point(5, 40.0, 30.0)
+    moved = [Query(point, "fine", k=6) for point in (start, end)]
+    for film, asked in (
+        (play(analysis, [QUERY, OTHER], width=160), [QUERY, OTHER]),
+        (follow(analysis, QUERY, 1, width=320), [QUERY]),
+        (travel(analysis, QUERY, [start, end], seconds=0.5, width=320), moved),
+    ):
+        wanted = json.loads(Provenance.of(analysis, asked).json)
+        with Image.open(io.BytesIO(film.gif())) as image:
+            assert json.loads(image.info["comment"]) == wanted
+    with av.open(io.BytesIO(play(analysis, [QUERY], width=160).mp4())) as container:
+        assert json.loads(container.metadata["comment"])["checksum"] == checksum(analysis.clip)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """A figure in all formats, and its PNG's pixels; its frames have no edges to be smoothed."""
+    analysis = make.analysis()
+    across, down = np.meshgrid(np.linspace(40, 220, 64), np.linspace(40, 220, 48))
+    frame = np.stack([across, down, np.full_like(across, 90)], axis=-1).astype(np.uint8)
+    object.__setattr__(analysis.clip, "frames", np.stack([frame] * 4))
+    made = figure(analysis, QUERY, OTHER)
+    with Image.open(io.BytesIO(made.png(dpi=DPI))) as image:
+        return made, small(image)
+
+
+def small(image: Image.Image) -> np.ndarray:
+    """Shrunk, so that it matters little how a program smooths edges and places letters."""
+    return np.asarray(image.convert("RGB").resize((300, 115), Image.Resampling.BOX), float)
+
+
+def same_picture(image: Image.Image, wanted: np.ndarray) -> None:
+    off = abs(small(image) - wanted)
+    assert off.mean() < 4
+    assert np.mean(off.max(axis=2) > 60) < 0.04
+    white = np.full_like(wanted, 255)
+    assert abs(white - wanted).mean() > 20, "an empty page is not this picture"
+
+
+def test_an_svg_looks_the_same_in_a_browser(drawn, browser, tmp_path):
+    made, wanted = drawn
+    made.save(tmp_path / "a.svg")
+    page = browser.new_page(viewport={"width": 453, "height": 173}, device_scale_factor=3)
+    page.goto((tmp_path / "a.svg").as_uri())
+    same_picture(Image.open(io.BytesIO(page.screenshot())), wanted)
+    page.close()
+
+
+@pytest.mark.skipif(not shutil.which("rsvg-convert"), reason="needs the program rsvg-convert")
+def test_an_svg_looks_the_same_in_rsvg(drawn, tmp_path):
+    made, wanted = drawn
+    made.save(tmp_path / "a.svg")
+    line = [
+        "rsvg-convert",
+        "-d",
+        str(DPI),
+        "-p",
+        str(DPI),
+        "-b",
+        "white",
+        "-o",
+        tmp_path / "a.png",
+        tmp_path / "a.svg",
+    ]
+    subprocess.run(line, check=True)
+    same_picture(Image.open(tmp_path / "a.png"), wanted)
+
+
+def test_a_pdf_looks_the_same_in_pdfium(drawn):
+    made, wanted = drawn
+    file = pypdfium2.PdfDocument(made.pdf())
+    same_picture(file[0].render(scale=DPI / 72).to_pil(), wanted)
+    file.close()
+
+
+@pytest.mark.skipif(not shutil.which("pdftoppm"), reason="needs the program pdftoppm")
+def test_a_pdf_looks_the_same_in_poppler(drawn, tmp_path):
+    made, wanted = drawn
+    made.save(tmp_path / "a.pdf")
+    line = ["pdftoppm", "-r", str(DPI), "-png", "-singlefile", tmp_path / "a.pdf", tmp_path / "a"]
+    subprocess.run(line, check=True)
+    same_picture(Image.open(tmp_path / "a.png"), wanted)

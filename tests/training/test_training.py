@@ -1,0 +1,407 @@
+"""Training: the renderer's truth is exact, the objective wants the right thing, runs resume."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+import nlviz
+from nlviz.models import zoo
+from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
+from nlviz.models.nonlocal_lite import NonLocalLite
+from training.__main__ import plan_of, write_weights
+from training.cards import card, pictures
+from training.clips import Pose, _middle
+from training.data import photographs as found
+from training.data.corruptions import KINDS, corrupt
+from training.data.photographs import Photographs, collect
+from training.data.render import RenderedClip, render
+from training.data.sources import SOURCES
+from training.evaluate import Report, precision_table, text
+from training.measures import correspondence, robustness, same_object
+from training.measures.same_object import Sequence, score
+from training.plan import Plan
+from training.stages import find, mend
+from training.stages.objective import (
+    IGNORED,
+    Truth,
+    affinity_loss,
+    choose_queries,
+    targets,
+    truth_at,
+)
+from training.train import Clips, note, train
+
+CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
+SMALL = Plan(
+    find_steps=2,
+    mend_steps=2,
+    width=96,
+    height=64,
+    length=2,
+    mend_length=3,
+    mend_sides=(64,),
+    inner=(4, 4, 4),
+    queries=16,
+)
+
+
+@pytest.fixture(scope="module")
+def pictures_of_noise() -> Photographs:
+    """Smooth random pictures in place of photographs, and one round cut-out."""
+    rng = np.random.default_rng(1)
+
+    def picture(size: int) -> np.ndarray:
+        small = rng.integers(0, 256, (size // 12, size // 10, 3), dtype=np.uint8)
+        return cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
+
+    y, x = np.mgrid[-1:1:120j, -1:1:120j]
+    alpha = np.where(np.hypot(x, y) < 0.95, 255, 0).astype(np.uint8)
+    return Photographs(
+        backgrounds=[picture(300) for _ in range(3)], cutouts=[np.dstack([picture(120), alpha])]
+    )
+
+
+@pytest.fixture(scope="module")
+def clip(pictures_of_noise: Photographs) -> RenderedClip:
+    return render(pictures_of_noise, np.random.default_rng(5), length=4, width=160, height=128)
+
+
+def test_one_seed_renders_one_clip(pictures_of_noise: Photographs) -> None:
+    first, again, other = (
+        render(pictures_of_noise, np.random.default_rng(seed), length=2, width=64, height=48)
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first.frames, again.frames)
+    np.testing.assert_array_equal(first.places, again.places)
+    assert (first.frames != other.frames).any()
+
+
+def test_equal_places_show_the_same_scene_point(clip: RenderedClip) -> None:
+    """Follow pixels to the next frame by their places: the clean colours agree there.
+
+    Light changes from frame to frame, so colours are compared after their means are taken out.
+    """
+    errors, chance = [], []
+    here, there = clip.places[0].reshape(-1, 2), clip.places[1].reshape(-1, 2)
+    layers = clip.layers.reshape(4, -1)
+    colours = clip.clean.reshape(4, -1, 3).astype(float)
+    colours /= colours.mean(1, keepdims=True)
+    rng = np.random.default_rng(0)
+    for i in rng.permutation(len(here))[:300]:
+        alike = np.nonzero(layers[1] == layers[0, i])[0]
+        if len(alike) == 0:
+            continue
+        distance = np.linalg.norm(there[alike] - here[i], axis=1)
+        if distance.min() < 0.7:
+            errors.append(np.abs(colours[0, i] - colours[1, alike[distance.argmin()]]).mean())
+            chance.append(np.abs(colours[0, i] - colours[1, rng.choice(alike)]).mean())
+    assert len(errors) > 50
+    assert np.mean(errors) < 0.4 * np.mean(chance)
+
+
+def test_truth_lies_on_the_grids_of_the_blocks(clip: RenderedClip) -> None:
+    fine = truth_at(clip.layers, clip.places, stride=8)
+    pooled = truth_at(clip.layers, clip.places, stride=8, pooled=True)
+    coarse = truth_at(clip.layers, clip.places, stride=16)
+    assert len(fine.layer) == 4 * 16 * 20
+    assert len(pooled.layer) == len(coarse.layer) == 4 * 8 * 10
+    # A pooled cell sits at the middle of its two by two cells.
+    torch.testing.assert_close(pooled.place, coarse.place)
+
+
+def grid(layers: list[int], frames: list[int]) -> Truth:
+    places = torch.arange(len(layers)).float()[:, None].repeat(1, 2) % (len(layers) // 2) * 10
+    return Truth(torch.tensor(layers), places, torch.tensor(frames))
+
+
+def test_targets_lie_on_the_same_layer_in_other_frames() -> None:
+    truth = grid([1, 0, IGNORED, 1, 0, 0], [0, 0, 0, 1, 1, 1])
+    aim = targets(truth, truth, torch.tensor([0, 1, 2]), near=4.0, same_object=0.5)
+    torch.testing.assert_close(aim.sum(1), torch.tensor([1.0, 1.0, 0.0]))
+    assert aim[0].nonzero().flatten().tolist() == [3]
+    assert aim[1].argmax() == 4
+    assert not aim[:, :3].any()
+
+
+def test_queries_are_half_on_objects_and_never_on_what_is_covered(clip: RenderedClip) -> None:
+    layers = clip.layers.copy()
+    layers[0, :64] = IGNORED
+    truth = truth_at(layers, clip.places, stride=8)
+    chosen = choose_queries(truth, 40, np.random.default_rng(0))
+    assert len(chosen) == len(set(chosen.tolist())) == 40
+    assert (truth.layer[chosen] != IGNORED).all()
+    assert (truth.layer[chosen] > 0).sum() == min(20, int(((layers > 0) & (layers < 255)).sum()))
+
+
+def test_the_affinity_loss_falls_when_a_row_looks_at_its_target() -> None:
+    truth = grid([1, 0, 1, 0], [0, 0, 1, 1])
+    chosen = torch.tensor([0, 1])
+    aim = targets(truth, truth, chosen, near=3.0, same_object=0.0)
+    keys = torch.eye(4)
+    right, wrong = 5 * keys[[2, 3]], 5 * keys[[3, 2]]
+    own = truth.frame[chosen]
+    good = affinity_loss(right, aim, own, truth.frame)
+    assert good < 0.1
+    assert affinity_loss(wrong, aim, own, truth.frame) > good + 3
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_is_aimed_ranks_the_keys_as_the_block_does(function: str) -> None:
+    torch.manual_seed(0)
+    block = NonLocalBlock(6, function=function, sub_sample=False)
+    x = torch.randn(1, 6, 2, 4, 4)
+    affinity = nlviz.capture(_moving(block), x).affinities["NonLocalBlock"]
+    if function == "gaussian":
+        assert not find.parameters(NonLocalLite("gaussian", (4, 4, 4)))
+        return
+    theta, phi = block.theta(x)[0].flatten(1), block.phi(x)[0].flatten(1)
+    aimed = find.logits(block, theta[:, :5], phi).detach().numpy()
+    rows = affinity.rows([affinity.query_grid.cell(i) for i in range(5)]).reshape(5, -1)
+    for one, row in zip(aimed, rows, strict=True):
+        seen = row > 0 if function == "concatenation" else np.ones(len(row), bool)
+        np.testing.assert_array_equal(np.argsort(one[seen]), np.argsort(row[seen]))
+
+
+def _moving(block: NonLocalBlock) -> NonLocalBlock:
+    torch.nn.init.normal_(block.W[1].weight)
+    return block.eval()
+
+
+def test_mending_loses_nothing_where_nothing_is_corrupted_and_blocks_are_the_identity(
+    pictures_of_noise: Photographs,
+) -> None:
+    module = NonLocalLite(inner=(4, 4, 4)).eval()
+    sample = Clips(pictures_of_noise, SMALL)[2]
+    losses = mend.losses(module, [replace(sample, frames=sample.clean)], keep=1.0)
+    assert [abs(loss.item()) < 1e-6 for loss in losses.values()] == [True, True]
+    for name in ("nl3", "nl4", "nl5"):
+        torch.nn.init.normal_(getattr(module, name).W[1].weight, std=100)
+    assert mend.losses(module, [sample], keep=1.0)["keep"] > 1e-5
+
+
+def test_corruption_touches_as_many_frames_as_asked(clip: RenderedClip) -> None:
+    for kind in KINDS:
+        changed = corrupt(clip.clean, kind, 3, np.random.default_rng(0)) != clip.clean
+        assert changed.any(axis=(1, 2, 3)).sum() == 3, kind
+
+
+def test_a_run_that_was_stopped_ends_where_an_uninterrupted_one_does(
+    pictures_of_noise: Photographs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.train._EVERY", 1)
+    whole = train(SMALL, pictures_of_noise, tmp_path / "whole", workers=0)
+
+    def stop_after_three(samples, total, done):
+        for number, sample in enumerate(samples):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield sample
+
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, pictures_of_noise, tmp_path / "parts", workers=0, progress=stop_after_three)
+    parts = train(SMALL, pictures_of_noise, tmp_path / "parts", workers=0)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], value, atol=1e-6, rtol=0, msg=name)
+    log = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
+    assert json.loads(log[0])["plan"]["mend_steps"] == 2
+    with pytest.raises(RuntimeError, match="a run of another plan"):
+        train(replace(SMALL, seed=1), pictures_of_noise, tmp_path / "parts", workers=0)
+
+
+def test_training_leaves_the_backbone_as_it_is_and_moves_every_block(
+    pictures_of_noise: Photographs, tmp_path: Path
+) -> None:
+    state = train(SMALL, pictures_of_noise, tmp_path, workers=0).state_dict()
+    for name, value in zoo.backbone_weights().items():
+        torch.testing.assert_close(state[name], value, atol=0, rtol=0, msg=name)
+    for block in ("nl3", "nl4", "nl5"):
+        assert state[f"{block}.W.1.weight"].abs().sum() > 0
+
+
+def test_the_gaussian_kind_goes_straight_to_mending(
+    pictures_of_noise: Photographs, tmp_path: Path
+) -> None:
+    assert plan_of("gaussian").find_steps == 0
+    assert plan_of("dot_product") == replace(Plan(), function="dot_product")
+    plan = replace(SMALL, function="gaussian", find_steps=0, mend_steps=1)
+    state = train(plan, pictures_of_noise, tmp_path, workers=0).state_dict()
+    assert state["nl5.W.1.weight"].abs().sum() > 0
+
+
+def test_clip_i_is_always_the_same_clip(pictures_of_noise: Photographs) -> None:
+    clips = Clips(pictures_of_noise, SMALL)
+    torch.testing.assert_close(clips[1].frames, clips[1].frames)
+    assert clips[1].frames.shape == (3, 2, 64, 96)
+    assert clips[3].frames.shape == (3, 3, 64, 64)
+
+
+def test_missing_packages_are_named_and_too_few_photographs_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nothing(source, cache):
+        raise OSError("no network")
+
+    monkeypatch.setattr(found, "fetch", nothing)
+    with pytest.raises(RuntimeError, match=r"Only 0 photographs .* training needs 100"):
+        collect(tmp_path)
+    for source in SOURCES:
+        assert source.name in caplog.text
+
+
+def still(frame: np.ndarray, count: int) -> nlviz.Clip:
+    times = tuple(range(count))
+    return nlviz.Clip(np.stack([frame] * count), times, tuple(map(float, times)), "still", count)
+
+
+def test_an_object_of_one_colour_on_another_scores_high_and_is_in_the_table() -> None:
+    """An object of one flat colour on a ground of another: every link stays on it."""
+    frame = np.full((128, 160, 3), (30, 120, 40), np.uint8)
+    mask = np.zeros((3, 128, 160), bool)
+    mask[:, 32:112, 32:112] = True
+    frame[mask[0]] = (220, 40, 160)
+    network = zoo.load("nl-lite0", device="cpu")
+    scores = score(network, Sequence(still(frame, 3), {"flat": mask}), size=160)
+    of = {(s.block, s.what): s for s in scores}
+    assert of["nl5", "raw cosine"].precision > 0.6
+    assert of["nl5", "raw cosine"].best_a_frame > 0.9
+    assert of["nl5", "block"].best_a_frame > of["nl5", "block"].chance
+    assert of["nl5", "block"].chance == pytest.approx(mask.mean())
+    assert "| nl5 | block | **" in precision_table(scores)
+
+
+def test_in_a_clip_that_stands_still_the_cosine_finds_every_place(
+    pictures_of_noise: Photographs,
+) -> None:
+    network = zoo.load("nl-lite0", device="cpu")
+    one = render(pictures_of_noise, np.random.default_rng(2), length=1, width=160, height=128)
+    clip = RenderedClip(
+        *(np.repeat(v, 3, 0) for v in (one.clean, one.clean, one.layers, one.places))
+    )
+    of = {(p.block, p.what): p for p in correspondence.score(network, [clip])}
+    assert of["nl5", "raw cosine"].precision == of["nl4", "raw cosine"].precision == 1
+    assert of["nl5", "block"].chance < 0.2
+
+
+def test_blocks_that_are_the_identity_neither_help_nor_harm(pictures_of_noise: Photographs) -> None:
+    network = zoo.load("nl-lite0", device="cpu")
+    for name in network.taps:
+        torch.nn.init.zeros_(network.module.get_submodule(name).W[1].weight)
+        torch.nn.init.zeros_(network.module.get_submodule(name).W[1].bias)
+    photograph = pictures_of_noise.backgrounds[0]
+    clips = [still(photograph[:64, :64], 7).frames]
+    found = robustness.helped(network, clips)
+    assert len(found) == len(KINDS) * 5 + 5
+    for kind in (*KINDS, robustness.ALL):
+        assert len({(a.clips, a.frames) for a in found if a.corruption == kind}) == 1
+    assert {(a.gain, a.error) for a in found} == {(0, 0)}
+    assert robustness.sizes(network, clips) == {"nl3": 0, "nl4": 0, "nl5": 0}
+    assert robustness.classifies(network, [photograph], 96).top1 == 1
+
+
+def test_the_gain_is_counted_clip_by_clip() -> None:
+    without = np.array([(1, 0.5), (0, 0.5), (0, 0), (1, 1)])
+    found = np.array([(1, 0.5), (1, 0.75), (1, 0.25), (1, 0.5)])
+    seen = robustness._agreement("noisy", (), found, without)
+    assert (seen.clips, seen.frames, seen.gain) == (1, 0.5, 0.5)
+    assert seen.error == pytest.approx((1 / 3) ** 0.5 / 2)  # of the gains 0, 1, 1, 0
+
+
+def made_report() -> Report:
+    scores = tuple(
+        same_object.Score("fish 1", block, what, 0.8, 0.9, 0.1)
+        for block in ("nl3", "nl4", "nl5")
+        for what in ("block", "raw cosine")
+    )
+    blocks = ("nl3", "nl4", "nl5")
+    variants = ((), ("nl3",), ("nl4",), ("nl5",), blocks)
+    return Report(
+        model="nl-lite0",
+        real=(),
+        painted=scores,
+        correspondence=(correspondence.Precision("nl5", "block", 0.5, 0.01),),
+        helped=tuple(
+            robustness.Agreement(kind, variant, 0.7, 0.3, 0.1, 0.02)
+            for kind in (*KINDS, robustness.ALL)
+            for variant in variants
+        ),
+        sizes=dict.fromkeys(blocks, 0.1),
+        classification=(robustness.Classification(224, 60, 0.97, 1.0),),
+    )
+
+
+def test_the_card_holds_every_table_the_licences_and_how_to_make_it_again(tmp_path: Path) -> None:
+    report = made_report()
+    note(tmp_path, {"plan": {}})
+    for step in range(8):
+        note(tmp_path, {"step": step, "s": 10 * (step % 5), "nl5": 1.0, "mend": 2.0})
+    log = tmp_path / "log.jsonl"
+    card.write(report, Plan(), "0" * 64, log, tmp_path)
+    written = (tmp_path / "nl-lite0.md").read_text()
+    for part in text(report).split("\n\n")[2::2]:
+        assert part in written
+    for source in SOURCES:
+        assert source.licence in written
+    assert "python -m training nl-lite0" in written
+    facts = json.loads((tmp_path / "nl-lite0.json").read_text())
+    assert facts["seconds"] == card.seconds(log) == 60
+    assert "painted clips 0.80" in facts["short"]
+    pictures.curve(log, tmp_path / "curve.svg")
+    assert "<svg" in (tmp_path / "curve.svg").read_text()
+
+
+def test_written_weights_are_the_blocks_alone_with_their_checksum(tmp_path: Path) -> None:
+    module = NonLocalLite(inner=(4, 4, 4))
+    sha256 = write_weights("one", module, tmp_path)
+    again = write_weights("two", module, tmp_path)
+    assert (
+        sha256 == again == hashlib.sha256((tmp_path / "one.safetensors").read_bytes()).hexdigest()
+    )
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    assert [line.split()[1] for line in lines] == ["one.safetensors", "two.safetensors"]
+    names = safetensors.torch.load_file(tmp_path / "one.safetensors")
+    assert {name.split(".")[0] for name in names} == {"nl3", "nl4", "nl5"}
+
+
+def test_sample_clips_match_their_masks_and_first_queries() -> None:
+    for entry in json.loads((CLIPS / "index.json").read_text(encoding="utf-8")):
+        path, (frame, x, y) = CLIPS / entry["file"], entry["at"]
+        assert entry["title"]
+        assert entry["description"].endswith((".", "?"))
+        labels = np.load(path.with_suffix(".masks.npz"))["labels"]
+        if path.suffix == ".jpg":
+            assert cv2.imread(str(path)).shape[:2] == labels.shape[1:]
+        else:
+            with av.open(str(path)) as video:
+                assert sum(1 for _ in video.decode(video=0)) == len(labels)
+        assert labels[frame, y, x] > 0
+        assert path.stat().st_size < 1_500_000
+
+
+def test_the_first_query_lies_deepest_inside_its_object() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[4:15, 10:21] = True
+    assert _middle(mask) == (15, 9)
+    assert Pose(1, 2, 3).stretch == 1.0
+
+
+@pytest.mark.parametrize("name", zoo.bundled())
+def test_the_committed_weights_give_the_committed_numbers(name: str) -> None:
+    """Of the painted ball clip, on every block, within a hundredth."""
+    facts = json.loads(zoo.record(name).card.with_suffix(".json").read_text(encoding="utf-8"))
+    committed = {
+        (s["sequence"], s["block"], s["what"]): s["precision"] for s in facts["measured"]["painted"]
+    }
+    ball = next(s for s in same_object.painted() if s.clip.name == "ball.mp4")
+    measured = score(zoo.load(name, device="cpu"), ball)
+    assert len(measured) >= 9
+    for s in measured:
+        assert s.precision == pytest.approx(committed[s.sequence, s.block, s.what], abs=0.01)
+    assert facts["sha256"] == zoo.record(name).sha256

@@ -1,0 +1,230 @@
+"""The viewer in a real browser, alone: every way of asking, by mouse, by touch and by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support import blobs
+from tests.support.browser import browser
+from tests.support.viewer_page import Viewer, show
+
+__all__ = ["browser", "show"]
+
+
+def drag(view: Viewer, t: int, *corners: tuple[float, float], key: str = "") -> dict[str, Any]:
+    """Press at the first corner, pass by the others, let go; the state while it is drawn."""
+    mouse = view.page.mouse
+    if key:
+        view.page.keyboard.down(key)
+    mouse.move(*view.at(t, *corners[0]))
+    mouse.down()
+    for corner in corners[1:]:
+        mouse.move(*view.at(t, *corner), steps=3)
+    state = view.state()
+    mouse.up()
+    if key:
+        view.page.keyboard.up(key)
+    return state
+
+
+def mean_row(block: blobs.Block, t: int, box: tuple[float, float, float, float]) -> Any:
+    """The mean over the rows of the cells whose centres lie in a box, and their number."""
+    g = block.query
+    x0, y0, x1, y1 = box
+    step = next(s for s, frames in enumerate(g["frames"]) if t in frames)
+    rows = [
+        block.row(block.index((step, row, col)))
+        for row in range(g["rows"])
+        for col in range(g["cols"])
+        if x0 <= g["x0"] + g["dx"] * col <= x1 and y0 <= g["y0"] + g["dy"] * row <= y1
+    ]
+    return np.mean(rows, axis=0), len(rows)
+
+
+def test_a_dragged_box_is_the_mean_over_its_cells_and_becomes_a_pin(
+    show: Callable[..., Viewer],
+) -> None:
+    block = blobs.Block(seed=4)
+    view = show(block, options={"k": 5, "exclude": "none"})
+    drawn = drag(view, 2, (35.0, 25.0), (100.0, 60.0), (165.0, 110.0))
+    assert drawn["place"]["hovered"]
+    state = view.leave()
+    row, count = mean_row(block, 2, (35, 25, 165, 110))
+    assert drawn["cells"] == state["cells"] == count > 20
+    order = np.argsort(-row, kind="stable")[:5]
+    assert block.indices(state["links"]) == order.tolist()
+    assert [n["weight"] for n in state["links"]] == pytest.approx(row[order].tolist(), rel=1e-3)
+    (act,) = view.acts()
+    assert act["type"] == "add"
+    assert act["t"] == 2
+    xs, ys = zip(*act["region"], strict=True)
+    assert (min(xs), min(ys), max(xs), max(ys)) == pytest.approx((35, 25, 165, 110), abs=1)
+    assert len(view.settle()["pins"]) == 1
+    assert view.pixels("ink", 2).any()
+
+
+def test_a_lasso_is_drawn_with_shift_and_stays_inside_its_frame(
+    show: Callable[..., Viewer],
+) -> None:
+    view = show(blobs.Block())
+    drag(view, 1, (20, 20), (300, 30), (160, 160), key="Shift")
+    view.leave()
+    (pin,) = view.settle()["pins"]
+    assert len(pin["region"]) > 4
+    box = view.page.locator(".nlviz-stage").bounding_box()
+    assert box is not None
+    view.page.mouse.move(*view.at(5, 250.0, 100.0))
+    view.page.mouse.down()
+    view.page.mouse.move(box["x"] + box["width"] + 200, box["y"] + box["height"] + 100, steps=4)
+    view.page.mouse.up()
+    view.leave()
+    pin = view.settle()["pins"][1]
+    assert pin["t"] == 5
+    assert max(x for x, _ in pin["region"]) == 320
+    assert max(y for _, y in pin["region"]) == 180
+
+
+def test_a_region_without_a_cell_says_so_and_asks_nothing(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block(query=(8, 3, 4), key=(8, 3, 4)))
+    drag(view, 2, (2.0, 2.0), (20.0, 12.0))
+    state = view.leave()
+    assert state["message"].startswith("No cell’s centre lies inside that region")
+    assert view.acts() == []
+    assert state["pins"] == []
+
+
+def test_a_finger_draws_where_a_tool_is_chosen_and_scrolls_elsewhere(
+    show: Callable[..., Viewer],
+) -> None:
+    view = show(blobs.Block(), width=390, height=844, has_touch=True, is_mobile=True)
+    touch = "() => getComputedStyle(document.querySelector('.nlviz-stage')).touchAction"
+    assert view.page.evaluate(touch) == "pan-y"
+    view.page.get_by_role("button", name="More").tap()
+    view.page.get_by_role("button", name="Box").tap()
+    assert view.page.evaluate(touch) == "none"
+    assert view.state()["tool"] == "box"
+
+
+def test_the_keyboard_draws_a_box_cell_by_cell(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block())
+    view.page.get_by_role("application").focus()
+    press = view.page.keyboard.press
+    press("ArrowRight")
+    press("Shift+ArrowRight")
+    press("Shift+ArrowDown")
+    press("Shift+ArrowDown")
+    state = view.state()
+    assert state["cells"] == 6
+    press("Enter")
+    assert view.settle()["cells"] == 6
+    assert len(view.acts()) == 1
+    press("Shift+ArrowLeft")
+    press("Shift+ArrowLeft")
+    press("Escape")
+    assert len(view.settle()["pins"]) == 1, "the first Escape only ends the drawing"
+
+
+def test_who_looks_here_waits_for_the_constants_and_then_follows_the_column(
+    show: Callable[..., Viewer],
+) -> None:
+    block = blobs.Block(seed=5)
+    view = show(block, options={"k": 6, "exclude": "none"})
+    view.page.get_by_role("switch", name="Who looks here").check()
+    state = view.hover(2, 133.0, 71.0)
+    assert state["links"] == []
+    assert state["readout"] == "Working out who looks where in this block…"
+    view.put(block.constants())
+    state = view.state()
+    key = state["cell"]["index"]
+    matrix = np.stack([block.row(i) for i in range(len(block.theta))])
+    column = matrix[:, key]
+    order = np.argsort(-column, kind="stable")[:6]
+    shape = (block.query["t"], block.query["rows"], block.query["cols"])
+    cells = [(link["step"], link["row"], link["col"]) for link in state["links"]]
+    assert [int(np.ravel_multi_index(cell, shape)) for cell in cells] == order.tolist()
+    assert [n["weight"] for n in state["links"]] == pytest.approx(column[order], rel=0.01)
+    assert "of the weight that all places give it" in state["readout"]
+    view.page.wait_for_timeout(400)
+    assert view.page.evaluate("() => host.options.at(-1).reverse") is True
+
+
+def test_a_token_is_pointed_at_and_pinned_by_its_chip(show: Callable[..., Viewer]) -> None:
+    block = blobs.Block(tokens=("class", "register"), heads=2)
+    view = show(block, options={"exclude": "none"})
+    chip = view.page.locator(".nlviz-tokens").get_by_role("button", name="register")
+    chip.hover()
+    state = view.state()
+    assert state["place"]["token"] == "register"
+    assert state["readout"].startswith("Token register · 20 links")
+    chip.click()
+    view.leave()
+    (pin,) = view.settle()["pins"]
+    assert (pin["token"], pin["t"]) == ("register", None)
+    assert len(view.state()["links"]) == 20
+    view.page.get_by_label("One head of the block").select_option("h1")
+    state = view.state()
+    assert state["options"]["head"] == 1
+    chip.click()
+    assert len(view.settle()["pins"]) == 1, "a token is pinned once"
+
+
+def test_places_out_of_reach_are_grey_and_counted(show: Callable[..., Viewer]) -> None:
+    block = blobs.Block(windows=True)
+    view = show(block, options={"exclude": "none"})
+    state = view.hover(1, 30.0, 30.0)
+    assert state["reaches"] == 8 * 4 * 4
+    assert "reaches 128 of 256 places" in state["readout"]
+    assert all(link["col"] < 4 for link in state["links"])
+    frame = state["layout"]["frames"][5]
+    width, height = round(frame["w"]), round(frame["h"])
+    heat = view.pixels("heat", 5).reshape(height, width, 4)[height // 2]
+    red, green, blue, alpha = heat[-width // 8].astype(int)
+    assert alpha > 100
+    assert max(red, green, blue) - min(red, green, blue) < 4
+
+
+def test_pins_are_named_put_in_order_and_brought_back(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block())
+    for t in range(3):
+        view.click(t, 60.0 + 20 * t, 60.0)
+    view.leave()
+    first, second, third = (pin["id"] for pin in view.settle()["pins"])
+    page = view.page
+    page.get_by_role("button", name="Move earlier").click()
+    assert [pin["id"] for pin in view.settle()["pins"]] == [first, third, second]
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name of the pin").fill("  the dog ")
+    page.keyboard.press("Enter")
+    state = view.settle()
+    assert state["pins"][1]["name"] == "the dog"
+    assert page.get_by_role("button", name="the dog", exact=True).count() == 1
+    page.get_by_role("button", name="Undo").click()
+    assert view.settle()["pins"][1]["name"] == ""
+    page.get_by_role("button", name="Redo").click()
+    assert view.settle()["pins"][1]["name"] == "the dog"
+    assert page.get_by_role("button", name="Redo").get_attribute("aria-disabled") == "true"
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert [pin["id"] for pin in view.settle()["pins"]] == [first, second, third]
+    page.keyboard.press("Control+Shift+z")
+    assert [pin["id"] for pin in view.settle()["pins"]] == [first, third, second]
+    names = [act["type"] for act in view.acts()[3:]]
+    assert names == ["move", "rename", "undo", "redo", "undo", "undo", "redo"]
+
+
+def test_the_links_of_all_pins_or_of_the_chosen_one_are_drawn(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block(), options={"heat": False})
+    view.click(0, 60.0, 60.0)
+    view.click(4, 200.0, 60.0)
+    view.settle()
+    view.leave()
+    both = sum(int((view.pixels("ink", t)[:, 3] > 0).sum()) for t in range(8))
+    view.page.get_by_role("button", name="More").click()
+    view.page.get_by_role("button", name="One", exact=True).click()
+    view.leave()
+    one = sum(int((view.pixels("ink", t)[:, 3] > 0).sum()) for t in range(8))
+    assert one < 0.8 * both

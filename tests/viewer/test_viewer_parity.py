@@ -1,0 +1,170 @@
+"""The viewer and the library say the same: links hovered in the page against ``top_links``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, row_of, top_links
+from nlviz.affinity import FUNCTIONS
+from nlviz.errors import QueryError
+from nlviz.query import Link
+from nlviz.viewer import blobs, messages
+from nlviz.viewer.pins import Pins, Place
+from tests.support import make
+from tests.support.browser import browser
+from tests.support.viewer_page import Viewer, show
+
+__all__ = ["browser", "show"]
+
+PLACES = ((0, 3.0, 4.0), (1, 33.0, 20.0), (3, 62.0, 46.0))
+
+
+def centred(function: str) -> Analysis:
+    """Cells centred on pixels 0, 8, 16 … of an input of 65×49, their keys pooled by two."""
+    whole = make.analysis(function)
+    queries = Grid(4, 7, 9, stride=(1, 8, 8), first=(0.5, 0.5, 0.5))
+    keys = queries.pooled((4, 3, 4))
+    rng = np.random.default_rng(2)
+    theta, phi = rng.normal(size=(5, queries.size)), rng.normal(size=(5, keys.size))
+    view = View(whole.view.source, (65, 49), whole.view.frames)
+    return replace(
+        whole,
+        view=view,
+        affinities={"nl": Affinity(function, theta, phi, queries, keys)},
+        fidelity={"nl": 0.0},
+    )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("made", [make.analysis, centred])
+def test_hovered_links_are_those_of_the_library(
+    show: Callable[..., Viewer], made: Callable[[str], Analysis], function: str
+) -> None:
+    analysis = made(function)
+    clip = blobs.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    tags = [
+        view.put(blobs.block_blob(analysis, block, blobs.tag(clip))) for block in analysis.blocks
+    ]
+    for block in analysis.blocks:
+        for exclude in ("none", "cell", "frame"):
+            options = {"block": block, "k": 6, "exclude": exclude}
+            view.show(blocks=tags, options=options)
+            for place in PLACES:
+                state = view.hover(*place)
+                at = state["place"]
+                point = Point(analysis.view.frames[at["t"]], at["x"], at["y"])
+                links = top_links(analysis, Query(point, **options))
+                frames = analysis.view.frames
+                seen = [(frames[n["t"]], n["x"], n["y"]) for n in state["links"]]
+                want = [(n.target.frame, n.target.x, n.target.y) for n in links]
+                assert np.allclose(seen, want, atol=0.01)
+                weights = [n["weight"] for n in state["links"]]
+                assert np.allclose(weights, [n.weight for n in links], rtol=0.01)
+                assert state["covered"] == pytest.approx(sum(n.share for n in links), rel=0.01)
+
+
+def found(analysis: Analysis, query: Query) -> tuple[Link, ...]:
+    try:
+        return top_links(analysis, query)
+    except QueryError:
+        return ()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_regions_tokens_heads_and_columns_are_those_of_the_library(
+    show: Callable[..., Viewer], function: str
+) -> None:
+    analysis = make.analysis(function, special=True)
+    frames = analysis.view.frames
+    clip = blobs.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    blocks = [blobs.block_blob(analysis, b, blobs.tag(clip)) for b in analysis.blocks]
+    tags = [view.put(blob) for blob in blocks]
+    for block, tag in zip(analysis.blocks, tags, strict=True):
+        view.put(blobs.constants_blob(analysis, block, str(tag)))
+    lasso = Region(frames[2], ((3.0, 2.0), (60.0, 11.0), (30.0, 44.0)))
+    places: list[Place] = [Point(frames[1], 33.0, 20.0), Point(frames[0], 1, 1), lasso, "class"]
+    compared = 0
+    for block in analysis.blocks:
+        for head in (None, 1) if block == "special" else (None,):
+            for reverse in (False, True):
+                options = messages.Options(block, head, reverse, k=6, exclude="cell")
+                for place in places:
+                    held = Pins().add(place)
+                    links = found(analysis, messages.asked(analysis, held.shown[0], options))
+                    tagged = ("clip", *map(str, tags))
+                    said = messages.scene(analysis, tagged, {held.shown[0]: links}, options)
+                    said["pins"][0]["exact"] = None  # what the page makes of it by itself
+                    view.show(pins=said["pins"], options=said["options"], blocks=tags)
+                    state = view.state()
+                    assert (state["options"]["block"], state["options"]["reverse"]) == (
+                        block,
+                        reverse,
+                    )
+                    seen = [(frames[n["t"]], n["x"], n["y"]) for n in state["links"]]
+                    assert seen == [
+                        pytest.approx((n.target.frame, n.target.x, n.target.y), abs=0.01)
+                        for n in links
+                    ]
+                    weights = [n["weight"] for n in state["links"]]
+                    assert weights == pytest.approx([n.weight for n in links], rel=0.02, abs=1e-6)
+                    covered = sum(n.share for n in links)
+                    assert state["covered"] == pytest.approx(covered, rel=0.02)
+                    compared += len(links)
+    assert compared > 150
+
+
+@pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product"])
+def test_links_ranked_by_contribution_are_those_of_the_library(
+    show: Callable[..., Viewer], function: str
+) -> None:
+    analysis = make.analysis(function)
+    rng = np.random.default_rng(4)
+    sizes = {b: rng.gamma(1, size=analysis.affinity(b).phi.shape[1]) for b in analysis.blocks[:1]}
+    (known, unknown), analysis = analysis.blocks, replace(analysis, sizes=sizes)
+    frames = analysis.view.frames
+    clip = blobs.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    tags = [view.put(blobs.block_blob(analysis, b, blobs.tag(clip))) for b in analysis.blocks]
+    box = Region.box(frames[1], 3.0, 2.0, 40.0, 40.0)
+    pins = Pins().add(Point(frames[1], 33.0, 20.0)).add(box)
+
+    def shown(block: str, reverse: bool) -> dict[str, Any]:
+        options = messages.Options(block, None, reverse, k=6, rank_by="contribution")
+        links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
+        said = messages.scene(analysis, ("clip", *map(str, tags)), links, options, rank=True)
+        for pin in said["pins"]:
+            pin["exact"] = None  # what the page makes of it by itself
+        view.show(**{name: said[name] for name in ("pins", "options", "can")}, blocks=tags)
+        return view.state()
+
+    assert shown(known, False)["readout"] == "Measuring what each place adds…"
+    for block, tag in zip(analysis.blocks, tags, strict=True):
+        view.put(blobs.constants_blob(analysis, block, str(tag)))
+        view.put(blobs.sizes_blob(analysis, block, str(tag)))
+    for reverse in (False, True):
+        state = shown(known, reverse)
+        query = Query(box, known, 6, reverse=reverse, rank_by="contribution")
+        links = top_links(analysis, query)
+        assert [(frames[n["t"]], n["x"], n["y"]) for n in state["links"]] == [
+            pytest.approx((n.target.frame, n.target.x, n.target.y), abs=0.01) for n in links
+        ]
+        for name in ("weight", "contribution"):
+            seen = [n[name] for n in state["links"]]
+            assert seen == pytest.approx([getattr(n, name) for n in links], rel=0.02)
+        row = row_of(analysis, query)
+        most = np.abs(row.ranked[row.allowed]).max()
+        assert state["heat"]["high"] == pytest.approx(most, rel=0.02)
+        plain = top_links(analysis, replace(query, rank_by="affinity"))
+        assert [n.target for n in links] != [n.target for n in plain]
+    state = shown(unknown, False)
+    assert state["options"]["rank_by"] == "affinity"
+    assert state["message"] == (
+        f"Block {unknown} does not show what each place adds, so its links are ranked by affinity."
+    )

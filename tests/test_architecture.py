@@ -6,12 +6,12 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Container
 from pathlib import Path
 
 import pytest
 
 import nlviz
+from tests.support.imports import arrows, circles, imports, modules
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = sorted((ROOT / "nlviz").rglob("*.py"))
@@ -38,17 +38,6 @@ FLOORS = (
     "app __main__",
 )
 FLOOR = {wing: floor for floor, wings in enumerate(FLOORS) for wing in wings.split()}
-
-
-def imports(path: Path) -> set[str]:
-    """Dotted names that a file imports, wherever it does."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
 
 
 def tops(path: Path) -> set[str]:
@@ -78,25 +67,9 @@ def test_models_know_only_errors_and_where_their_files_lie(path):
 
 
 def test_no_files_import_each_other_in_a_circle():
-    modules = {dotted(path): path for path in HOUSE}
-    arrows = {
-        name: {nearest for each in imports(path) if (nearest := module_of(each, modules))} - {name}
-        for name, path in modules.items()
-        if name != "nlviz"  # its face hands names on, by name
-    }
-    while free := {name for name, targets in arrows.items() if not targets & arrows.keys()}:
-        arrows = {name: targets for name, targets in arrows.items() if name not in free}
-    assert not arrows, f"a circle among {sorted(arrows)}"
-
-
-def module_of(name: str, modules: Container[str]) -> str | None:
-    """The module that an import leads to: ``pkg.part`` itself, or ``pkg`` where part is a name."""
-    parent = name.rpartition(".")[0]
-    return name if name in modules else parent if parent in modules else None
-
-
-def dotted(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    files = arrows(modules(ROOT, "nlviz"))
+    del files["nlviz"]  # its face hands names on, by name
+    assert not circles(files)
 
 
 def test_the_open_ground_holds_at_most_sixteen_modules():

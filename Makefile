@@ -29,7 +29,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.docs
-	$(BIN)/sphinx-build -W --keep-going -q -c docs . build/docs
+	$(BIN)/sphinx-build -W --keep-going -q -c tools . build/docs
 	@echo "Open build/docs/index.html"
 
 clean:

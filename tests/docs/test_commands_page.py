@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from docs.commands import PAGE, page, question
 from nlviz.cli import parser
+from tools.commands import PAGE, page, question
 
 (COMMANDS,) = (action.choices for action in parser()._actions if action.choices)
 SHARED = {action.dest for action in question()._actions}
 
 
 def test_the_page_is_the_parsers_own():
-    """If this fails, run ``python -m docs.commands``."""
+    """If this fails, run ``python -m tools.commands``."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 

@@ -1,4 +1,4 @@
-"""The pages of docs/examples: their code runs as it stands and makes what they show and name."""
+"""The pages of docs/examples: their code runs as it is and makes what they show and name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from docs.ladder import FOLDER, PAGES, blocks, run, shown
 from nlviz.export import open_session
+from tools.ladder import PAGES, PICTURES, blocks, run, shown
 
 NAMED = re.compile(r"(?<![\w/])[\w-]+\.(?:png|svg|pdf|gif|mp4|html|csv|json|npz|nlviz)\b")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -35,7 +35,7 @@ def test_the_code_of_an_example_makes_what_the_page_shows_and_names(page, tmp_pa
     for name in named:
         VALID[Path(name).suffix](tmp_path / name)
     for name in shown(text):
-        same_picture(tmp_path / name, FOLDER / name)
+        same_picture(tmp_path / name, PICTURES / name)
 
 
 def test_the_examples_are_numbered_and_lead_from_one_to_the_next():
@@ -46,7 +46,7 @@ def test_the_examples_are_numbered_and_lead_from_one_to_the_next():
 
 def test_every_picture_in_the_folder_is_shown():
     on_pages = {name for page in PAGES for name in shown(page.read_text(encoding="utf-8"))}
-    assert on_pages == {file.name for file in FOLDER.iterdir() if file.suffix != ".md"}
+    assert on_pages == {file.name for file in PICTURES.iterdir()}
 
 
 def same_words_and_near_numbers(found: str, told: str) -> None:

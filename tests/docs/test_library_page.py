@@ -8,14 +8,14 @@ import re
 import pytest
 
 import nlviz
-from docs.library import PAGE, names, page
+from tools.library import PAGE, names, page
 
 TOLD = dict(member for members in names().values() for member in members)
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
 def test_the_page_is_the_codes_own():
-    """If this fails, run ``python -m docs.library``."""
+    """If this fails, run ``python -m tools.library``."""
     assert page() == TEXT
 
 

@@ -1,9 +1,10 @@
-"""What the README says, run as it stands there."""
+"""What the README says, run as it is there."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import av
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "own-network.md").read_text(encoding="utf-8")
 LIBRARY, BUILDING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TYPED = README.split("\n### The command line\n")[1].split("\n## ")[0]
 (CAPTURING,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 
 
@@ -52,13 +54,27 @@ def test_the_network_of_the_guide_is_built_and_asked(in_a_folder_with_a_clip, ca
     pytest.importorskip("tests.support.vision", reason="needs timm", exc_type=ImportError)
     assert BUILDING.startswith("# net.py")
     Path("net.py").write_text(BUILDING, encoding="utf-8")
-    guide = README.split("## Your own network in five lines")[1].split("```")[3]
-    line, served = (text.partition("#")[0].split()[3:] for text in guide.strip().splitlines())
+    line, served = commands(README.split("\n## Your own network\n")[1].split("```")[3])
     assert main([*line, "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert "self-attention, embedded Gaussian" in out
     assert "within its own frame only" in out
     assert served == ["app", "--model", "net.py:build"]
+
+
+def commands(block: str) -> list[list[str]]:
+    """What is typed after nlviz in each line of a block, without its remark."""
+    lines = [shlex.split(line, comments=True) for line in block.strip().splitlines()]
+    assert {line[0] for line in lines} == {"nlviz"}
+    return [line[1:] for line in lines]
+
+
+def test_the_command_lines_work(in_a_folder_with_a_clip, capsys):
+    for line in commands(TYPED.split("```")[1]):
+        assert main([*line, "--device", "cpu"]) == 0
+    assert "these 20 links cover" in capsys.readouterr().out
+    made = ("figure.pdf", "film.mp4", "page.html")
+    assert all((in_a_folder_with_a_clip / name).stat().st_size > 5000 for name in made)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +84,22 @@ def test_the_network_of_the_guide_is_built_and_asked(in_a_folder_with_a_clip, ca
         *("fetch", "app"),
     ],
 )
-def test_every_option_of_the_command_line_is_in_the_readme(command, capsys):
+def test_every_command_is_in_the_readme_and_its_options_on_the_page_it_points_to(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     offered = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help", "--output"}
-    told = README.split("## From the command line")[1].split("```")[1]
-    assert f"python -m nlviz {command}" in told
-    assert offered <= set(re.findall(r"--[a-z]+", told))
+    assert f"nlviz {command}" in README or f"`{command}`" in TYPED
+    assert "](docs/commands.md)" in TYPED
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    own = page.split(f"\n## {command}\n")[1].split("\n## ")[0]
+    shared = page.split("\n## The question\n")[1].split("\n## ")[0]
+    if "[the question]" in own:
+        own += shared
+    assert offered <= set(re.findall(r"--[a-z]+", own))
+
+
+def test_it_can_be_read_in_a_few_minutes():
+    assert len(README.split()) <= 900
 
 
 def test_every_file_and_picture_the_readme_points_to_is_there():
@@ -83,7 +108,8 @@ def test_every_file_and_picture_the_readme_points_to_is_there():
 
 
 def test_the_first_thing_to_see_is_a_film_that_our_own_command_made():
-    first = re.search(r"!\[[^\]]*\]\(([^)]+)\)", README)[1]
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    first = next(picture for picture in pictures if "/badge-" not in picture)
     assert (ROOT / first).stat().st_size < 3 << 20
     with Image.open(ROOT / first) as film:
         assert film.n_frames == 16

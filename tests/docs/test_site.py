@@ -22,7 +22,7 @@ PAGES = sorted((ROOT / "docs").rglob("*.md"))
 def site(tmp_path_factory):
     """Built as ``make docs`` builds it: a link to a page or heading that is not there fails."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-c", "docs", ".", str(folder)]
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-c", "tools", ".", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder
@@ -36,6 +36,16 @@ def test_every_page_is_on_the_site_and_in_its_contents(site):
         if page.name != "README.md":
             assert f'href="{where.relative_to("docs")}"' in contents
     assert 'url=docs/README.html"' in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_docs_holds_pages_and_pictures_and_each_picture_is_on_a_page():
+    files = [path for path in (ROOT / "docs").rglob("*") if path.is_file()]
+    pictures = [path for path in files if path.suffix != ".md"]
+    assert all(path.is_relative_to(ROOT / "docs" / "images") for path in pictures)
+    pages = [ROOT / "README.md", *PAGES]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    for picture in pictures:
+        assert f"images/{picture.relative_to(ROOT / 'docs' / 'images').as_posix()})" in text
 
 
 def test_the_site_loads_nothing_from_outside(site):

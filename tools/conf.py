@@ -1,4 +1,4 @@
-"""The site of docs/: ``make docs``. Sphinx with MyST reads the pages as they stand on GitHub.
+"""The site of docs/: ``make docs``. Sphinx with MyST reads the pages as GitHub shows them.
 
 Sphinx, because it is released again and again by many people and refers to files, headings and
 pages strictly; MkDocs has had no release since 2024, and what is to follow it is young.
@@ -17,8 +17,8 @@ project = "nlviz"
 copyright = "the authors of nlviz, Apache-2.0"
 root_doc = "docs/README"
 include_patterns = [
-    *("README.md", "CHANGELOG.md", "docs/*.md", "docs/examples/*.md", "models/weights/*.md"),
-    "assets/CREDITS.md",
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/*.md"),
+    *("docs/examples/*.md", "models/weights/*.md", "assets/CREDITS.md"),
 ]
 exclude_patterns = [".venv", "build", "training/cache", "training/runs"]
 extensions = ["myst_parser"]

@@ -1,4 +1,4 @@
-"""docs/library.md from the code itself: ``python -m docs.library``."""
+"""docs/library.md from the code itself: ``python -m tools.library``."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ from typing import Any
 
 import nlviz
 
-PAGE = Path(__file__).with_name("library.md")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "library.md"
 
 _HEAD = """# The library
 
-Every public name with what it takes, gives and raises; made from the code by
-`python -m docs.library`. The examples in [examples](examples/1-first-figure.md) show them at work.
+Every public name with what it takes, gives and raises, made from the code by
+`python -m tools.library`. The [examples](examples/1-first-figure.md) show them at work, and the
+[glossary](glossary.md) has the words. What is not on this page is not public and may change.
 """
 
 # What is told together, in the order in which one meets it: a heading, and modules of nlviz.
 ROOMS = (
     ("Open a clip", ("media", "clip")),
-    ("Run a network on it", ("analysis", "about", "foreign", "building")),
-    ("Capture any module", ("hooks", "affinity", "reach")),
-    ("Places", ("geometry", "field")),
-    ("Ask", ("links", "paths", "rows")),
-    ("Numbers", ("statistics", "scale", "tracking")),
-    ("Baselines and effects", ("baselines", "ablation", "masking")),
+    ("Load a network", ("inference.loading", "inference.user_network")),
+    ("Run it on the clip", ("inference.forward", "analysis", "about")),
+    ("Capture any module", ("hooks.capture", "affinity", "groups")),
+    ("Places", ("geometry", "experiments.receptive_field")),
+    ("Ask", ("query", "ask.links", "ask.rows")),
+    ("Numbers", ("statistics", "heat.scale", "tracking")),
+    (
+        "Baselines and effects",
+        ("experiments.baselines", "experiments.ablation", "experiments.masking"),
+    ),
     ("Figures", ("figures",)),
     ("Errors", ("errors",)),
 )
@@ -55,7 +60,8 @@ def names() -> dict[str, list[tuple[str, Any]]]:
         title: [
             (f"nlviz.{name}", getattr(nlviz, name))
             for home in homes
-            for name in nlviz._HOMES.get(home, ())
+            for name, where in nlviz._HOME_OF.items()
+            if where == f"nlviz.{home}" and name in nlviz.__all__
         ]
         for title, homes in ROOMS
     }

@@ -1,4 +1,4 @@
-"""docs/commands.md from the parser itself: ``python -m docs.commands``."""
+"""docs/commands.md from the parser itself: ``python -m tools.commands``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 from nlviz.cli import parser
 from nlviz.cli.question import add_question
 
-PAGE = Path(__file__).with_name("commands.md")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 
 _HEAD = """# Every command and option
 
-`python -m nlviz COMMAND`; made from the parser by `python -m docs.commands`.
+`nlviz COMMAND`, or `python -m nlviz COMMAND`. This page is made from the parser by
+`python -m tools.commands`.
 
-What goes wrong is one sentence on standard error and exit status 2; `NLVIZ_DEBUG=1` shows a fault
-of ours with its traceback. Progress and notes go to standard error, answers to standard output.
+FRAME, X and Y are the source frame's index and source pixels. INPUT may be a session (`.nlviz`)
+that `export` or the app wrote; it needs no network. What each number of `stats`, `ablate` and
+`track` is, with its formula and what it does not mean, is in [what the numbers are](statistics.md).
+
+If something goes wrong, one sentence on standard error says what to do, and the exit status is 2;
+it is 1 for a fault in nlviz, whose traceback `NLVIZ_DEBUG=1` shows. Progress and notes go to
+standard error, answers to standard output.
 """
 
 
@@ -27,14 +33,14 @@ def page() -> str:
 
 def question() -> argparse.ArgumentParser:
     """What most commands share."""
-    shared = argparse.ArgumentParser(prog="python -m nlviz", add_help=False)
+    shared = argparse.ArgumentParser(prog="nlviz", add_help=False)
     add_question(shared)
     return shared
 
 
 def _shared() -> Iterator[str]:
     shared = question()
-    yield "## The question\n\nWhat most commands take: which links of which clip.\n"
+    yield "## The question\n\nThe options that most commands take: which links of which clip.\n"
     yield from _table(shared._actions, shared)
 
 
@@ -44,13 +50,13 @@ def _sections() -> Iterator[str]:
     shared = {action.dest for action in question()._actions}
     for name, command in commands.choices.items():
         given = [a for a in command._actions if not isinstance(a, argparse._HelpAction)]
-        own = [a for a in given if a.dest not in shared]
-        asks = len(own) < len(given)
+        asks = "input" in {action.dest for action in given}
+        own = [a for a in given if not asks or a.dest not in shared]
         named = [str(a.metavar or a.dest) for a in given if not a.option_strings]
         needed = [
             f"{a.option_strings[0]} {a.metavar}" for a in own if a.required and a.option_strings
         ]
-        usage = ["python -m nlviz", name, *named, *needed, *(["[options]"] if given else [])]
+        usage = ["nlviz", name, *named, *needed, *(["[options]"] if given else [])]
         yield f"## {name}\n\n{_sentence(helps[name])}.\n\n```\n{' '.join(usage)}\n```\n"
         if own:
             yield from _table(own, command)

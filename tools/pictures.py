@@ -1,4 +1,4 @@
-"""The pictures in docs/, made from the bundled clip: ``python -m docs.pictures``."""
+"""The pictures in docs/images, made from the bundled clip: ``python -m tools.pictures``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from torch import manual_seed, nn
 import nlviz
 from nlviz.app.choice import bundled
 from nlviz.cli import main
-from nlviz.models import zoo
 from nlviz.models.resnet import VideoResNet
 from nlviz.models.resnet_plan import paper
 from tests.support import jupyter
@@ -22,7 +21,8 @@ from tests.support.app_page import AppPage, visiting
 from tests.support.browser import launch, sync_playwright
 from training.cards.pictures import functions
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "docs" / "images"
 
 
 # Each tab, what is clicked in it, and what is awaited before its picture is taken.
@@ -42,7 +42,7 @@ def app() -> None:
     """The first screen as a visitor finds it, and then each tab."""
     with visiting(viewport={"width": 1440, "height": 900}, device_scale_factor=1.5) as page:
         page.page.wait_for_timeout(1000)  # fonts and fades
-        page.page.screenshot(path=HERE / "app.png")
+        page.page.screenshot(path=IMAGES / "app.png")
         page.page.get_by_role("button", name="Got it").click()
         page.page.set_viewport_size({"width": 1280, "height": 1600})
         for name, (clicks, awaited) in TABS.items():
@@ -50,7 +50,7 @@ def app() -> None:
                 _box(page, DOG)
             _tab(page.page, name, clicks, re.compile(awaited))
         page.until(lambda state: bool(page.pixels("mask").any()), "a mask over the clip")
-        page.page.locator(".nlviz").screenshot(path=HERE / "mask.jpg", type="jpeg", quality=84)
+        page.page.locator(".nlviz").screenshot(path=IMAGES / "mask.jpg", type="jpeg", quality=84)
 
 
 def _box(page: AppPage, box: tuple[int, int, int, int, int]) -> None:
@@ -76,7 +76,7 @@ def _tab(page: Page, name: str, clicks: tuple[str, ...], awaited: re.Pattern[str
     panel.get_by_text(awaited).first.wait_for(timeout=PATIENCE)
     page.wait_for_timeout(3000)  # charts and pictures
     word = re.sub(r"\W+", "-", name.lower()).strip("-")
-    panel.screenshot(path=HERE / f"tab-{word}.jpg", type="jpeg", quality=84)
+    panel.screenshot(path=IMAGES / f"tab-{word}.jpg", type="jpeg", quality=84)
 
 
 def notebook() -> None:
@@ -84,9 +84,9 @@ def notebook() -> None:
     material = bundled()[0]
     cells = (
         "import nlviz\n"
-        "from nlviz.models import zoo\n\n"
+        "\n"
         f'clip = nlviz.read("{Path(material.path).name}", frames=8)\n'
-        'analysis = nlviz.analyse(clip, zoo.load("nl-lite0"), size=320)\n'
+        'analysis = nlviz.analyse(clip, nlviz.load("nl-lite0"), size=320)\n'
         f"viewer = analysis.show([nlviz.Query(nlviz.{material.at}, analysis.blocks[-1])])\n"
         "viewer",
         "[links[0].target for links in viewer.links]",
@@ -116,13 +116,13 @@ def notebook() -> None:
             jupyter.run_cell(page, 1)
             page.mouse.move(5, 5)
             page.wait_for_timeout(2000)
-            page.screenshot(path=HERE / "notebook.png")
+            page.screenshot(path=IMAGES / "notebook.png")
             browser.close()
 
 
 def film() -> None:
     """The README's moving picture, by the command that anyone may type."""
-    with chdir(HERE.parent):
+    with chdir(ROOT):
         asked = [
             "assets/clips/ball.mp4",
             "--at",
@@ -134,7 +134,7 @@ def film() -> None:
             "--width",
             "560",
         ]
-        if main(["film", *asked, "-o", "docs/film.gif", "--force"]):
+        if main(["film", *asked, "-o", "docs/images/film.gif", "--force"]):
             raise RuntimeError("The film was not drawn.")
 
 
@@ -142,7 +142,7 @@ def page() -> None:
     """The page for a talk, as a browser opens it from a folder."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = Path(folder) / "ball.html"
-        clip = str(HERE.parent / "assets" / "clips" / "ball.mp4")
+        clip = str(ROOT / "assets" / "clips" / "ball.mp4")
         title = "Where is the ball?"
         if main(["html", clip, "--at", "8,156,196", "--title", title, "-o", str(file)]):
             raise RuntimeError("The page was not made.")
@@ -151,7 +151,7 @@ def page() -> None:
         shown.goto(file.as_uri())
         shown.locator("canvas").first.wait_for()
         shown.wait_for_timeout(3000)  # fades
-        shown.screenshot(path=HERE / "page.jpg", type="jpeg", quality=84)
+        shown.screenshot(path=IMAGES / "page.jpg", type="jpeg", quality=84)
         browser.close()
 
 
@@ -159,9 +159,9 @@ def figure() -> None:
     """The film strip of the same first query."""
     material = bundled()[0]
     clip = nlviz.read(material.path, frames=8)
-    analysis = nlviz.analyse(clip, zoo.load("nl-lite0", device="cpu"))
+    analysis = nlviz.analyse(clip, nlviz.load("nl-lite0", device="cpu"))
     links = nlviz.top_links(analysis, nlviz.Query(material.at, analysis.blocks[-1]))
-    nlviz.film_strip(analysis, [links], columns=4).save(HERE / "figure.png", dpi=200)
+    nlviz.film_strip(analysis, [links], columns=4).save(IMAGES / "figure.png", dpi=200)
 
 
 def vit() -> None:
@@ -176,7 +176,7 @@ def vit() -> None:
     material = next(m for m in bundled() if m.path.endswith("pasture.jpg"))
     analysis = nlviz.analyse(nlviz.read(material.path), network)
     query = nlviz.Query(material.at, "blocks.5.attn", k=12, exclude="cell")
-    nlviz.film_strip(analysis, [nlviz.top_links(analysis, query)]).save(HERE / "vit.png", dpi=100)
+    nlviz.film_strip(analysis, [nlviz.top_links(analysis, query)]).save(IMAGES / "vit.png", dpi=100)
 
 
 def i3d() -> None:
@@ -201,13 +201,13 @@ def i3d() -> None:
     nlviz.film_strips(
         [nlviz.Panel(seen, [one], nlviz.Heat(one[0].query)) for one in links],
         style=nlviz.Style(frames=tuple(sorted(frames))),
-    ).save(HERE / "i3d.png", dpi=100)
+    ).save(IMAGES / "i3d.png", dpi=100)
 
 
 if __name__ == "__main__":
     film()
     page()
-    functions(HERE / "functions.png")
+    functions(IMAGES / "functions.png")
     vit()
     i3d()
     figure()

@@ -1,4 +1,4 @@
-"""The examples of docs/examples, run as they stand: ``python -m docs.ladder [PAGE …]``.
+"""The examples of docs/examples, run as they are: ``python -m tools.ladder [PAGE …]``.
 
 That draws the pictures that the pages show, and writes what their code prints into them.
 """
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from nlviz.cli import main
 
-HERE = Path(__file__).resolve().parent
-FOLDER = HERE / "examples"
-PAGES = tuple(sorted(FOLDER.glob("[0-9]*.md")))
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = tuple(sorted((ROOT / "docs" / "examples").glob("[0-9]*.md")))
+PICTURES = ROOT / "docs" / "images" / "examples"
 
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SHOWN = re.compile(r"!\[[^\]]*\]\(([^)/]+)\)")  # beside the page
+_SHOWN = re.compile(r"!\[[^\]]*\]\(\.\./images/examples/([^)/]+)\)")
 _FILE = re.compile(r"# ([\w.]+\.py)\n")  # the first line of a file that the reader writes
 
 
@@ -51,7 +51,7 @@ def shown(page: str) -> tuple[str, ...]:
 
 def run(page: Path, folder: Path) -> Iterator[tuple[Block, str]]:
     """Run a page's blocks in a folder as a clone's root, each with what it printed."""
-    (folder / "assets").symlink_to(HERE.parent / "assets")
+    (folder / "assets").symlink_to(ROOT / "assets")
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page.read_text(encoding="utf-8")):
         out = io.StringIO()
@@ -81,9 +81,9 @@ def _importing(folder: Path) -> Iterator[None]:
 
 def _commands(code: str) -> None:
     for line in code.replace("\\\n", " ").splitlines():
-        python, dash, module, *arguments = shlex.split(line, comments=True)
-        if (python, dash, module) != ("python", "-m", "nlviz"):
-            raise ValueError(f"An example runs {line!r}; only python -m nlviz is run.")
+        command, *arguments = shlex.split(line, comments=True)
+        if command != "nlviz":
+            raise ValueError(f"An example runs {line!r}; only nlviz is run.")
         if main(arguments):
             raise RuntimeError(f"{line!r} failed.")
 
@@ -97,7 +97,7 @@ def draw(page: Path) -> None:
                 old, new = (f"{block.code}```\n\n```text\n{t}```" for t in (block.printed, printed))
                 text = text.replace(old, new)
         for name in shown(text):
-            shutil.copy(Path(folder) / name, FOLDER / name)
+            shutil.copy(Path(folder) / name, PICTURES / name)
     page.write_text(text, encoding="utf-8")
 
 

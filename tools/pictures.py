@@ -8,6 +8,7 @@ import tempfile
 from contextlib import chdir
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page
 from torch import manual_seed, nn
 
@@ -116,8 +117,13 @@ def notebook() -> None:
             jupyter.run_cell(page, 1)
             page.mouse.move(5, 5)
             page.wait_for_timeout(2000)
-            page.screenshot(path=IMAGES / "notebook.png")
+            page.screenshot(
+                path=IMAGES / "notebook.png",
+                clip={"x": 0, "y": 0, "width": 1180, "height": 860},
+            )
             browser.close()
+    with Image.open(IMAGES / "notebook.png") as picture:
+        picture.convert("RGB").quantize(256).save(IMAGES / "notebook.png", optimize=True)
 
 
 def film() -> None:

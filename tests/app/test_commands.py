@@ -7,9 +7,10 @@ import shlex
 import pytest
 
 import nlviz
-from nlviz.app.choice import ROOT, Choice, Material, Part, bundled
+from nlviz.app.choice import Choice, Material, Part, bundled
 from nlviz.app.tabs import commands
 from nlviz.cli import parser
+from nlviz.resources import ASSETS
 from nlviz.viewer.messages import Options
 
 
@@ -39,7 +40,7 @@ def test_a_baseline_and_a_ranking_are_written_as_options():
 
 
 def test_the_python_lines_shown_run(monkeypatch, tmp_path):
-    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    (tmp_path / "assets").symlink_to(ASSETS)
     monkeypatch.chdir(tmp_path)
     material = bundled()[0]
     small = Choice(material, Part(frames=3), "nl-lite0", 96)

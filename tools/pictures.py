@@ -8,7 +8,6 @@ import tempfile
 from contextlib import chdir
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page
 from torch import manual_seed, nn
 
@@ -122,8 +121,6 @@ def notebook() -> None:
                 clip={"x": 0, "y": 0, "width": 1180, "height": 860},
             )
             browser.close()
-    with Image.open(IMAGES / "notebook.png") as picture:
-        picture.convert("RGB").quantize(256).save(IMAGES / "notebook.png", optimize=True)
 
 
 def film() -> None:

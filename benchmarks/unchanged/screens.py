@@ -25,8 +25,8 @@ from playwright.sync_api import Browser, Page, Playwright
 
 from benchmarks.unchanged import files
 from benchmarks.unchanged.commands import environment
-from tests.app_page import AppPage
-from tests.browser import FLAGS, find
+from tests.support.app_page import AppPage
+from tests.support.browser import FLAGS, find
 
 Fact = tuple[str, Any]
 

@@ -71,7 +71,7 @@ def commands(block: str) -> list[list[str]]:
 
 def test_the_command_lines_work(in_a_folder_with_a_clip, capsys):
     for line in commands(TYPED.split("```")[1]):
-        assert main([*line, "--device", "cpu"]) == 0
+        assert main([*line, "--device", "cpu", "--size", "160"]) == 0  # small: quicker
     assert "these 20 links cover" in capsys.readouterr().out
     made = ("figure.pdf", "film.mp4", "page.html")
     assert all((in_a_folder_with_a_clip / name).stat().st_size > 5000 for name in made)

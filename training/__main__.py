@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
+from nlviz.errors import NetworkError
 from nlviz.models import zoo
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
 from training.cards import card, pictures
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         for record in records:
             plan = plan_of(record.function, seed=options.seed)
             release(record.name, plan, photographs, held_out, options.runs, options.real)
-    except (RuntimeError, zoo.ZooError) as error:
+    except (RuntimeError, NetworkError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0

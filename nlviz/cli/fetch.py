@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from nlviz.errors import NetworkError
-
 _WIDTH = 30
 
 
@@ -26,14 +24,11 @@ def _fetch(options: argparse.Namespace) -> None:
     from nlviz.models import zoo
     from nlviz.models.published import fetch
 
-    try:
-        record = zoo.published(options.name)
-        print(f"{record.summary}; licence {record.licence}", file=sys.stderr)
-        bar = _Bar()
-        kept = fetch.fetch(record, source=options.source, folder=options.cache, progress=bar.show)
-        bar.end()
-    except zoo.ZooError as error:
-        raise NetworkError(str(error)) from error
+    record = zoo.published(options.name)
+    print(f"{record.summary}; licence {record.licence}", file=sys.stderr)
+    bar = _Bar()
+    kept = fetch.fetch(record, source=options.source, folder=options.cache, progress=bar.show)
+    bar.end()
     print(f"{record.name} is kept in {kept}")
 
 

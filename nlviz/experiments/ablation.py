@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
-from nlviz.experiments.rerun import Call, calls, parts_of, run
+from nlviz.experiments.rerun import Call, one_call, parts_of, run
 from nlviz.hooks.capture import evaluating
 from nlviz.inference.forward import class_scores, top_classes
 from nlviz.inference.protocol import Network
-
-Progress = Callable[[float, str], None]
+from nlviz.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def ablated(module: nn.Module, block: str) -> Iterator[None]:
     Raises:
         CaptureError: a name that is not a block of the module.
     """
-    with calls(module, block, z=_input):
+    with one_call(module, block, z=_input):
         yield
 
 
@@ -65,19 +64,18 @@ def effects(
     Raises:
         CaptureError: a block that cannot be changed from outside.
     """
+    report = progress or silent
     found = []
     whole = class_scores(run(analysis, network), network.classes)
     for number, block in enumerate(analysis.blocks):
-        if progress is not None:
-            progress(number / len(analysis.blocks), f"without {block}")
-        with calls(network.module, block, z=_input) as call:
+        report(number / len(analysis.blocks), f"without {block}")
+        with one_call(network.module, block, z=_input) as call:
             output = run(analysis, network)
         after = top_classes(output, network.classes)
         scores = class_scores(output, network.classes)
         fall = 0.0 if whole is None or scores is None else float((whole - scores)[whole.argmax()])
         found.append(Effect(block, _size(call, block), analysis.prediction, after, fall))
-    if progress is not None:
-        progress(1.0, "done")
+    report(1.0, "done")
     return tuple(found)
 
 
@@ -96,7 +94,7 @@ def with_sizes(analysis: Analysis, network: Network) -> Analysis:
                 out = parts_of(network.module, block).out
                 if out is not None:
                     outs[block] = out
-                    seen[block] = hooks.enter_context(calls(network.module, block))
+                    seen[block] = hooks.enter_context(one_call(network.module, block))
         run(analysis, network)
     sizes = {}
     with evaluating(network.module):

@@ -13,7 +13,7 @@ import torch
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError, QueryError
-from nlviz.experiments.rerun import Call, calls, parts_of, run
+from nlviz.experiments.rerun import Call, one_call, parts_of, run
 from nlviz.groups import Groups
 from nlviz.hooks.capture import capture
 from nlviz.inference.protocol import Network
@@ -55,7 +55,7 @@ def baseline(
     elif network is None:
         raise QueryError(f"The baseline {kind!r} runs the network again; give it.")
     else:
-        with calls(network.module, block) as call:
+        with one_call(network.module, block) as call:
             run(analysis, network)
         if kind == "cosine":
             made = _cosine(affinity, call, block)

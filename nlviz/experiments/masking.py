@@ -14,13 +14,13 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
-from nlviz.experiments.rerun import Call, calls, run
+from nlviz.experiments.rerun import Call, one_call, run
 from nlviz.inference.forward import class_scores
 from nlviz.inference.protocol import Network
+from nlviz.progress import Progress, silent
 from nlviz.query import Query
 
 Numbers = NDArray[np.float64]
-Progress = Callable[[float, str], None]
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
@@ -102,8 +102,8 @@ def faithfulness(
         kept[1:], ((o, c) for o in orders for c in counts), strict=True
     ):
         mask[order[:count]] = 0
-    report = progress or (lambda fraction, what: None)
-    with calls(network.module, query.block) as call:
+    report = progress or silent
+    with one_call(network.module, query.block) as call:
         plain = run(analysis, network)
     values = _values(call, affinity, query.block)
     made = _masked(affinity, values, kept, lambda part: report(part / 2, "masking keys"))
@@ -112,7 +112,7 @@ def faithfulness(
     scores = [float(_scores(plain, network)[first])]
     for number, y in enumerate(made[1:]):
         report(0.5 + number / len(made) / 2, f"running {network.name} with keys masked")
-        with calls(network.module, query.block, y=_replaced(y)):
+        with one_call(network.module, query.block, y=_replaced(y)):
             scores.append(float(_scores(run(analysis, network), network)[first]))
     report(1.0, "done")
     curves = np.asarray(scores[1:]).reshape(len(orders), len(counts))

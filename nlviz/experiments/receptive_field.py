@@ -14,10 +14,10 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import BudgetError, CaptureError
 from nlviz.experiments.positive_weights import marked, positive
-from nlviz.experiments.rerun import found
+from nlviz.experiments.rerun import find_block
 from nlviz.geometry import Cell, Footprint, Point, Region, View
-from nlviz.hooks.batch import first_tensor
 from nlviz.hooks.capture import evaluating
+from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.inference.forward import network_input
 from nlviz.inference.protocol import Network
 from nlviz.inference.user_network import UserNetwork
@@ -104,11 +104,12 @@ def _stopping(module: nn.Module, block: str, before: tuple[str, ...]) -> Iterato
 
     What is yielded holds the block's input afterwards.
     """
-    target, _, number = found(module, block)
+    target, _, number = find_block(module, block)
     reached: list[Tensor] = []
     calls = 0
 
-    def enter(_: nn.Module, args: Any, kwargs: Any) -> None:
+    @this_thread
+    def enter(_: nn.Module, args: Any, kwargs: Any = None) -> None:
         nonlocal calls
         calls += 1
         x = first_tensor(args, kwargs)
@@ -119,7 +120,7 @@ def _stopping(module: nn.Module, block: str, before: tuple[str, ...]) -> Iterato
     with ExitStack() as hooks:
         hooks.callback(target.register_forward_pre_hook(enter, with_kwargs=True).remove)
         for name in before:
-            _without(found(module, name), hooks)
+            _without(find_block(module, name), hooks)
         try:
             yield reached
         except _Reached:
@@ -131,9 +132,11 @@ def _without(block: tuple[nn.Module, Any, int], hooks: ExitStack) -> None:
     """The block gives its input on, or nothing where its caller adds that; nothing is kept."""
     module, parts, _ = block
 
+    @this_thread
     def enter(*_: Any) -> None:
         torch.set_grad_enabled(False)
 
+    @this_thread
     def leave(_: nn.Module, args: Any, kwargs: Any, out: Any) -> Any:
         torch.set_grad_enabled(True)
         first, *others = out if isinstance(out, tuple) else (out,)

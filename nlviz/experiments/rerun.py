@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError
 from nlviz.hooks.capture import evaluating
-from nlviz.hooks.nonlocal_blocks.parts import Parts
+from nlviz.hooks.module_calls import first_tensor, this_thread
+from nlviz.hooks.nonlocal_blocks.parts import BlockParts
 from nlviz.inference.forward import network_input
 from nlviz.inference.protocol import Network
 
@@ -61,12 +61,12 @@ def run(analysis: Analysis, network: Network) -> Any:
         return network.module(network_input(analysis.clip, analysis.view, network))
 
 
-def parts_of(module: nn.Module, block: str) -> Parts:
+def parts_of(module: nn.Module, block: str) -> BlockParts:
     """The parts of a non-local block by its name in an analysis.
 
     CaptureError for a name that is not such a block of the module.
     """
-    _, parts, _ = found(module, block)
+    _, parts, _ = find_block(module, block)
     if parts is None or parts.kind != "non-local":
         raise CaptureError(
             f"Block {block!r} of {type(module).__name__} has not the parts of a non-local block, "
@@ -75,7 +75,7 @@ def parts_of(module: nn.Module, block: str) -> Parts:
     return parts
 
 
-def found(module: nn.Module, block: str) -> tuple[nn.Module, Parts | None, int]:
+def find_block(module: nn.Module, block: str) -> tuple[nn.Module, BlockParts | None, int]:
     """A block's module, its parts unless it is an attention, and which call is meant, from 1.
 
     CaptureError for a name that is no module with children.
@@ -88,14 +88,14 @@ def found(module: nn.Module, block: str) -> tuple[nn.Module, Parts | None, int]:
             f"Block {block!r} of {type(module).__name__} cannot be changed from outside: it is no "
             "module that holds a non-local block or an attention."
         )
-    return there, Parts.of(there), int(number or 1)
+    return there, BlockParts.of(there), int(number or 1)
 
 
 Change = Callable[[Call], Tensor | None]
 
 
 @contextmanager
-def calls(
+def one_call(
     module: nn.Module, block: str, *, y: Change | None = None, z: Change | None = None
 ) -> Iterator[Call]:
     """While it lasts, see one call of a block in each forward pass, and change its y or z.
@@ -107,58 +107,90 @@ def calls(
         block: the block's name in an analysis; ``#2`` is its second call.
         y: given the call so far, what goes into the output projection in place of y, or None.
         z: likewise, what the block puts out in place of z.
+
+    Raises:
+        CaptureError: a name that is not a block of the module.
     """
-    there, parts, number = found(module, block)
-    thread, seen, count = threading.get_ident(), Call(attention=parts is None), 0
+    probe = CallProbe(*find_block(module, block), y, z)
+    with ExitStack() as hooks:
+        probe.attach(module, hooks)
+        yield probe.call
 
-    def begin(*_: Any) -> None:
-        nonlocal count
-        count = count if threading.get_ident() != thread else 0
 
-    def mine(hook: Callable[..., Any]) -> Callable[..., Any]:
-        def called(*arguments: Any) -> Any:
-            now = threading.get_ident() == thread and (hook is enter or count == number)
-            return hook(*arguments) if now else None
+class CallProbe:
+    """Hooks on a block and its children that see, and may change, one of its calls in a pass.
 
-        return called
+    Args:
+        block: the block's module.
+        parts: its children; None if it is an attention.
+        number: which of its calls in each pass, from 1.
+        y: what goes into the output projection in place of y, or None; see ``one_call``.
+        z: what the block puts out in place of z, or None.
+    """
 
-    def enter(_: nn.Module, args: Any, kwargs: Any = None) -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            seen.args = tuple(a.detach().clone() if isinstance(a, Tensor) else a for a in args)
-            seen.kwargs = dict(kwargs or {})
-            values = (*seen.args, *seen.kwargs.values())
-            seen.x = next((value for value in values if isinstance(value, Tensor)), None)
+    def __init__(
+        self,
+        block: nn.Module,
+        parts: BlockParts | None,
+        number: int,
+        y: Change | None,
+        z: Change | None,
+    ) -> None:
+        self.block, self.parts, self.number = block, parts, number
+        self.y, self.z = y, z
+        self.call = Call(attention=parts is None)
+        self.count = 0
 
-    def before_out(_: nn.Module, args: Any) -> Any:
-        seen.y = args[0].detach().clone()
-        changed = y(seen) if y is not None else None
+    def attach(self, module: nn.Module, hooks: ExitStack) -> None:
+        """Register every hook, and its removal with ``hooks``; a pass is a call of ``module``."""
+        block, enter = self.block, this_thread(self._enter)
+        handles = [
+            module.register_forward_pre_hook(this_thread(self._begin)),
+            block.register_forward_pre_hook(enter, with_kwargs=True),
+        ]
+        if self.parts is not None and self.parts.g is not None and self.parts.out is not None:
+            g, out = self.parts.g, self.parts.out
+            handles.append(g.register_forward_hook(self._meant(self._after_g)))
+            handles.append(out.register_forward_pre_hook(self._meant(self._before_out)))
+            handles.append(out.register_forward_hook(self._meant(self._after_out)))
+        handles.append(block.register_forward_hook(self._meant(self._leave)))
+        for handle in handles:
+            hooks.callback(handle.remove)
+
+    def _meant(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """The hook, during the call that is meant only."""
+
+        def heard(*args: Any) -> Any:
+            return hook(*args) if self.count == self.number else None
+
+        return this_thread(heard)
+
+    def _begin(self, *_: Any) -> None:
+        self.count = 0
+
+    def _enter(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
+        self.count += 1
+        if self.count == self.number:
+            call = self.call
+            call.args = tuple(a.detach().clone() if isinstance(a, Tensor) else a for a in args)
+            call.kwargs = dict(kwargs or {})
+            call.x = first_tensor(call.args, call.kwargs)
+
+    def _after_g(self, _: nn.Module, __: Any, out: Tensor) -> None:
+        self.call.g = out.detach().clone()
+
+    def _before_out(self, _: nn.Module, args: Any) -> Any:
+        self.call.y = args[0].detach().clone()
+        changed = self.y(self.call) if self.y is not None else None
         return None if changed is None else (changed, *args[1:])
 
-    def after_g(_: nn.Module, __: Any, out: Tensor) -> None:
-        seen.g = out.detach().clone()
+    def _after_out(self, _: nn.Module, __: Any, out: Tensor) -> None:
+        self.call.added = out.detach().clone()
 
-    def after_out(_: nn.Module, __: Any, out: Tensor) -> None:
-        seen.added = out.detach().clone()
-
-    def leave(_: nn.Module, __: Any, out: Any) -> Any:
+    def _leave(self, _: nn.Module, __: Any, out: Any) -> Any:
         first, *others = out if isinstance(out, tuple) else (out,)
-        seen.z = first.detach().clone() if isinstance(first, Tensor) else None
-        changed = z(seen) if z is not None else None
+        self.call.z = first.detach().clone() if isinstance(first, Tensor) else None
+        changed = self.z(self.call) if self.z is not None else None
         if changed is None or not isinstance(out, tuple):
             return changed
         return (changed, *others)
-
-    handles = [module.register_forward_pre_hook(begin)]
-    handles.append(there.register_forward_pre_hook(mine(enter), with_kwargs=True))
-    if parts is not None and parts.g is not None and parts.out is not None:
-        handles.append(parts.g.register_forward_hook(mine(after_g)))
-        handles.append(parts.out.register_forward_pre_hook(mine(before_out)))
-        handles.append(parts.out.register_forward_hook(mine(after_out)))
-    handles.append(there.register_forward_hook(mine(leave)))
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()

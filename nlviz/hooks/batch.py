@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from torch import Tensor
 
 from nlviz.errors import CaptureError
 
@@ -25,7 +22,7 @@ class Sample:
     batch: int
     first: bool = True
 
-    def part(self, length: int) -> slice:
+    def elements(self, length: int) -> slice:
         """The elements of a batch of ``length`` that belong to the sample, in order.
 
         Where the network folds its frames into the batch, or groups of them, each sample is a run
@@ -49,9 +46,3 @@ class Sample:
                 f"choose one of 0 to {length // run - 1}"
             )
         return slice(self.number * run, (self.number + 1) * run)
-
-
-def first_tensor(args: Any, kwargs: Any) -> Tensor | None:
-    """The first tensor that a module is called with."""
-    values = (*args, *(kwargs or {}).values())
-    return next((value for value in values if isinstance(value, Tensor)), None)

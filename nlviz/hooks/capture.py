@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.calls import Attended, Watch
-from nlviz.hooks.attention.module_stack import Places
+from nlviz.hooks.attention.module_stack import ModuleStack
 from nlviz.hooks.attention.token_layout import token_names
-from nlviz.hooks.batch import Sample, first_tensor
-from nlviz.hooks.nonlocal_blocks.conventions import settle
+from nlviz.hooks.batch import Sample
+from nlviz.hooks.module_calls import first_tensor
+from nlviz.hooks.nonlocal_blocks.conventions import affinity_of
 from nlviz.hooks.nonlocal_blocks.listener import Listener
-from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, Parts
+from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Captur
     blocks = {
         name or type(block).__name__: parts
         for name, block in module.named_modules()
-        if (parts := Parts.of(block)) is not None
+        if (parts := BlockParts.of(block)) is not None
     }
     given = _given(inputs)
     batch = len(given) if given is not None and given.ndim else 1
@@ -86,7 +87,7 @@ def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Captur
 def _given(inputs: Any) -> Tensor | None:
     if isinstance(inputs, Mapping):
         return first_tensor((), inputs)
-    return first_tensor(inputs if isinstance(inputs, tuple) else (inputs,), None)
+    return first_tensor(inputs if isinstance(inputs, tuple) else (inputs,))
 
 
 def _call(module: nn.Module, inputs: Any) -> Any:
@@ -128,25 +129,27 @@ class _Log:
         self.kinds: dict[str, str] = {}
 
     @contextmanager
-    def listening(self, blocks: Mapping[str, Parts], given: Tensor | None) -> Iterator[None]:
+    def listening(self, blocks: Mapping[str, BlockParts], given: Tensor | None) -> Iterator[None]:
         """Hooks on every block, and a watch on attention, for as long as the context lasts."""
         shapes = ((n, tuple(p.shape)) for n, p in self.module.named_parameters())
-        places = Places(self.sample, given, token_names(shapes))
+        running = ModuleStack(self.sample, given, token_names(shapes))
         inside = {id(parts.block) for parts in blocks.values()}
 
         def attended(call: Attended | str) -> None:
-            if not any(id(module) in inside for _, module, _ in places.stack):
-                self._keep(places.name, "self-attention", lambda: places.settle(call, watch.grids))
+            if not any(id(module) in inside for _, module, _ in running.stack):
+                self._keep(
+                    running.name, "self-attention", lambda: running.affinity_of(call, watch.grids)
+                )
 
         watch = Watch(attended)
         with ExitStack() as hooks:
-            places.attach(self.module, hooks)
+            running.attach(self.module, hooks)
             for name, parts in blocks.items():
                 Listener(
                     name,
                     parts,
                     self.sample,
-                    lambda ended: self._keep(ended.name, ended.kind, lambda: settle(ended)),
+                    lambda ended: self._keep(ended.name, ended.kind, lambda: affinity_of(ended)),
                 ).attach(hooks)
             hooks.enter_context(watch)
             yield

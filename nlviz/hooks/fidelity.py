@@ -21,7 +21,7 @@ _CHECKED_QUERIES = 32
 _LIMITS = {True: (0.02, 1e-3), False: (0.05, 0.2)}
 
 
-def checked(affinity: Affinity) -> list[Cell | str]:
+def checked_queries(affinity: Affinity) -> list[Cell | str]:
     """The queries that are recomputed: cells spread over the grid, and some tokens."""
     size = affinity.query_grid.size
     spread = np.linspace(0, size - 1, min(size, _CHECKED_QUERIES)).round().astype(int)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +19,7 @@ from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
 from nlviz.geometry import View
 from nlviz.hooks.capture import capture
+from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
 from nlviz.inference.tracebacks import is_out_of_memory
 from nlviz.inference.user_network import UserNetwork
@@ -151,21 +151,14 @@ def _reporting(network: Network, report: Progress) -> Iterator[None]:
     stages = network.stages
     begun: set[str] = set()
 
-    thread = threading.get_ident()
-
     def entered(stage: str) -> None:
-        if stage not in begun and threading.get_ident() == thread:
+        if stage not in begun:
             begun.add(stage)
             report(len(begun) / (len(stages) + 1), f"running {network.name}: {stage}")
 
-    handles = [
-        network.module.get_submodule(stage).register_forward_pre_hook(
-            lambda module, args, stage=stage: entered(stage)
-        )
-        for stage in stages
-    ]
-    try:
+    with ExitStack() as hooks:
+        for stage in stages:
+            enter = this_thread(lambda module, args, stage=stage: entered(stage))
+            part = network.module.get_submodule(stage)
+            hooks.callback(part.register_forward_pre_hook(enter).remove)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -18,8 +18,8 @@ from nlviz.inference.tracebacks import is_out_of_memory, is_the_modules, sentenc
 if TYPE_CHECKING:
     import torch
 
-Layout = Literal["BCTHW", "BTCHW", "TCHW"]
-_LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+AxisOrder = Literal["BCTHW", "BTCHW", "TCHW"]
+_AXIS_ORDERS: tuple[AxisOrder, ...] = get_args(AxisOrder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Input:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
     frames: int | None = None
-    layout: Layout | None = None
+    layout: AxisOrder | None = None
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -61,10 +61,10 @@ class Input:
                 f"The input's size {self.size!r} is not supported; give one number or (width, "
                 "height), 32 to 4096 pixels."
             )
-        if self.layout not in (None, *_LAYOUTS):
+        if self.layout not in (None, *_AXIS_ORDERS):
             raise NetworkError(
                 f"The input's layout {self.layout!r} is unknown; choose one of "
-                f"{', '.join(_LAYOUTS)}."
+                f"{', '.join(_AXIS_ORDERS)}."
             )
         counts = (self.multiple, 1 if self.frames is None else self.frames)
         if not all(isinstance(count, Integral) and count >= 1 for count in counts):
@@ -159,7 +159,7 @@ class UserNetwork:
         return prepared
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> AxisOrder:
         """The axes of the module's input: the record's, else by its first convolution."""
         if self.input.layout is not None:
             return self.input.layout

@@ -62,17 +62,8 @@ class NonLocalBlock(nn.Module):
         group: int | None = None,
     ) -> None:
         super().__init__()
-        if function not in FUNCTIONS:
-            raise ValueError(f"Function {function!r} is unknown; choose one of {FUNCTIONS}.")
-        if dimension not in _CONV:
-            raise ValueError(f"Dimension {dimension!r} is not supported; choose 1, 2 or 3.")
         inner = max(channels // 2, 1) if inner is None else inner
-        if channels < 1 or inner < 1:
-            raise ValueError(f"Widths must be at least 1; got channels={channels}, inner={inner}.")
-        if scale != 1 and function not in _SOFTMAX:
-            raise ValueError(f"Function {function!r} has no softmax to scale; leave scale at 1.")
-        if group is not None and (group < 1 or dimension != 3):
-            raise ValueError(f"Groups of {group!r} frames need a 3-D block and at least 1 frame.")
+        _check(channels, inner, function, dimension, scale, group)
         self.function: Function = function
         self.scale, self.group = scale, group
         conv = _CONV[dimension]
@@ -126,6 +117,21 @@ class NonLocalBlock(nn.Module):
             inner = theta.shape[2]
             return _concatenation(theta @ weight[:inner], phi @ weight[inner:], g)
         return _softmax_attention(theta, phi, g, self.scale)
+
+
+def _check(
+    channels: int, inner: int, function: str, dimension: int, scale: float, group: int | None
+) -> None:
+    if function not in FUNCTIONS:
+        raise ValueError(f"Function {function!r} is unknown; choose one of {FUNCTIONS}.")
+    if dimension not in _CONV:
+        raise ValueError(f"Dimension {dimension!r} is not supported; choose 1, 2 or 3.")
+    if channels < 1 or inner < 1:
+        raise ValueError(f"Widths must be at least 1; got channels={channels}, inner={inner}.")
+    if scale != 1 and function not in _SOFTMAX:
+        raise ValueError(f"Function {function!r} has no softmax to scale; leave scale at 1.")
+    if group is not None and (group < 1 or dimension != 3):
+        raise ValueError(f"Groups of {group!r} frames need a 3-D block and at least 1 frame.")
 
 
 def _projection(inner: int, channels: int, dimension: int, batch_norm: bool) -> nn.Module:

@@ -442,10 +442,10 @@ def test_attention_that_runs_twice_is_numbered():
 
 
 def test_a_grid_that_fits_over_time_and_over_space_is_refused():
-    from nlviz.hooks.attention.token_layout import lay
+    from nlviz.hooks.attention.token_layout import sequence_layout
 
     with pytest.raises(nlviz.CaptureError, match="over time or over space of a grid 4×2×2"):
-        lay(4, 4, [(4, 2, 2)], ())
+        sequence_layout(4, 4, [(4, 2, 2)], ())
 
 
 def test_patches_that_a_linear_layer_makes_are_laid_out_by_the_inputs_aspect():

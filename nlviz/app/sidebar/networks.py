@@ -11,7 +11,7 @@ from nlviz.app import startup
 from nlviz.app.choice import Choice, Material, Part
 from nlviz.app.markdown import plain
 from nlviz.app.visit import Session
-from nlviz.errors import NlvizError
+from nlviz.errors import NetworkError, NlvizError
 
 MODEL = "model"
 """Key of the menu: what is put there before it is drawn is chosen in it."""
@@ -114,7 +114,7 @@ def _offer(session: Session, model: str) -> None:
 
     try:
         fetch.fetch(record, progress=tell)
-    except zoo.ZooError as error:
+    except NetworkError as error:
         bar.empty()
         session.fail(str(error))
     else:
@@ -135,7 +135,7 @@ def _take(session: Session, model: str) -> None:
         file.write_bytes(given.getbuffer())
         try:
             fetch.fetch(zoo.published(model), source=file)
-        except zoo.ZooError as error:
+        except NetworkError as error:
             session.fail(str(error))
         else:
             session.problem = session.failed = None

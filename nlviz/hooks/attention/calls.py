@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from nlviz.errors import CaptureError
-from nlviz.hooks.attention.logits import Fit, fit, masked
+from nlviz.hooks.attention.logits import LogitTerms, fused_terms, terms_of
 
 Report = Callable[["Attended | str"], None]
 
@@ -36,7 +36,7 @@ class Attended:
         query: (b, H, N, D).
         key: (b, H, M, D).
         value: (b, H, M, Dv).
-        fit: what the logits are made of besides query and key.
+        terms: what the logits are made of besides query and key.
         output: (b, H, N, Dv), what the call put out; (b, N, E) if it ends in ``project``.
         project: the weight (E, H · Dv) and bias (E,) of the output projection inside the call.
     """
@@ -44,7 +44,7 @@ class Attended:
     query: Tensor
     key: Tensor
     value: Tensor
-    fit: Fit
+    terms: LogitTerms
     output: Tensor
     project: tuple[Tensor, Tensor | None] | None = None
 
@@ -54,12 +54,12 @@ class Attended:
         query, key, value, output = (
             t[part] if heads == 1 else _unfolded(t[part], heads) for t in split
         )
-        allowed = self.fit.allowed
+        allowed = self.terms.allowed
         if allowed is not None:
             allowed = allowed[part][::heads]
-        scale = self.fit.scale if heads == 1 else self.fit.scale.expand(heads)
-        made_of = Fit(scale, self.fit.bias, allowed)
-        return Attended(query, key, value, made_of, output, self.project)
+        scale = self.terms.scale if heads == 1 else self.terms.scale.expand(heads)
+        terms = LogitTerms(scale, self.terms.bias, allowed)
+        return Attended(query, key, value, terms, output, self.project)
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class _Weighted:
 
     query: Tensor
     key: Tensor
-    fit: Fit
+    terms: LogitTerms
     shape: tuple[int, ...]
 
 
@@ -127,8 +127,8 @@ class Watch(TorchFunctionMode):
             attn_mask = _four(attn_mask.expand(*query.shape[:-1], key.shape[-2]))
         query, key, value, y = (_four(t) for t in (query, key, value, out))
         factor = query.shape[-1] ** -0.5 if scale is None else scale
-        made_of = masked(attn_mask, factor, (*query.shape[:3], key.shape[2]))
-        self._report(Attended(query, key, value, made_of, y))
+        terms = fused_terms(attn_mask, factor, (*query.shape[:3], key.shape[2]))
+        self._report(Attended(query, key, value, terms, y))
 
     def _multi_head(self, out: Any, *args: Any, **kwargs: Any) -> None:
         bound = _MHA.bind(*args, **kwargs)
@@ -154,9 +154,9 @@ class Watch(TorchFunctionMode):
         logits = (*query.shape[:3], key.shape[2])
         mask = _one_mask(call["attn_mask"], call["key_padding_mask"], logits)
         output = out[0].transpose(0, 1) if batched else out[0].unsqueeze(0)
-        made_of = masked(mask, query.shape[-1] ** -0.5, logits)
+        terms = fused_terms(mask, query.shape[-1] ** -0.5, logits)
         project = call["out_proj_weight"], call["out_proj_bias"]
-        self._report(Attended(query, key, value, made_of, output, project))
+        self._report(Attended(query, key, value, terms, output, project))
 
     def _einsum(self, out: Tensor, equation: Any, *operands: Any, **_: Any) -> None:
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -184,7 +184,7 @@ class Watch(TorchFunctionMode):
 
     def _weigh(self, met: _Weighted, value: Tensor, out: Tensor) -> None:
         self._weighted = None
-        self._report(Attended(met.query, met.key, _four(value), met.fit, _four(out)))
+        self._report(Attended(met.query, met.key, _four(value), met.terms, _four(out)))
 
     def _plus_matmul(self, out: Tensor, _: Any, left: Any, right: Any, **__: Any) -> None:
         self._matmul(out, left, right)
@@ -202,8 +202,8 @@ class Watch(TorchFunctionMode):
             return
         left, right, _ = product
         query, key = _four(left), _four(right).transpose(-1, -2)
-        made_of = fit(logits.reshape(*query.shape[:3], -1), query, key)
-        self._weighted = _Weighted(query, key, made_of, tuple(out.shape))
+        terms = terms_of(logits.reshape(*query.shape[:3], -1), query, key)
+        self._weighted = _Weighted(query, key, terms, tuple(out.shape))
 
 
 _LOOKS: dict[str, Callable[..., None]] = {

@@ -16,7 +16,7 @@ _ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class LogitTerms:
     """logits = scale · query · keyᵀ + bias, where allowed; b sequences, H heads.
 
     Args:
@@ -30,22 +30,22 @@ class Fit:
     allowed: Tensor | None = None
 
 
-def masked(mask: Tensor | None, scale: float, shape: tuple[int, ...]) -> Fit:
-    """The ``Fit`` of a fused call, whose scale and mask are known; shape (b, H, N, M).
+def fused_terms(mask: Tensor | None, scale: float, shape: tuple[int, ...]) -> LogitTerms:
+    """The ``LogitTerms`` of a fused call, whose scale and mask are known; shape (b, H, N, M).
 
     Raises:
         CaptureError: a mask that differs between heads, or a bias that differs between sequences.
     """
     factor = torch.full((shape[1],), scale)
     if mask is None:
-        return Fit(factor)
+        return LogitTerms(factor)
     if mask.dtype == torch.bool:
         mask = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -torch.inf)
     return _split(mask.detach().float().expand(shape), factor, torch.finfo(torch.float32).eps)
 
 
-def fit(logits: Tensor, query: Tensor, key: Tensor) -> Fit:
-    """The ``Fit`` of logits (b, H, N, M) to query (b, H, N, D) and key (b, H, M, D).
+def terms_of(logits: Tensor, query: Tensor, key: Tensor) -> LogitTerms:
+    """The ``LogitTerms`` of logits (b, H, N, M) to query (b, H, N, D) and key (b, H, M, D).
 
     Raises:
         CaptureError: the logits depend on more than query, key and position.
@@ -58,7 +58,7 @@ def fit(logits: Tensor, query: Tensor, key: Tensor) -> Fit:
     scale = _slope(few, product, torch.ones_like(few))
     rest = (few - scale[:, None, None] * product).abs()
     if bool((few > _NEVER).all()) and float(rest.max()) <= close * float(few.abs().max()):
-        return Fit(scale.cpu())
+        return LogitTerms(scale.cpu())
     whole, product = logits.detach().float(), query @ key
     there = (whole > _NEVER).float()
     seen = torch.where(there > 0, whole, 0)
@@ -89,7 +89,7 @@ def _slope(y: Tensor, x: Tensor, where: Tensor) -> Tensor:
     return (where * x * y).sum(over) / (where * x * x).sum(over).clamp(min=1e-30)
 
 
-def _split(rest: Tensor, scale: Tensor, close: float) -> Fit:
+def _split(rest: Tensor, scale: Tensor, close: float) -> LogitTerms:
     """Mask and bias of what is added to the logits, (b, H, N, M)."""
     there = _there(rest)
     allowed = None
@@ -105,5 +105,5 @@ def _split(rest: Tensor, scale: Tensor, close: float) -> Fit:
     if bool(((rest - bias).abs() * there).nan_to_num(0).amax() > close):
         raise CaptureError("has logits that depend on more than query, key and position")
     if float(bias.abs().max()) <= close:
-        return Fit(scale.cpu(), None, allowed)
-    return Fit(scale.cpu(), bias.cpu(), allowed)
+        return LogitTerms(scale.cpu(), None, allowed)
+    return LogitTerms(scale.cpu(), bias.cpu(), allowed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -13,14 +12,21 @@ from torch import Tensor, nn
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.calls import Attended
-from nlviz.hooks.attention.settle import settle
-from nlviz.hooks.attention.token_layout import Layout, Sizes, by_aspect, lay, windows
-from nlviz.hooks.batch import Sample, first_tensor
+from nlviz.hooks.attention.recompute import affinity_of
+from nlviz.hooks.attention.token_layout import (
+    Sizes,
+    TokenLayout,
+    by_aspect,
+    sequence_layout,
+    window_layout,
+)
+from nlviz.hooks.batch import Sample
+from nlviz.hooks.module_calls import first_tensor, this_thread
 
 Entry = tuple[str, nn.Module, tuple[int, ...]]  # path, module, shape of its input
 
 
-class Places:
+class ModuleStack:
     """The modules that are running, outermost first, and what the slots of attention are.
 
     Args:
@@ -33,7 +39,6 @@ class Places:
         self.sample, self.tokens = sample, tuple(tokens)
         self.given = tuple(given.shape) if given is not None else ()
         self.stack: list[Entry] = []
-        self._thread = threading.get_ident()
 
     def attach(self, module: nn.Module, hooks: ExitStack) -> None:
         """Follow every sub-module that has children; the hooks leave with ``hooks``."""
@@ -41,30 +46,27 @@ class Places:
             if path and not any(part.children()):
                 continue
             name = path or type(module).__name__
-            enter = part.register_forward_pre_hook(self._enterer(name), with_kwargs=True)
-            leave = part.register_forward_hook(self._leave, always_call=True)
-            hooks.callback(enter.remove)
-            hooks.callback(leave.remove)
+            enter, leave = this_thread(self._enterer(name)), this_thread(self._leave)
+            hooks.callback(part.register_forward_pre_hook(enter, with_kwargs=True).remove)
+            hooks.callback(part.register_forward_hook(leave, always_call=True).remove)
 
     def _enterer(self, name: str) -> Any:
         def enter(module: nn.Module, args: Any, kwargs: Any = None) -> None:
-            if threading.get_ident() == self._thread:
-                given = first_tensor(args, kwargs)
-                self.stack.append((name, module, () if given is None else tuple(given.shape)))
+            given = first_tensor(args, kwargs)
+            self.stack.append((name, module, () if given is None else tuple(given.shape)))
 
         return enter
 
     def _leave(self, module: nn.Module, *_: Any) -> None:
-        if threading.get_ident() == self._thread:
-            while self.stack and self.stack.pop()[1] is not module:
-                pass
+        while self.stack and self.stack.pop()[1] is not module:
+            pass
 
     @property
     def name(self) -> str:
         """The path of the module that is running."""
         return self.stack[-1][0] if self.stack else "attention"
 
-    def settle(
+    def affinity_of(
         self, call: Attended | str, seen: Sequence[tuple[int, tuple[int, ...]]]
     ) -> tuple[Affinity, float]:
         """The affinity of a call and its relative error.
@@ -82,7 +84,7 @@ class Places:
         m = call.key.shape[2]
         if n == 1 < m and len(self.given) >= 4:
             raise CaptureError("has one query for all keys, which is no cell (attention pooling)")
-        part = self.sample.part(b)
+        part = self.sample.elements(b)
         sequences = part.stop - part.start
         # One head may be several that were folded into the batch.
         folds = [f for f in range(1, sequences + 1 if heads == 1 else 2) if not sequences % f]
@@ -94,26 +96,26 @@ class Places:
             except CaptureError as why:
                 first = first or why
                 continue
-            return settle(call.of(part, fold), queries, keys)
+            return affinity_of(call.of(part, fold), queries, keys)
         raise first or CaptureError("ran on no sequence")
 
     def _layout(
         self, sequences: int, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]
-    ) -> Layout:
+    ) -> TokenLayout:
         for _, module, shape in reversed(self.stack):
             if getattr(module, "attention_type", None) == "joint_space_time":  # TimeSformer's
                 raise CaptureError("orders its cells by place, then time, which is not supported")
             window, shift = (getattr(module, f"{what}_size", None) for what in ("window", "shift"))
             if window is None or shift is None or len(shape) not in (3, 4, 5):
                 continue
-            part = self.sample.part(shape[0])
+            part = self.sample.elements(shape[0])
             elements = part.stop - part.start
             if sizes := self._windowed(shape[1:-1], elements, seen):
-                laid = windows(sizes, _sizes(window), _sizes(shift, 0), elements)
+                laid = window_layout(sizes, _sizes(window), _sizes(shift, 0), elements)
                 if laid.columns.shape != (sequences, length):
                     raise CaptureError("has other windows than its sizes say")
                 return laid
-        return lay(sequences, length, self._grids(length, seen), self.tokens)
+        return sequence_layout(sequences, length, self._grids(length, seen), self.tokens)
 
     def _windowed(
         self, axes: tuple[int, ...], elements: int, seen: Sequence[tuple[int, tuple[int, ...]]]
@@ -151,7 +153,7 @@ class Places:
         maps: list[Sizes] = []
         for batch, sizes in seen:
             try:
-                part = self.sample.part(batch)
+                part = self.sample.elements(batch)
             except CaptureError:
                 continue
             elements = part.stop - part.start

@@ -18,7 +18,7 @@ _TOKENS = {"class": ("cls", "class"), "distillation": ("dist",), "register": ("r
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class TokenLayout:
     """Where the slots of S sequences, each of some length, lie.
 
     Args:
@@ -33,7 +33,9 @@ class Layout:
     tokens: tuple[str, ...] = ()
 
 
-def lay(sequences: int, length: int, grids: Iterable[Sizes], tokens: Sequence[str]) -> Layout:
+def sequence_layout(
+    sequences: int, length: int, grids: Iterable[Sizes], tokens: Sequence[str]
+) -> TokenLayout:
     """The layout of sequences of tokens, then cells in row-major order; one frame or more each.
 
     Sequences of a divided attention, one for each place and over time, are known as well.
@@ -65,13 +67,13 @@ def lay(sequences: int, length: int, grids: Iterable[Sizes], tokens: Sequence[st
         )
     grid = Grid(*sizes)
     if over_time:
-        return Layout(grid, np.arange(grid.size).reshape(length, sequences).T)
+        return TokenLayout(grid, np.arange(grid.size).reshape(length, sequences).T)
     cells = np.arange(grid.size).reshape(sequences, -1)
     others = grid.size + np.arange(sequences * more).reshape(sequences, more)
     names = tokens if more == len(tokens) else [f"token {i + 1}" for i in range(more)]
     if sequences > 1:
         names = [f"{name}@{i}" for i in range(sequences) for name in names]
-    return Layout(grid, np.concatenate([others, cells], axis=1), tuple(names) if more else ())
+    return TokenLayout(grid, np.concatenate([others, cells], axis=1), tuple(names) if more else ())
 
 
 def _fits(sequences: int, length: int, sizes: Sizes) -> Iterable[tuple[bool, int]]:
@@ -83,7 +85,7 @@ def _fits(sequences: int, length: int, sizes: Sizes) -> Iterable[tuple[bool, int
         yield True, 0
 
 
-def windows(sizes: Sizes, window: Sizes, shift: Sizes, elements: int = 1) -> Layout:
+def window_layout(sizes: Sizes, window: Sizes, shift: Sizes, elements: int = 1) -> TokenLayout:
     """The layout of a grid cut into windows after a cyclic shift, as in Swin.
 
     Each of several elements, which follow in time, is cut by itself.
@@ -103,7 +105,7 @@ def windows(sizes: Sizes, window: Sizes, shift: Sizes, elements: int = 1) -> Lay
     split = [part for n, w in zip(sizes, window, strict=True) for part in (n // w, w)]
     cut = cells.reshape(elements, *split).transpose(0, 1, 3, 5, 2, 4, 6)
     t, rows, cols = sizes
-    return Layout(Grid(elements * t, rows, cols), cut.reshape(-1, math.prod(window)))
+    return TokenLayout(Grid(elements * t, rows, cols), cut.reshape(-1, math.prod(window)))
 
 
 def by_aspect(

@@ -16,8 +16,8 @@ from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.geometry import Grid
 from nlviz.groups import Groups, across, apart, in_groups
-from nlviz.hooks.fidelity import checked, even_weights, is_right, relative_error
-from nlviz.hooks.nonlocal_blocks.parts import Parts, Pass
+from nlviz.hooks.fidelity import checked_queries, even_weights, is_right, relative_error
+from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 
 Array = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class _Convention(NamedTuple):
         return f"{self.function} × {self.scale:.3g}{self.words}"
 
 
-def settle(a_pass: Pass) -> tuple[Affinity, float]:
+def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
     """The convention that reproduces the block's own y, and its relative error.
 
     Raises:
@@ -58,7 +58,10 @@ def settle(a_pass: Pass) -> tuple[Affinity, float]:
 
 
 def _tries(
-    parts: Parts, seen: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], words: str = ""
+    parts: BlockParts,
+    seen: Mapping[str, Tensor],
+    shapes: Mapping[str, tuple[int, ...]],
+    words: str = "",
 ) -> Iterator[tuple[float, _Convention, Affinity]]:
     """The error of each convention, its name, and its affinity."""
     dtype, elements = seen["y"].dtype, len(seen["y"])
@@ -72,7 +75,7 @@ def _tries(
     for convention in _conventions(parts, len(theta), queries, keys, elements):
         function, scale, reach, _ = convention
         affinity = Affinity(function, theta, phi, queries, keys, scale, reach=reach)
-        cells = checked(affinity)
+        cells = checked_queries(affinity)
         y = stitched["y"][:, [affinity.index(cell) for cell in cells]].T
         even = even_weights(affinity, cells) @ g.T if affinity.rows_sum_to_one else 0 * y
         error = relative_error(affinity.weights(cells) @ g.T, even, y, dtype)
@@ -121,7 +124,7 @@ def _folded(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _conventions(
-    parts: Parts, width: int, queries: Grid, keys: Grid, elements: int
+    parts: BlockParts, width: int, queries: Grid, keys: Grid, elements: int
 ) -> Iterator[_Convention]:
     """What is worth trying; the paper's own come first and win a tie."""
     reach = apart(queries, keys, elements)
@@ -152,7 +155,7 @@ def _conventions(
             yield _Convention(embedded, own, reach)
 
 
-def _factored(parts: Parts, theta: Array, phi: Array) -> tuple[Array, Array]:
+def _factored(parts: BlockParts, theta: Array, phi: Array) -> tuple[Array, Array]:
     """w_fᵀ[θ_i, φ_j] = a_i + b_j as a product of two-channel vectors: (a_i, 1) · (1, b_j)."""
     weights = list(parts.concat.parameters()) if parts.concat is not None else []
     width = len(theta)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from nlviz.errors import CaptureError
-from nlviz.hooks.batch import Sample, first_tensor
-from nlviz.hooks.nonlocal_blocks.parts import Parts, Pass
+from nlviz.hooks.batch import Sample
+from nlviz.hooks.module_calls import first_tensor, this_thread
+from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 
 
 class Listener:
@@ -27,10 +27,9 @@ class Listener:
     """
 
     def __init__(
-        self, name: str, parts: Parts, sample: Sample, end: Callable[[Pass], None]
+        self, name: str, parts: BlockParts, sample: Sample, end: Callable[[Pass], None]
     ) -> None:
         self.name, self.parts, self.sample, self.end = name, parts, sample, end
-        self.thread = threading.get_ident()
         self.open: Pass | None = None
         self.inside_g = False
 
@@ -38,14 +37,15 @@ class Listener:
         """Register every hook, and its removal with ``hooks``."""
         parts = self.parts
         handles = [
-            parts.block.register_forward_pre_hook(self._enter, with_kwargs=True),
-            parts.block.register_forward_hook(self._leave, always_call=True),
+            parts.block.register_forward_pre_hook(this_thread(self._enter), with_kwargs=True),
+            parts.block.register_forward_hook(this_thread(self._leave), always_call=True),
         ]
         if parts.g is not None:
-            handles.append(parts.g.register_forward_pre_hook(self._enter_g))
+            handles.append(parts.g.register_forward_pre_hook(this_thread(self._enter_g)))
             handles.append(parts.g.register_forward_hook(self._keeper("g")))
         if parts.out is not None:
-            handles.append(parts.out.register_forward_pre_hook(self._before_out, with_kwargs=True))
+            before = this_thread(self._before_out)
+            handles.append(parts.out.register_forward_pre_hook(before, with_kwargs=True))
         if parts.theta is not None:
             handles.append(parts.theta.register_forward_hook(self._keeper("theta")))
         if parts.phi is not None:
@@ -53,11 +53,7 @@ class Listener:
         for handle in handles:
             hooks.callback(handle.remove)
 
-    # Torch may still call a hook that was removed while a pass of another thread was under way,
-    # and then without the keywords: hence the defaults.
     def _enter(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
-        if threading.get_ident() != self.thread:
-            return
         self.open = Pass(self.name, self.parts)
         x = first_tensor(args, kwargs)
         if self.parts.kind != "non-local":
@@ -66,7 +62,7 @@ class Listener:
             self._keep("theta", x)
 
     def _leave(self, _: nn.Module, __: Any, out: Any) -> None:
-        if threading.get_ident() != self.thread or self.open is None:
+        if self.open is None:
             return
         if self.parts.kind == "gamma":
             self._keep("z", out[0] if isinstance(out, tuple) else out)
@@ -74,23 +70,20 @@ class Listener:
         self.end(ended)
 
     def _enter_g(self, *_: Any) -> None:
-        self.inside_g = threading.get_ident() == self.thread or self.inside_g
+        self.inside_g = True
 
     def _keeper(self, role: str) -> Any:
         def keep(_: nn.Module, __: Any, out: Any) -> None:
-            if threading.get_ident() != self.thread:
-                return
             if role == "g":
                 self.inside_g = False
             elif self.inside_g:  # a Gaussian block's φ is the very pool that also ends its g
                 return
             self._keep(role, out)
 
-        return keep
+        return this_thread(keep)
 
     def _before_out(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
-        if threading.get_ident() == self.thread:
-            self._keep("y", first_tensor(args, kwargs))
+        self._keep("y", first_tensor(args, kwargs))
 
     def _keep(self, role: str, tensor: Any) -> None:
         """A copy of one sample: the module may go on to change its tensors."""
@@ -103,7 +96,7 @@ class Listener:
             )
             return
         try:
-            part = self.sample.part(len(tensor))
+            part = self.sample.elements(len(tensor))
         except CaptureError as why:
             self.open.refused = str(why)
             return

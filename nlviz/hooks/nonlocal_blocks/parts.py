@@ -29,7 +29,7 @@ LOOKED_FOR = (
 )
 
 
-class Parts(NamedTuple):
+class BlockParts(NamedTuple):
     """A block and the children that matter, None where it has no such child.
 
     ``kind`` is ``"non-local"``: z = out(y) + x; ``"gamma"``: z = γ y + x, as in CCNet and SAGAN;
@@ -46,7 +46,7 @@ class Parts(NamedTuple):
     concat: nn.Module | None = None
 
     @classmethod
-    def of(cls, block: nn.Module) -> Parts | None:
+    def of(cls, block: nn.Module) -> BlockParts | None:
         """The parts of a module whose children are named as a block's; else None."""
         children = dict(block.named_children())
 
@@ -73,7 +73,7 @@ class Pass:
     """
 
     name: str
-    parts: Parts
+    parts: BlockParts
     seen: dict[str, Tensor] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     refused: str | None = None

@@ -12,15 +12,15 @@ from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.groups import Groups
 from nlviz.hooks.attention.calls import Attended
-from nlviz.hooks.attention.token_layout import Layout
-from nlviz.hooks.fidelity import checked, even_weights, is_right, relative_error
+from nlviz.hooks.attention.token_layout import TokenLayout
+from nlviz.hooks.fidelity import checked_queries, even_weights, is_right, relative_error
 
 Array = NDArray[np.float32]
 
 _MOST_BYTES = 512 << 20  # for θ and φ of one block, widened by a bias by position
 
 
-def settle(call: Attended, queries: Layout, keys: Layout) -> tuple[Affinity, float]:
+def affinity_of(call: Attended, queries: TokenLayout, keys: TokenLayout) -> tuple[Affinity, float]:
     """The affinity of a call whose sequences all belong to the sample, and its relative error.
 
     Args:
@@ -34,12 +34,12 @@ def settle(call: Attended, queries: Layout, keys: Layout) -> tuple[Affinity, flo
     """
     if queries.tokens != keys.tokens:
         raise CaptureError("has queries and keys with different tokens")
-    scale = float(call.fit.scale[0]) or 1.0
-    each = (call.fit.scale / scale).to(call.query.device)[:, None, None]
+    scale = float(call.terms.scale[0]) or 1.0
+    each = (call.terms.scale / scale).to(call.query.device)[:, None, None]
     theta = call.query.detach().float() * each
     phi = call.key.detach().float()
-    if call.fit.bias is not None:
-        theta, phi = _with_bias(theta, phi, call.fit.bias / scale)
+    if call.terms.bias is not None:
+        theta, phi = _with_bias(theta, phi, call.terms.bias / scale)
     affinity = Affinity(
         "embedded_gaussian",
         _columns(theta, queries).reshape(-1, queries.columns.size),
@@ -48,7 +48,7 @@ def settle(call: Attended, queries: Layout, keys: Layout) -> tuple[Affinity, flo
         keys.grid,
         scale,
         heads=theta.shape[1],
-        reach=_reach(call.fit.allowed, queries, keys),
+        reach=_reach(call.terms.allowed, queries, keys),
         tokens=queries.tokens,
     )
     error = _error(affinity, call, queries, keys)
@@ -59,7 +59,7 @@ def settle(call: Attended, queries: Layout, keys: Layout) -> tuple[Affinity, flo
     return affinity, error
 
 
-def _columns(tensor: Tensor, layout: Layout) -> Array:
+def _columns(tensor: Tensor, layout: TokenLayout) -> Array:
     """(S, H, length, width) as (H, width, columns), each slot where it lies."""
     heads, width = tensor.shape[1], tensor.shape[3]
     columns = np.empty((heads, width, layout.columns.size), np.float32)
@@ -81,7 +81,7 @@ def _with_bias(theta: Tensor, phi: Tensor, bias: Tensor) -> tuple[Tensor, Tensor
     return torch.cat([theta, rows], dim=-1), torch.cat([phi, slots], dim=-1)
 
 
-def _reach(allowed: Tensor | None, queries: Layout, keys: Layout) -> tuple[Groups, ...]:
+def _reach(allowed: Tensor | None, queries: TokenLayout, keys: TokenLayout) -> tuple[Groups, ...]:
     """Sequences are groups by themselves; a mask splits them further."""
     sequences, n = queries.columns.shape
     m = keys.columns.shape[1]
@@ -107,9 +107,9 @@ def _split(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.int
     return query, key
 
 
-def _error(affinity: Affinity, call: Attended, queries: Layout, keys: Layout) -> float:
+def _error(affinity: Affinity, call: Attended, queries: TokenLayout, keys: TokenLayout) -> float:
     """The relative error of the outputs of all heads, recomputed for some queries."""
-    asked = checked(affinity)
+    asked = checked_queries(affinity)
     slots = np.empty(queries.columns.size, int)
     slots[queries.columns.ravel()] = np.arange(queries.columns.size)
     wanted = slots[[affinity.index(query) for query in asked]]

@@ -62,7 +62,7 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ClipPart:
     """Which frames of a material: see ``nlviz.read``; ``stride`` None spreads them evenly."""
 
     start: int = 0
@@ -75,7 +75,7 @@ class Choice:
     """Everything that decides an analysis; ``size`` is the network input's longer side."""
 
     material: Material
-    part: Part
+    part: ClipPart
     model: str
     size: int
 

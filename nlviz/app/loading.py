@@ -10,11 +10,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 if TYPE_CHECKING:  # work brings torch, and this is to be seen before it has come
-    from nlviz.app.shown import Report
+    from nlviz.progress import Progress
 
 
 @contextmanager
-def working(place: DeltaGenerator, *, first: bool) -> Iterator[Report]:
+def working(place: DeltaGenerator, *, first: bool) -> Iterator[Progress]:
     """A bar that says what is being done: in a card beside the last analysis, which stays.
 
     The report that it gives ends a run that was superseded, as every Streamlit call does.

@@ -21,20 +21,22 @@ def show() -> None:
         if "nlviz" not in st.session_state:
             _while_starting(place)
         # Torch comes with these; the frames' grey shapes are on the page before it is loaded.
-        from nlviz.app import visit
         from nlviz.app.sidebar import restore, sidebar
         from nlviz.app.stage import stage
+        from nlviz.app.visit import current, is_new
 
-        new = visit.is_new()
-        here = visit.current(bundled()[0])
+        new = is_new()
+        visit = current(bundled()[0])
         if new:
-            restore.arrive(here, {name: st.query_params.get_all(name) for name in st.query_params})
+            restore.from_address(
+                visit, {name: st.query_params.get_all(name) for name in st.query_params}
+            )
         with st.sidebar:
-            choice = sidebar.choose(here)
+            choice = sidebar.choose(visit)
         if choice is not None:
-            stage.update(here, choice, place)
+            stage.update(visit, choice, place)
         place.empty()
-        stage.show(here)
+        stage.show(visit)
 
 
 def _while_starting(place: DeltaGenerator) -> None:

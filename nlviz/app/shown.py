@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -22,9 +22,9 @@ from nlviz.experiments.baselines import origin
 from nlviz.inference.forward import analyse
 from nlviz.media import read
 from nlviz.models import zoo
-from nlviz.viewer import blobs as payload
-
-Report = Callable[[float, str], None]
+from nlviz.progress import Progress, silent
+from nlviz.viewer import blobs
+from nlviz.viewer.staged import Staged
 
 _KEPT_BYTES = 512 << 20
 _PATIENCE = 0.1  # seconds between two looks at whether the visitor has chosen something else
@@ -59,19 +59,19 @@ class Shown:
         name = block or self.analysis.blocks[-1]
         tag = self.tags[1 + self.analysis.blocks.index(name)]
         if tag not in self.constants:
-            self.constants[tag] = payload.constants_blob(self.analysis, name, tag)
+            self.constants[tag] = blobs.constants_blob(self.analysis, name, tag)
 
     def measured(self) -> Shown:
         """With what each place of each block adds; runs the network once more."""
         analysis, problem = self.analysis, None
         try:
             if not analysis.sizes:  # a session file may have them
-                with turn(lambda fraction, what: None):
+                with turn(silent):
                     analysis = with_sizes(analysis, self.network())
         except NlvizError as error:
             problem = str(error)
         named = zip(analysis.blocks, self.tags[1:], strict=True)
-        sizes = {tag: payload.sizes_blob(analysis, name, tag, problem) for name, tag in named}
+        sizes = {tag: blobs.sizes_blob(analysis, name, tag, problem) for name, tag in named}
         return replace(self, analysis=analysis, sizes=sizes)
 
     def beside(self, found: Analysis) -> Shown:
@@ -80,9 +80,9 @@ class Shown:
         if name in self.analysis.blocks:
             return self
         at = 1 + self.analysis.blocks.index(origin(name)[0])
-        blob = payload.block_blob(found, name, self.tags[0])
-        tag = payload.tag(blob)
-        sizes = {tag: payload.sizes_blob(found, name, tag)} if self.sizes else {}
+        blob = blobs.block_blob(found, name, self.tags[0])
+        tag = blobs.tag(blob)
+        sizes = {tag: blobs.sizes_blob(found, name, tag)} if self.sizes else {}
         order = (*self.analysis.blocks[:at], name, *self.analysis.blocks[at:])
         affinities = {**self.analysis.affinities, **found.affinities}
         together = replace(
@@ -99,7 +99,7 @@ class Shown:
         )
 
     @property
-    def own(self) -> Analysis:
+    def without_baselines(self) -> Analysis:
         """The analysis without baselines: what the network itself has."""
         named = self.analysis.affinities.items()
         affinities = {block: each for block, each in named if origin(block)[1] is None}
@@ -137,26 +137,24 @@ class Recent:
                 self._kept.popitem(last=False)
 
 
-def make(choice: Choice, report: Report) -> Shown:
+def make(choice: Choice, progress: Progress) -> Shown:
     """Read, analyse and pack what was chosen; a session file is packed as it is.
 
     ``report`` is called between the steps; what it raises ends the work, so that a new choice can
     take its place. NlvizError for what the visitor can mend.
     """
     material = choice.material
-    analysis = _analysed(choice, report) if material.session is None else material.session.analysis
-    report(0.92, "Sending it to the page")
-    blobs = [payload.clip_blob(analysis.clip)]
-    tags = [payload.tag(blobs[0])]
-    for block in analysis.blocks:
-        blobs.append(payload.block_blob(analysis, block, tags[0]))
-        tags.append(payload.tag(blobs[-1]))
-    return Shown(choice, analysis, tuple(blobs), tuple(tags))
+    analysis = (
+        _analysed(choice, progress) if material.session is None else material.session.analysis
+    )
+    progress(0.92, "Sending it to the page")
+    staged = Staged.of(analysis, ())
+    return Shown(choice, analysis, staged.blobs, staged.tags)
 
 
-def _analysed(choice: Choice, report: Report) -> Analysis:
+def _analysed(choice: Choice, progress: Progress) -> Analysis:
     part, material = choice.part, choice.material
-    report(0.0, "Reading the clip")
+    progress(0.0, "Reading the clip")
     clip = read(
         material.source,
         frames=part.frames,
@@ -164,14 +162,14 @@ def _analysed(choice: Choice, report: Report) -> Analysis:
         start=part.start,
         name=material.name,
     )
-    with turn(report):
-        report(0.05, f"Loading {choice.model}")
+    with turn(progress):
+        progress(0.05, f"Loading {choice.model}")
         loaded = network(choice.model)
         return analyse(
             clip,
             loaded,
             size=choice.size,
-            progress=lambda fraction, what: report(0.15 + 0.75 * fraction, _sentence(what)),
+            progress=lambda fraction, what: progress(0.15 + 0.75 * fraction, _sentence(what)),
         )
 
 
@@ -179,7 +177,7 @@ def _analysed(choice: Choice, report: Report) -> Analysis:
 def network(name: str) -> Any:
     """A loaded network, shared by all visitors; NetworkError if it cannot be had."""
     # A file is run for its owner alone, who named it at the start: never for what an address names.
-    loaded = startup.load(name) if startup.is_own(name) else zoo.load(name)
+    loaded = startup.load(name) if startup.is_user_model(name) else zoo.load(name)
     # Torch's half a million objects live as long as the server: no collection need walk them.
     gc.collect()
     gc.freeze()
@@ -198,11 +196,11 @@ def _door() -> threading.Lock:
 
 
 @contextmanager
-def turn(report: Report) -> Iterator[None]:
+def turn(progress: Progress) -> Iterator[None]:
     """Held by whoever runs a network; ``report`` is told while another does."""
     door = _door()
     while not door.acquire(timeout=_PATIENCE):
-        report(0.05, "Waiting for another computation to end")
+        progress(0.05, "Waiting for another computation to end")
     try:
         yield
     finally:

@@ -12,14 +12,14 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class UserModel:
     """``FILE.py:FUNCTION``, and a checkpoint for it or None."""
 
     name: str
     weights: str | None = None
 
 
-def given() -> Own | None:
+def user_model() -> UserModel | None:
     """What the app was started with, or None."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--model")
@@ -28,18 +28,18 @@ def given() -> Own | None:
         options, _ = parser.parse_known_args(sys.argv[1:])
     except argparse.ArgumentError:
         return None
-    return Own(options.model, options.weights) if options.model else None
+    return UserModel(options.model, options.weights) if options.model else None
 
 
-def is_own(name: str) -> bool:
+def is_user_model(name: str) -> bool:
     """Whether a model of the menu is the one that the app was started with."""
-    own = given()
-    return own is not None and own.name == name
+    started = user_model()
+    return started is not None and started.name == name
 
 
 def load(name: str) -> Any:
     """That network; NetworkError where it cannot be had."""
     from nlviz.inference import loading
 
-    own = given()
-    return loading.load(name, weights=own.weights if own else None)
+    started = user_model()
+    return loading.load(name, weights=started.weights if started else None)

@@ -1,4 +1,4 @@
-"""What one visitor has before them: the last good analysis, its pins, the options."""
+"""One visit: the last good analysis on screen, its pins, the options; one for each visitor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from nlviz.analysis import Analysis
-from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.shown import Recent, Shown, of_bundled
 from nlviz.experiments.baselines import origin
 from nlviz.media import MediaInfo
@@ -31,7 +31,7 @@ class Awaited:
 
     name: str
     digest: str
-    part: Part
+    part: ClipPart
     pins: str
 
     def is_shown(self, shown: Shown) -> bool:
@@ -42,13 +42,14 @@ class Awaited:
 
 
 @dataclass(slots=True)
-class Session:
+class Visit:
     """One visitor's state; it changes, and only here.
 
     ``material`` is None while the clip of an address is awaited. ``problem`` is the sentence on
     what ``failed``, the last choice, did wrong; the analysis in ``shown`` stays as it is.
     ``remarks`` are sentences on what an address or a session file asked for and did not get;
-    they go when something else is shown. ``asked`` is true until what it asked for is shown.
+    they go when something else is shown. ``restoring`` is true until what it asked for is
+    shown.
     """
 
     material: Material | None
@@ -58,11 +59,11 @@ class Session:
     failed: Choice | None = None
     notice: str | None = None
     remarks: tuple[str, ...] = ()
-    asked: bool = False
+    restoring: bool = False
     awaited: Awaited | None = None
     given: Material | None = None
     recent: Recent = field(default_factory=Recent)
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, ClipPart] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     infos: dict[str, MediaInfo] = field(default_factory=dict)
     timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Session:
 
     def show(self, shown: Shown) -> None:
         """Put a good analysis on screen; pins stay where their points still exist."""
-        if not self.asked:
+        if not self.restoring:
             self.remarks = ()
         self.shown, self.problem, self.failed, self.notice = shown, None, None, None
         self.kept(shown.choice.material).put(shown)
@@ -83,12 +84,12 @@ class Session:
         self._welcome(shown)
         default = Pins().add(material.at) if material.at else Pins()
         before = self._pins.get(material.id, default)
-        if self.asked:
+        if self.restoring:
             tokens = {name for each in analysis.affinities.values() for name in each.tokens}
             before, problems = before.fitting(analysis.view, sorted(tokens))
             of_pins = problems if material.id in self._pins else ()
             self.remarks += (*of_pins, *self._unknown_block(analysis))
-            self.asked = False
+            self.restoring = False
         kept = self._pins[material.id] = before.kept(analysis.view)
         lost = len(before.shown) - len(kept.shown)
         if lost:
@@ -166,19 +167,19 @@ class Session:
 
 
 def is_new() -> bool:
-    """Whether this visitor has no session yet."""
+    """Whether this visitor has just come."""
     return _KEY not in st.session_state
 
 
-def current(first: Material) -> Session:
-    """This visitor's session; a new one begins with ``first``."""
+def current(first: Material) -> Visit:
+    """This visitor's visit; a new one begins with ``first``."""
     if is_new():
-        st.session_state[_KEY] = Session(first)
-    session: Session = st.session_state[_KEY]
-    return session
+        st.session_state[_KEY] = Visit(first)
+    visit: Visit = st.session_state[_KEY]
+    return visit
 
 
-def visiting() -> Session:
-    """The session of a visitor who already has one: for what the tabs' controls do."""
-    session: Session = st.session_state[_KEY]
-    return session
+def visiting() -> Visit:
+    """The visit that has begun: for what the tabs' controls do."""
+    visit: Visit = st.session_state[_KEY]
+    return visit

@@ -13,7 +13,7 @@ import pytest
 import nlviz
 from nlviz import export
 from nlviz.app.address.query_string import LONGEST, Address, read, shortened, write
-from nlviz.app.choice import Part, bundled
+from nlviz.app.choice import ClipPart, bundled
 from nlviz.viewer import settings as saved
 from nlviz.viewer.messages import Colours, Curve, Options, Scale
 from nlviz.viewer.pins import COLOURS, Pin, Pins
@@ -61,7 +61,7 @@ def some(seed: int) -> Address:
     return Address(
         clip=words(draw, 12) or "ball.mp4",
         digest=draw.choice(["", "0123456789abcdef"]),
-        part=Part(draw.randrange(900), draw.randint(1, 128), draw.choice([None, 1, 7])),
+        part=ClipPart(draw.randrange(900), draw.randint(1, 128), draw.choice([None, 1, 7])),
         model=draw.choice(["nl-lite0", "my net.py:build", ""]),
         size=draw.choice([None, 640]),
         options=Options(
@@ -88,7 +88,7 @@ def test_an_address_is_read_again_to_the_same(seed):
 def test_the_first_page_has_a_short_address():
     first = bundled()[0]
     pins = Pins().add(first.at).add(nlviz.Region.box(9, 20, 30.5, 60, 80)).rename("pin-2", "a paw")
-    address = Address(first.name, "", Part(), "nl-lite0", 640, Options("nl5"), pins.shown)
+    address = Address(first.name, "", ClipPart(), "nl-lite0", 640, Options("nl5"), pins.shown)
     assert write(address) == (
         "clip=ball.mp4&frames=8&model=nl-lite0&size=640&block=nl5&pin=8,156,196"
         "&pin=9,20,30.5,60,80~a+paw"

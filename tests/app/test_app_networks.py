@@ -11,12 +11,12 @@ from nlviz.models import zoo
 def sidebar():
     import streamlit as st
 
-    from nlviz.app.choice import Part, bundled
+    from nlviz.app.choice import ClipPart, bundled
     from nlviz.app.sidebar import networks
     from nlviz.app.visit import current
 
     here = current(bundled()[0])
-    choice = networks.choose(here, here.material, Part())
+    choice = networks.choose(here, here.material, ClipPart())
     st.text(f"{choice.model} at {choice.size}")
     st.text(f"problem: {here.problem}")
 

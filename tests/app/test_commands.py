@@ -7,19 +7,19 @@ import shlex
 import pytest
 
 import nlviz
-from nlviz.app.choice import Choice, Material, Part, bundled
+from nlviz.app.choice import Choice, ClipPart, Material, bundled
 from nlviz.app.tabs import commands
 from nlviz.cli import parser
 from nlviz.resources import ASSETS
 from nlviz.viewer.messages import Options
 
 
-def choice(path: str, part: Part) -> Choice:
+def choice(path: str, part: ClipPart) -> Choice:
     return Choice(Material("id", "A title", path), part, "nl-lite0", 640)
 
 
 @pytest.mark.parametrize("path", ["clip.mp4", "my clip.mp4", "it's.mp4", "-x.mp4"])
-@pytest.mark.parametrize("part", [Part(), Part(start=3, frames=5, stride=2)])
+@pytest.mark.parametrize("part", [ClipPart(), ClipPart(start=3, frames=5, stride=2)])
 def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
     points = [nlviz.Point(3, 1.5, 2.0), nlviz.Point(5, 10.0, 20.25)]
     shown = commands.command("links", choice(path, part), points, Options("nl4", k=7))
@@ -33,7 +33,7 @@ def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
 
 def test_a_baseline_and_a_ranking_are_written_as_options():
     options = Options("res3.nl1 (cosine)", reverse=True, rank_by="contribution")
-    shown = commands.command("links", choice("a.mp4", Part()), [nlviz.Point(0, 1, 1)], options)
+    shown = commands.command("links", choice("a.mp4", ClipPart()), [nlviz.Point(0, 1, 1)], options)
     asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
     assert (asked.block, asked.baseline) == ("res3.nl1", "cosine")
     assert (asked.rank, asked.reverse) == ("contribution", True)
@@ -43,7 +43,7 @@ def test_the_python_lines_shown_run(monkeypatch, tmp_path):
     (tmp_path / "assets").symlink_to(ASSETS)
     monkeypatch.chdir(tmp_path)
     material = bundled()[0]
-    small = Choice(material, Part(frames=3), "nl-lite0", 96)
+    small = Choice(material, ClipPart(frames=3), "nl-lite0", 96)
     points = [nlviz.Point(0, 100.0, 100.0)]
     names: dict[str, object] = {}
     exec(commands.python(small, points, Options("nl5", k=4)), names)

@@ -9,10 +9,10 @@ import pytest
 
 import nlviz
 from nlviz import export
-from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.shown import Shown
-from nlviz.app.tabs.context import Look
-from nlviz.app.tabs.downloads import File, palette_options, shade_of, shade_options
+from nlviz.app.tabs.context import TabContext
+from nlviz.app.tabs.downloads import Download, palette_options, shade_of, shade_options
 from nlviz.cli import parser
 from nlviz.viewer.messages import Options, answer
 from nlviz.viewer.pins import COLOURS, Pins
@@ -21,23 +21,25 @@ from tests.support import make
 SHADED = Options(block="fine", k=5, scale="block", curve="log", colours="cividis", opacity=0.35)
 
 
-def look(options: Options = SHADED, **material) -> Look:
+def context(options: Options = SHADED, **material) -> TabContext:
     analysis = make.analysis()
-    choice = Choice(Material("id", "A title", "my clip.mp4", **material), Part(), "nl-lite0", 640)
+    choice = Choice(
+        Material("id", "A title", "my clip.mp4", **material), ClipPart(), "nl-lite0", 640
+    )
     pins = Pins().add(nlviz.Point(0, 1, 2)).add(nlviz.Point(5, 20, 10)).remove("pin-1")
     pins = pins.add(nlviz.Region.box(10, 3, 3, 30, 30))
     links = {pin: answer(analysis, pin, options) for pin in pins.shown}
-    return Look(Shown(choice, analysis, (), ()), links, options)
+    return TabContext(Shown(choice, analysis, (), ()), links, options)
 
 
-def file(look: Look, verb: str, ending: str) -> File:
-    options = [*shade_options(look), *palette_options(look.pins)] if verb != "export" else []
-    return File(ending, "", lambda _: b"", verb, ("a/net.py:build", look.block), options)
+def file(shown: TabContext, verb: str, ending: str) -> Download:
+    options = [*shade_options(shown), *palette_options(shown.pins)] if verb != "export" else []
+    return Download(ending, "", lambda _: b"", verb, ("a/net.py:build", shown.block), options)
 
 
 @pytest.mark.parametrize("verb", ["figure", "film"])
 def test_the_command_takes_the_viewers_heat_and_colours_along(verb):
-    here = look()
+    here = context()
     made = file(here, verb, "png" if verb == "figure" else "gif")
     line = shlex.split(made.command(here).replace("\\\n", " "))
     asked = parser().parse_args(line[3:])
@@ -50,8 +52,8 @@ def test_the_command_takes_the_viewers_heat_and_colours_along(verb):
 
 
 def test_heat_that_is_switched_off_stays_off():
-    assert shade_of(look(replace(SHADED, heat=False))).opacity == 0
-    assert shade_options(look(replace(SHADED, heat=False)))[1].endswith("--opacity 0")
+    assert shade_of(context(replace(SHADED, heat=False))).opacity == 0
+    assert shade_options(context(replace(SHADED, heat=False)))[1].endswith("--opacity 0")
 
 
 @pytest.mark.parametrize(
@@ -59,17 +61,17 @@ def test_heat_that_is_switched_off_stays_off():
     [("../../étude №1.mp4", "tude-1-b.csv"), (";rm -rf.mp4", "rm-rf-b.csv"), ("…", "b.csv")],
 )
 def test_names_of_files_mind_no_shell_and_no_file_system(clip, name):
-    here = look()
+    here = context()
     analysis = replace(here.analysis, clip=replace(here.analysis.clip, name=clip))
     here = replace(here, shown=replace(here.shown, analysis=analysis))
-    assert File("csv", "", lambda _: b"", "export", ("b",)).name(here) == name
+    assert Download("csv", "", lambda _: b"", "export", ("b",)).name(here) == name
 
 
 def test_what_is_taken_from_a_session_names_the_weights_of_then():
-    plain = look()
+    plain = context()
     made = export.Provenance.of(plain.analysis, command="…")
     held = export.Session(plain.analysis, replace(made, model="net", weights="sha256:abc"))
-    here = look(session=held, digest="00", data=b"")
+    here = context(session=held, digest="00", data=b"")
     told = file(here, "export", "json").provenance(here)
     assert (told.model, told.weights) == ("net", "sha256:abc")
     assert "--frames" not in told.command

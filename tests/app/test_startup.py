@@ -9,7 +9,7 @@ import pytest
 
 import nlviz
 from nlviz.app import startup
-from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.shown import network
 from nlviz.app.tabs import commands
 from nlviz.cli import app, main, parser
@@ -40,9 +40,9 @@ def test_the_app_is_served_with_what_it_was_started_with(file, weights, monkeypa
     assert main(["app", "--model", file, *weights]) == 0
     assert served[-len(weights) - 3 :] == ["--", "--model", file, *weights]
     monkeypatch.setattr(sys, "argv", served[served.index("--") :])
-    assert startup.given() == startup.Own(file, weights[-1] if weights else None)
-    assert startup.is_own(file)
-    assert not startup.is_own("nl-lite0")
+    assert startup.user_model() == startup.UserModel(file, weights[-1] if weights else None)
+    assert startup.is_user_model(file)
+    assert not startup.is_user_model("nl-lite0")
 
 
 def test_a_file_that_cannot_be_used_stops_the_start(file, monkeypatch, capsys):
@@ -56,13 +56,13 @@ def test_a_file_that_cannot_be_used_stops_the_start(file, monkeypatch, capsys):
 @pytest.mark.parametrize("arguments", [[], ["--model"], ["--other", "x"], ["-q"]])
 def test_an_app_started_without_one_has_none(arguments, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
-    assert startup.given() is None
+    assert startup.user_model() is None
 
 
 def test_the_network_is_loaded_and_its_commands_can_be_repeated(file, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", file])
     assert isinstance(network(file), nlviz.UserNetwork)
-    choice = Choice(Material("id", "A title", "clip.mp4"), Part(), file, 64)
+    choice = Choice(Material("id", "A title", "clip.mp4"), ClipPart(), file, 64)
     points, options = [nlviz.Point(3, 1.5, 2.0)], Options("Net")
     shown = commands.command("links", choice, points, options)
     asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])

@@ -14,7 +14,7 @@ import pytest
 
 import nlviz
 from nlviz.app.tabs import block, charts, jobs, matter, spacetime_plot, tracking, tracking_start
-from nlviz.app.tabs.multiples import Layout
+from nlviz.app.tabs.multiples import Mosaic
 from tests.support import make
 
 
@@ -29,11 +29,11 @@ def test_the_charts_draw_what_the_profile_says():
     analysis = make.analysis()
     profile = nlviz.profile(analysis, nlviz.Query(nlviz.Point(5, 20, 20), "coarse"))
     average = nlviz.block_statistics(analysis, "coarse")
-    curves = [charts.Curve("Pin 1", "#E69F00", profile)]
+    lines = [charts.ProfileLine("Pin 1", "#E69F00", profile)]
     frames, distance, seconds = (
-        charts.by_frame(curves),
-        charts.by_distance(curves, average),
-        charts.by_second(curves),
+        charts.by_frame(lines),
+        charts.by_distance(lines, average),
+        charts.by_second(lines),
     )
     assert list(frames.data[0].x) == list(analysis.view.frames)
     assert list(frames.data[0].marker.symbol) == ["circle", "diamond", "circle", "circle"]
@@ -45,7 +45,7 @@ def test_the_charts_draw_what_the_profile_says():
 
 
 def test_a_job_gives_its_result_once_and_keeps_it():
-    here, runs = jobs.Desk(), []
+    here, runs = jobs.Jobs(), []
     job = here.ask("clip", "key", lambda report: runs.append(1) or "answer")
     until(lambda: job.done)
     assert here.ask("clip", "key", lambda report: runs.append(1)).result == "answer"
@@ -67,7 +67,7 @@ def endless(begun: threading.Event, ended: threading.Event):
 
 @pytest.mark.parametrize("ask", [("clip", "other"), ("another clip", "key")])
 def test_another_question_stops_the_one_that_runs_and_it_can_be_asked_again(ask):
-    here, begun, ended = jobs.Desk(), threading.Event(), threading.Event()
+    here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
     job = here.ask("clip", "key", endless(begun, ended))
     assert begun.wait(30)
     here.ask(*ask, lambda report: None)
@@ -79,7 +79,7 @@ def test_another_question_stops_the_one_that_runs_and_it_can_be_asked_again(ask)
 
 
 def test_what_is_done_can_be_asked_for_without_stopping_what_runs():
-    here, begun, ended = jobs.Desk(), threading.Event(), threading.Event()
+    here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
     done = here.ask("clip", "first", lambda report: "answer")
     until(lambda: done.done)
     job = here.ask("clip", "second", endless(begun, ended))
@@ -94,12 +94,12 @@ def test_what_is_done_can_be_asked_for_without_stopping_what_runs():
 def test_a_job_that_nobody_looks_at_ends(monkeypatch):
     monkeypatch.setattr(jobs, "PATIENCE", 0.05)
     begun, ended = threading.Event(), threading.Event()
-    jobs.Desk().ask("clip", "key", endless(begun, ended))
+    jobs.Jobs().ask("clip", "key", endless(begun, ended))
     assert ended.wait(30)
 
 
 def test_a_stopped_job_stays_stopped_until_it_is_forgotten():
-    here, begun, ended = jobs.Desk(), threading.Event(), threading.Event()
+    here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
     here.ask("clip", "key", endless(begun, ended)).stop()
     assert ended.wait(30)
     assert here.ask("clip", "key", lambda report: None).stopped
@@ -116,7 +116,7 @@ def test_a_fault_of_the_visitors_is_a_sentence_and_one_of_ours_is_logged(caplog)
     def ours(report):
         raise ZeroDivisionError
 
-    here = jobs.Desk()
+    here = jobs.Jobs()
     job = here.ask("clip", "theirs", theirs)
     until(lambda: job.done)
     assert (job.problem, job.failed) == ("Choose another place.", False)
@@ -130,23 +130,23 @@ def test_a_fault_of_the_visitors_is_a_sentence_and_one_of_ours_is_logged(caplog)
 def test_a_click_on_a_small_multiple_is_a_place_of_the_frame_under_it(frames, shape):
     analysis = make.analysis(frames=frames)
     last = analysis.view.frames[-1]
-    layout = Layout.of(analysis, nlviz.Query(nlviz.Point(last, 3, 3), "fine"))
-    assert (layout.rows, layout.columns) == shape
-    assert layout.positions[-1] == frames - 1
-    for index, position in enumerate(layout.positions):
-        row, column = divmod(index, layout.columns)
-        u, v = (column + 0.25) / layout.columns, (row + 0.5) / layout.rows
-        point = layout.place(analysis.view, u, v)
+    mosaic = Mosaic.of(analysis, nlviz.Query(nlviz.Point(last, 3, 3), "fine"))
+    assert (mosaic.rows, mosaic.columns) == shape
+    assert mosaic.positions[-1] == frames - 1
+    for index, position in enumerate(mosaic.positions):
+        row, column = divmod(index, mosaic.columns)
+        u, v = (column + 0.25) / mosaic.columns, (row + 0.5) / mosaic.rows
+        point = mosaic.place(analysis.view, u, v)
         assert point == nlviz.Point(analysis.view.frames[position], 16.0, 24.0)
-    assert layout.place(analysis.view, 0.5, 1.2) is None
+    assert mosaic.place(analysis.view, 0.5, 1.2) is None
 
 
 def test_a_small_multiple_shows_the_frame_that_is_asked_about():
     analysis = make.analysis(frames=20)
     for frame in analysis.view.frames:
-        layout = Layout.of(analysis, nlviz.Query(nlviz.Point(frame, 3, 3), "fine"))
-        assert frame in [analysis.view.frames[i] for i in layout.positions]
-        assert len(set(layout.positions)) == 8
+        mosaic = Mosaic.of(analysis, nlviz.Query(nlviz.Point(frame, 3, 3), "fine"))
+        assert frame in [analysis.view.frames[i] for i in mosaic.positions]
+        assert len(set(mosaic.positions)) == 8
 
 
 def test_a_small_multiple_of_a_block_that_sees_frames_alone_shows_only_the_one_asked_about():
@@ -156,7 +156,7 @@ def test_a_small_multiple_of_a_block_that_sees_frames_alone_shows_only_the_one_a
     alone = replace(analysis.affinity("fine"), reach=(nlviz.Groups(of, key),))
     analysis = replace(analysis, affinities={"fine": alone})
     frame = analysis.view.frames[2]
-    assert Layout.of(analysis, nlviz.Query(nlviz.Point(frame, 3, 3), "fine")) == Layout((2,), 1)
+    assert Mosaic.of(analysis, nlviz.Query(nlviz.Point(frame, 3, 3), "fine")) == Mosaic((2,), 1)
 
 
 def test_the_solid_holds_every_link_and_the_best_place_of_each_frame():
@@ -164,7 +164,7 @@ def test_the_solid_holds_every_link_and_the_best_place_of_each_frame():
     query = nlviz.Query(nlviz.Point(5, 20, 20), "coarse", k=7)
     links = nlviz.top_links(analysis, query)
     figure = spacetime_plot.spacetime(
-        analysis, [spacetime_plot.Asked("Pin 1", "#E69F00", query, links)]
+        analysis, [spacetime_plot.PinnedQuery("Pin 1", "#E69F00", query, links)]
     )
     planes = [trace for trace in figure.data if trace.type == "surface"]
     assert [int(plane.z[0, 0]) for plane in planes] == [0, 1, 2, 3]

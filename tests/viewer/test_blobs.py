@@ -14,7 +14,7 @@ import pytest
 import nlviz
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
-from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.shown import Shown
 from nlviz.ask.links import top_links
 from nlviz.clip import Clip
@@ -292,7 +292,7 @@ def test_a_ranking_by_contribution_holds_where_the_sizes_are_known() -> None:
 
 def test_a_baseline_becomes_a_block_after_its_own() -> None:
     analysis = analysed()
-    choice = Choice(Material("id", "A title", "a.mp4"), Part(), "nl-lite0", 64)
+    choice = Choice(Material("id", "A title", "a.mp4"), ClipPart(), "nl-lite0", 64)
     shown = Shown(choice, analysis, (b"clip", b"3", b"5"), ("c", "b3", "b5"))
     found = nlviz.baseline(analysis, None, "nl3", "uniform")
     more = shown.beside(found)

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import cv2
 import numpy as np
 
-from nlviz.app.choice import Choice, Part
+from nlviz.app.choice import Choice, ClipPart
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
 from nlviz.viewer.messages import MOST_CORNERS, Options
@@ -52,7 +52,7 @@ class Address:
 
     clip: str = ""
     digest: str = ""
-    part: Part = field(default_factory=Part)
+    part: ClipPart = field(default_factory=ClipPart)
     model: str = ""
     size: int | None = None
     options: Options = field(default_factory=Options)
@@ -114,8 +114,8 @@ class _Reader:
                 f"The address was written by a newer nlviz (v={version}); what this one "
                 "understands of it is shown."
             )
-        usual = Part()
-        part = Part(
+        usual = ClipPart()
+        part = ClipPart(
             self._number("start", 0) or usual.start,
             self._number("frames", 1) or usual.frames,
             self._number("stride", 1),
@@ -206,7 +206,7 @@ def _parts(address: Address) -> Iterator[tuple[str, str]]:
         yield ("upload" if address.digest else "clip"), address.clip
     if address.digest:
         yield "sum", address.digest
-    part, usual = address.part, Part()
+    part, usual = address.part, ClipPart()
     yield "frames", str(part.frames)
     if part.stride is not None:
         yield "stride", str(part.stride)

@@ -6,22 +6,22 @@ import streamlit as st
 
 from nlviz.app.choice import Material, bundled
 from nlviz.app.sidebar.timeline import thumbnail
-from nlviz.app.visit import Session
+from nlviz.app.visit import Visit
 from nlviz.media import read
 
 _TALL = 90
 
 
-def show(session: Session) -> None:
+def show(visit: Visit) -> None:
     """Two tiles a row; the chosen one is framed."""
     st.markdown("##### Gallery")
     with st.container(key="gallery", horizontal=True, gap="xsmall"):
         for material in bundled():
-            _tile(material, session)
+            _tile(material, visit)
 
 
-def _tile(material: Material, session: Session) -> None:
-    chosen = session.material is not None and material.id == session.material.id
+def _tile(material: Material, visit: Visit) -> None:
+    chosen = visit.material is not None and material.id == visit.material.id
     with st.container(key=f"tile-{'on' if chosen else 'off'}-{material.id}", gap=None):
         st.html(f'<img src="{_picture(material)}" alt="">')
         # The button's area covers the picture (page.css), so that the whole tile is one target.
@@ -31,7 +31,7 @@ def _tile(material: Material, session: Session) -> None:
             type="tertiary",
             width="stretch",
             help=material.about or None,
-            on_click=session.choose_material,
+            on_click=visit.choose_material,
             args=(material,),
         )
 

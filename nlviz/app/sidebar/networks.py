@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from nlviz.app import startup
-from nlviz.app.choice import Choice, Material, Part
+from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.markdown import plain
-from nlviz.app.visit import Session
+from nlviz.app.visit import Visit
 from nlviz.errors import NetworkError, NlvizError
 
 MODEL = "model"
@@ -22,15 +22,15 @@ _MOST_MB = 1000  # ResNet-101 with ten blocks and its optimizer
 SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
 
-def choose(session: Session, material: Material, part: Part) -> Choice:
+def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
     """What is to be run; while a network is not here yet, the one before it stays."""
     from nlviz.models import zoo  # brings torch: the gallery above need not wait for it
 
     with st.container(key="network", gap="xsmall"):
         st.markdown("##### Network")
-        mine = startup.given()
-        names = (mine.name, *zoo.names()) if mine else zoo.names()
-        here = {name: startup.is_own(name) or zoo.is_here(name) for name in names}
+        started = startup.user_model()
+        names = (started.name, *zoo.names()) if started else zoo.names()
+        here = {name: startup.is_user_model(name) or zoo.is_here(name) for name in names}
         if MODEL in st.session_state:  # sent anew, as its label changes once it is fetched
             st.session_state[MODEL] = st.session_state[MODEL]
         model = st.selectbox(
@@ -40,8 +40,8 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
             format_func=lambda name: name if here[name] else f"{name} (to fetch)",
             help="Those to fetch were published by other projects; each is downloaded once.",
         )
-        if startup.is_own(model):
-            return _own(session, material, part, model)
+        if startup.is_user_model(model):
+            return _user_model(visit, material, part, model)
         record = zoo.record(model)
         what = "; ".join(filter(None, (record.summary, getattr(record, "conventions", ""))))
         st.caption(f"{what}. {record.short}")
@@ -49,12 +49,12 @@ def choose(session: Session, material: Material, part: Part) -> Choice:
         if 1 < part.frames < 2 * step:
             st.caption(f"One time step of its blocks stands for {step} frames; take more of them.")
         if not here[model]:
-            _offer(session, model)
-            return _instead(session, material, part)
-        return Choice(material, part, model, _size(session, model, SIZES, _usual_size(model)))
+            _offer(visit, model)
+            return _instead(visit, material, part)
+        return Choice(material, part, model, _size(visit, model, SIZES, _usual_size(model)))
 
 
-def _own(session: Session, material: Material, part: Part, model: str) -> Choice:
+def _user_model(visit: Visit, material: Material, part: ClipPart, model: str) -> Choice:
     """The network that the app was started with; its record may fix the size of the input."""
     from nlviz.app.shown import network
 
@@ -63,16 +63,16 @@ def _own(session: Session, material: Material, part: Part, model: str) -> Choice
         loaded = network(model)
     except NlvizError as error:
         st.error(plain(str(error)))
-        return _instead(session, material, part)
+        return _instead(visit, material, part)
     usual = loaded.default_size
     if not isinstance(loaded.input.size, int):
         return Choice(material, part, model, usual)
     sizes = tuple(sorted({*SIZES, usual}))
-    return Choice(material, part, model, _size(session, model, sizes, usual))
+    return Choice(material, part, model, _size(visit, model, sizes, usual))
 
 
-def _size(session: Session, model: str, sizes: tuple[int, ...], usual: int) -> int:
-    before = session.sizes.get(model, usual)
+def _size(visit: Visit, model: str, sizes: tuple[int, ...], usual: int) -> int:
+    before = visit.sizes.get(model, usual)
     return st.select_slider(
         "Input size",
         sizes,
@@ -84,7 +84,7 @@ def _size(session: Session, model: str, sizes: tuple[int, ...], usual: int) -> i
     )
 
 
-def _offer(session: Session, model: str) -> None:
+def _offer(visit: Visit, model: str) -> None:
     """A button that fetches; a download that is left goes on from there the next time."""
     from nlviz.models import zoo
     from nlviz.models.published import fetch
@@ -98,7 +98,7 @@ def _offer(session: Session, model: str) -> None:
         type=list(CHECKPOINTS),
         key=f"give-{model}",
         on_change=_take,
-        args=(session, model),
+        args=(visit, model),
         max_upload_size=_MOST_MB,
         help=f"{record.url.rpartition('/')[2]}, where it is on your machine already. Nothing in "
         "it is run.",
@@ -116,13 +116,13 @@ def _offer(session: Session, model: str) -> None:
         fetch.fetch(record, progress=tell)
     except NetworkError as error:
         bar.empty()
-        session.fail(str(error))
+        visit.fail(str(error))
     else:
-        session.problem = session.failed = None
+        visit.problem = visit.failed = None
         st.rerun()
 
 
-def _take(session: Session, model: str) -> None:
+def _take(visit: Visit, model: str) -> None:
     """What the visitor gave in place of a download, checked and kept like one."""
     from nlviz.models import zoo
     from nlviz.models.published import fetch
@@ -136,17 +136,17 @@ def _take(session: Session, model: str) -> None:
         try:
             fetch.fetch(zoo.published(model), source=file)
         except NetworkError as error:
-            session.fail(str(error))
+            visit.fail(str(error))
         else:
-            session.problem = session.failed = None
+            visit.problem = visit.failed = None
 
 
-def _instead(session: Session, material: Material, part: Part) -> Choice:
+def _instead(visit: Visit, material: Material, part: ClipPart) -> Choice:
     """The network that is on screen, else the first bundled one."""
     from nlviz.models import zoo
 
-    if session.shown is not None:
-        return Choice(material, part, session.shown.choice.model, session.shown.choice.size)
+    if visit.shown is not None:
+        return Choice(material, part, visit.shown.choice.model, visit.shown.choice.size)
     first = zoo.bundled()[0]
     return Choice(material, part, first, _usual_size(first))
 

@@ -7,42 +7,43 @@ from pathlib import Path
 import streamlit as st
 
 from nlviz import export
-from nlviz.app.choice import UPLOADS, Choice, Material, Part
+from nlviz.app.choice import UPLOADS, Choice, ClipPart, Material
 from nlviz.app.markdown import plain
 from nlviz.app.sidebar import gallery, networks, timeline, upload
-from nlviz.app.visit import Session
+from nlviz.app.visit import Visit
 from nlviz.errors import MediaError
 from nlviz.media import MediaInfo, probe
 
 MOST_FRAMES = 128  # what the longest network takes; the size of the input limits them further
 _UPLOAD = "upload"
+_LOGO = Path(__file__).parents[1] / "logo.svg"
 
 
-def choose(session: Session) -> Choice | None:
-    """What the visitor has chosen; None where it cannot be read, and the session says why."""
-    st.logo(str(Path(__file__).with_name("logo.svg")), size="large")
-    gallery.show(session)
+def choose(visit: Visit) -> Choice | None:
+    """What the visitor has chosen; None where it cannot be read, and the visit says why."""
+    st.logo(str(_LOGO), size="large")
+    gallery.show(visit)
     st.file_uploader(
         "Your own clip, photo or session",
         type=list(UPLOADS),
         key=_UPLOAD,
         on_change=upload.take,
-        args=(session, _UPLOAD),
+        args=(visit, _UPLOAD),
     )
-    material = session.material
+    material = visit.material
     if material is None:
         return None
     if material.session is not None:
-        return _saved(session, material, material.session)
+        return _saved(visit, material, material.session)
     try:
-        part = _part(session, material)
+        part = _part(visit, material)
     except MediaError as error:
-        session.fail(str(error))
+        visit.fail(str(error))
         return None
-    return networks.choose(session, material, part)
+    return networks.choose(visit, material, part)
 
 
-def _saved(session: Session, material: Material, held: export.Session) -> Choice:
+def _saved(visit: Visit, material: Material, held: export.Session) -> Choice:
     """A session file is shown as it was saved; for more it takes the clip itself."""
     clip, made = held.analysis.clip, held.provenance
     with st.container(key="saved", gap="xsmall"):
@@ -52,33 +53,33 @@ def _saved(session: Session, material: Material, held: export.Session) -> Choice
             "frames, another network, or what a block adds, "
             f"give {plain(clip.name)} again: the pins go along."
         )
-        upload.ask(session, "give-again")
-    return Choice(material, Part(frames=len(clip.frames)), made.model, max(made.input))
+        upload.ask(visit, "give-again")
+    return Choice(material, ClipPart(frames=len(clip.frames)), made.model, max(made.input))
 
 
-def _part(session: Session, material: Material) -> Part:
-    info = _info(session, material)
+def _part(visit: Visit, material: Material) -> ClipPart:
+    info = _info(visit, material)
     if info.is_image:
-        return Part(frames=1)
+        return ClipPart(frames=1)
     with st.container(key="part", gap="xsmall"):
         st.markdown("##### Part of the clip")
         place = st.empty()
-        part = session.parts[material.id] = _asked(session, material, info)
-        if material.id not in session.timelines:
-            session.timelines[material.id] = timeline.thumbnails(material)
-        place.html(timeline.markup(info, part, session.timelines[material.id]))
+        part = visit.parts[material.id] = _controls(visit, material, info)
+        if material.id not in visit.timelines:
+            visit.timelines[material.id] = timeline.thumbnails(material)
+        place.html(timeline.markup(info, part, visit.timelines[material.id]))
     return part
 
 
-def _info(session: Session, material: Material) -> MediaInfo:
-    if material.id not in session.infos:
-        session.infos[material.id] = probe(material.source, name=material.name)
-    return session.infos[material.id]
+def _info(visit: Visit, material: Material) -> MediaInfo:
+    if material.id not in visit.infos:
+        visit.infos[material.id] = probe(material.source, name=material.name)
+    return visit.infos[material.id]
 
 
-def _asked(session: Session, material: Material, info: MediaInfo) -> Part:
+def _controls(visit: Visit, material: Material, info: MediaInfo) -> ClipPart:
     """The three controls; each clip has its own and starts with eight frames, evenly spread."""
-    before = _within(session, session.parts.get(material.id, Part()), info)
+    before = _within(visit, visit.parts.get(material.id, ClipPart()), info)
     start = st.slider("First frame", 0, info.total - 1, before.start, key=f"start-{material.id}")
     left, right = st.columns(2)
     most = min(MOST_FRAMES, info.total)
@@ -92,16 +93,16 @@ def _asked(session: Session, material: Material, info: MediaInfo) -> Part:
         key=f"stride-{material.id}",
         help="Take every n-th source frame. Empty spreads the frames evenly to the end.",
     )
-    return Part(start, frames, stride)
+    return ClipPart(start, frames, stride)
 
 
-def _within(session: Session, part: Part, info: MediaInfo) -> Part:
+def _within(visit: Visit, part: ClipPart, info: MediaInfo) -> ClipPart:
     """A part that the clip has; what an address asks of it beyond is told."""
     frames = min(part.frames, MOST_FRAMES, info.total)
     stride = part.stride and min(part.stride, info.total)
-    fitted = Part(min(part.start, info.total - 1), frames, stride)
-    if fitted != part and part != Part():
-        session.remarks += (
+    fitted = ClipPart(min(part.start, info.total - 1), frames, stride)
+    if fitted != part and part != ClipPart():
+        visit.remarks += (
             f"'{info.name}' has {info.total} frames, and at most {MOST_FRAMES} are taken: "
             f"start={part.start}, frames={part.frames} does not fit.",
         )

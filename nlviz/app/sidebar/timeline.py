@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nlviz.app.choice import Material, Part
+from nlviz.app.choice import ClipPart, Material
 from nlviz.media import MediaInfo, read
 from nlviz.media.sampling import Sampling
 from nlviz.viewer.blobs import encoded
@@ -32,7 +32,7 @@ def thumbnail(frame: NDArray[np.uint8], tall: int = _TALL) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encoded(small, 80)).decode()
 
 
-def markup(info: MediaInfo, part: Part, pictures: tuple[str, ...]) -> str:
+def markup(info: MediaInfo, part: ClipPart, pictures: tuple[str, ...]) -> str:
     """The timeline as HTML."""
     indices = Sampling(part.frames, part.stride, part.start).indices(info.total, info.name)
     strip = "".join(f'<img src="{escape(picture)}" alt="">' for picture in pictures)

@@ -20,63 +20,63 @@ from nlviz.app.sidebar import upload
 from nlviz.app.stage import tab_row
 from nlviz.app.stage.component import mount_code, mount_store, mount_viewer
 from nlviz.app.tabs import jobs, overlay
-from nlviz.app.visit import Session
+from nlviz.app.tabs.context import VIEWER_FRAGMENT
+from nlviz.app.visit import Visit
 from nlviz.errors import NlvizError
-from nlviz.viewer import blobs as payload
-from nlviz.viewer import messages
+from nlviz.viewer import blobs, messages
 
 _VIEWER = "viewer"
 _HEAD_START = 0.03  # seconds
 
 
-def update(session: Session, choice: Choice, place: DeltaGenerator) -> None:
+def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
     """Bring what was chosen on screen; after an error the last good analysis stays."""
-    if session.shown is not None and session.shown.choice == choice:
-        if session.failed is not None:  # back at what is on screen
-            session.problem = session.failed = None
+    if visit.shown is not None and visit.shown.choice == choice:
+        if visit.failed is not None:  # back at what is on screen
+            visit.problem = visit.failed = None
         return
-    if choice == session.failed:
+    if choice == visit.failed:
         return
     try:
-        shown = session.kept(choice.material).get(choice)
+        shown = visit.kept(choice.material).get(choice)
         if shown is None:
-            with working(place, first=session.shown is None) as report:
-                shown = make(choice, report)
-        session.show(shown)
+            with working(place, first=visit.shown is None) as progress:
+                shown = make(choice, progress)
+        visit.show(shown)
     except NlvizError as error:
-        session.fail(str(error), choice)
+        visit.fail(str(error), choice)
 
 
-def show(session: Session) -> None:
-    """Draw the session."""
-    if session.problem is not None:
-        stays = " The last analysis is still here." if session.shown else ""
-        st.error(plain(session.problem) + stays, icon="⚠️")
-    if session.remarks:
-        st.warning("  \n".join(map(plain, session.remarks)))
-    if session.shown is None:
-        _ask_for_the_clip(session)
+def show(visit: Visit) -> None:
+    """Draw the visit."""
+    if visit.problem is not None:
+        stays = " The last analysis is still here." if visit.shown else ""
+        st.error(plain(visit.problem) + stays, icon="⚠️")
+    if visit.remarks:
+        st.warning("  \n".join(map(plain, visit.remarks)))
+    if visit.shown is None:
+        _ask_for_the_clip(visit)
         return
-    st.html(_heading(session.shown))
+    st.html(_heading(visit.shown))
     mount_code(key="store-code", height=1)
-    for key, blob in zip(session.shown.tags, session.shown.blobs, strict=True):
+    for key, blob in zip(visit.shown.tags, visit.shown.blobs, strict=True):
         mount_store(key=f"store-{key}", data=blob, height=1)
-    _scene(session)
+    _viewer_and_tabs(visit)
 
 
-@st.fragment(key="scene")
-def _scene(session: Session) -> None:
+@st.fragment(key=VIEWER_FRAGMENT)
+def _viewer_and_tabs(visit: Visit) -> None:
     """Reruns alone after a click: the blobs are not sent, nor even looked at, again."""
     with guarded():
-        shown = session.shown
+        shown = visit.shown
         if shown is None:
             return
-        if session.options.needs_sizes and not shown.sizes:  # meanwhile the viewer says so
+        if visit.options.needs_sizes and not shown.sizes:  # meanwhile the viewer says so
             jobs.current().rest()
             shown = shown.measured()
-            session.amend(shown)
-        options = session.options.fitting(shown.analysis)
-        links = {pin: messages.answer(shown.analysis, pin, options) for pin in session.pins.shown}
+            visit.amend(shown)
+        options = visit.options.fitting(shown.analysis)
+        links = {pin: messages.answer(shown.analysis, pin, options) for pin in visit.pins.shown}
         mask = overlay.laid(shown.choice)
         mount_viewer(
             key=_VIEWER,
@@ -84,27 +84,27 @@ def _scene(session: Session) -> None:
                 shown.analysis,
                 shown.tags,
                 links,
-                session.options,
-                session.notice,
-                undo=bool(session.pins.before),
-                redo=bool(session.pins.after),
+                visit.options,
+                visit.notice,
+                undo=bool(visit.pins.before),
+                redo=bool(visit.pins.after),
                 rank=shown.choice.material.session is None or bool(shown.analysis.sizes),
-                mask=None if mask is None else payload.tag(mask),
+                mask=None if mask is None else blobs.tag(mask),
             ),
-            on_act_change=lambda: session.act(st.session_state[_VIEWER].act),
-            on_options_change=lambda: session.choose(st.session_state[_VIEWER].options),
+            on_act_change=lambda: visit.act(st.session_state[_VIEWER].act),
+            on_options_change=lambda: visit.choose(st.session_state[_VIEWER].options),
         )
         # Let the viewer's answer reach the page before the rest is worked out: they share a core.
         time.sleep(_HEAD_START)
-        plain_options = replace(session.options, block=options.block)  # not as one block can
-        bar.follow(Address.of(shown.choice, session.pins, plain_options))
+        plain_options = replace(visit.options, block=options.block)  # not as one block can
+        bar.follow(Address.of(shown.choice, visit.pins, plain_options))
         if options.needs_constants:
             shown.work_out(options.block)
-        for kind, blobs in (("constants", shown.constants), ("sizes", shown.sizes)):
-            for tag, blob in blobs.items():
+        for kind, found in (("constants", shown.constants), ("sizes", shown.sizes)):
+            for tag, blob in found.items():
                 mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
         if mask is not None:
-            mount_store(key=f"store-mask-{payload.tag(mask)}", data=mask, height=1)
+            mount_store(key=f"store-mask-{blobs.tag(mask)}", data=mask, height=1)
         tab_row.show(shown, links, options)
 
 
@@ -121,21 +121,21 @@ def _saved(shown: Shown) -> list[str]:
     ]
 
 
-def _ask_for_the_clip(session: Session) -> None:
+def _ask_for_the_clip(visit: Visit) -> None:
     """An address of an upload holds everything but the clip."""
-    if session.awaited is None or session.material is not None:
+    if visit.awaited is None or visit.material is not None:
         return
-    pins = len(session.kept_pins(session.awaited.pins).shown)
+    pins = len(visit.kept_pins(visit.awaited.pins).shown)
     come = {0: "", 1: " Its pin comes back with it."}.get(
         pins, f" Its {pins} pins come back with it."
     )
     with st.container(key="awaited", border=True):
-        st.markdown(f"#### This address is about your own file {plain(session.awaited.name)}")
+        st.markdown(f"#### This address is about your own file {plain(visit.awaited.name)}")
         st.markdown(
             "An address holds everything but the clip, which stays with whoever has it: "
             f"give the same file again.{come} Or choose a sample in the sidebar."
         )
-        upload.ask(session, "give")
+        upload.ask(visit, "give")
 
 
 def _heading(shown: Shown) -> str:

@@ -1,4 +1,4 @@
-"""Below the viewer: tabs, of which only the open one is worked out, and without the viewer."""
+"""The row of tabs below the viewer; only the open one is worked out, without the viewer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nlviz.app.tabs import (
     matter,
     overlay,
     profile,
-    progress,
     reproduce,
     spacetime,
     tracking,
 )
-from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.context import TabContext
+from nlviz.app.tabs.progress import TAB
 from nlviz.query import Link
 from nlviz.viewer.messages import Options
 from nlviz.viewer.pins import Pin
 
 Links = Mapping[Pin, tuple[Link, ...]]
 
-TABS: dict[str, Callable[[Look], None]] = {
+TABS: dict[str, Callable[[TabContext], None]] = {
     "Reproduce": reproduce.show,
     "Profile": profile.show,
     "Block": block.show,
@@ -45,17 +45,17 @@ def show(shown: Shown, links: Links, options: Options) -> None:
     if not links:
         st.caption("Pin a place to get its profile, comparisons, figures and the command for it.")
         return
-    look = Look(shown, links, options)
+    context = TabContext(shown, links, options)
     for tab, name in zip(
         st.tabs(list(TABS), key=overlay.TABS, on_change="rerun"), TABS, strict=True
     ):
         if tab.open:
             with tab:
-                _open(name, look)
+                _open(name, context)
 
 
-@st.fragment(key=progress.TAB)
-def _open(name: str, look: Look) -> None:
+@st.fragment(key=TAB)
+def _open(name: str, context: TabContext) -> None:
     """The open tab; it reruns alone while it waits, and the viewer is not touched."""
     with guarded():
-        TABS[name](look)
+        TABS[name](context)

@@ -7,32 +7,33 @@ from html import escape
 import streamlit as st
 
 from nlviz.about import About
-from nlviz.app.shown import Report, turn
-from nlviz.app.tabs import progress
-from nlviz.app.tabs.context import Look, choose_pin
+from nlviz.app.shown import turn
+from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
+from nlviz.app.tabs.progress import job_result
 from nlviz.experiments.baselines import origin
 from nlviz.experiments.receptive_field import ReceptiveField, receptive_field
 from nlviz.geometry import Point, Region
+from nlviz.progress import Progress
 
 _WANTED = "nlviz-field"
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """What is known of the block, and the receptive field of a pin's cell once it is asked for."""
-    st.html(table(look.analysis.about(look.block)))
+    st.html(table(context.analysis.about(context.block)))
     st.markdown("**What a pin's cell has seen**")
-    place = choose_pin(look, "field-pin").point
+    place = choose_pin(context, "field-pin").point
     if isinstance(place, str):
         st.caption(f"The token '{place}' has no place, and so no receptive field.")
         return
-    asked = (look.shown.choice, look.block, place)
-    if st.session_state.get(_WANTED) != asked:
-        st.button("Trace its receptive field", on_click=_want, args=(asked,))
+    wanted = (context.shown.choice, context.block, place)
+    if st.session_state.get(_WANTED) != wanted:
+        st.button("Trace its receptive field", on_click=_want, args=(wanted,))
     else:
-        key = ("field", look.block, place)
-        found: ReceptiveField | None = progress.result(
-            look.shown.choice, key, _traced(look, place), name="field"
+        key = ("field", context.block, place)
+        found: ReceptiveField | None = job_result(
+            context.shown.choice, key, _traced(context, place), name="field"
         )
         if found is not None:
             st.markdown(f"{found.sentence[0].upper()}{found.sentence[1:]}.")
@@ -42,16 +43,18 @@ def show(look: Look) -> None:
     )
 
 
-def _want(asked: object) -> None:
-    st.session_state[_WANTED] = asked
+def _want(wanted: object) -> None:
+    st.session_state[_WANTED] = wanted
 
 
-def _traced(look: Look, place: Point | Region) -> Work:
-    def work(report: Report) -> ReceptiveField:
-        with turn(report):
-            report(0.5, "tracing what the layers before the block read")
-            block, _ = origin(look.block)
-            return receptive_field(look.shown.own, look.shown.network(), block, place)
+def _traced(context: TabContext, place: Point | Region) -> Work:
+    def work(progress: Progress) -> ReceptiveField:
+        with turn(progress):
+            progress(0.5, "tracing what the layers before the block read")
+            block, _ = origin(context.block)
+            return receptive_field(
+                context.shown.without_baselines, context.shown.network(), block, place
+            )
 
     return work
 

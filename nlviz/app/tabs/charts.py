@@ -16,7 +16,7 @@ _SIZE = {"l": 8, "r": 8, "t": 8, "b": 8}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curve:
+class ProfileLine:
     """A profile to draw: its name and its colour."""
 
     name: str
@@ -24,32 +24,32 @@ class Curve:
     profile: Profile
 
 
-def by_frame(curves: Sequence[Curve]) -> go.Figure:
+def by_frame(lines: Sequence[ProfileLine]) -> go.Figure:
     """One line a pin; the diamond is the pin's own frame."""
     figure = go.Figure()
-    for curve in curves:
-        frames = list(curve.profile.frames)
-        own = [frame == _own_frame(curve.profile) for frame in frames]
+    for line in lines:
+        frames = list(line.profile.frames)
+        own = [frame == _own_frame(line.profile) for frame in frames]
         shape = {
             "size": [13 if mine else 8 for mine in own],
             "symbol": ["diamond" if mine else "circle" for mine in own],
             "line": {"color": "#4A5463", "width": 1},
         }
-        _line(figure, curve, frames, curve.profile.by_frame, "frame %{x}", shape)
-    frames = sorted({frame for curve in curves for frame in curve.profile.frames})
+        _line(figure, line, frames, line.profile.by_frame, "frame %{x}", shape)
+    frames = sorted({frame for line in lines for frame in line.profile.frames})
     few = frames if len(frames) <= 16 else frames[:: -(-len(frames) // 16)]
     return _laid_out(figure, "source frame", {"tickvals": few})
 
 
-def by_distance(curves: Sequence[Curve], average: BlockStatistics | None = None) -> go.Figure:
+def by_distance(lines: Sequence[ProfileLine], average: BlockStatistics | None = None) -> go.Figure:
     """Share by distance in space, whatever the frame; dashed the mean over all queries."""
     figure = go.Figure()
-    for curve in curves:
-        share = curve.profile.by_distance
+    for line in lines:
+        share = line.profile.by_distance
         if share is not None:
-            edges = curve.profile.edges
+            edges = line.profile.edges
             middles = (edges[:-1] + edges[1:]) / 2
-            _line(figure, curve, middles, share, "%{x:.0%} of the diagonal away")
+            _line(figure, line, middles, share, "%{x:.0%} of the diagonal away")
     if average is not None:
         figure.add_scatter(
             x=(average.edges[:-1] + average.edges[1:]) / 2,
@@ -62,13 +62,13 @@ def by_distance(curves: Sequence[Curve], average: BlockStatistics | None = None)
     return _laid_out(figure, "distance in space, of the diagonal", {"tickformat": ".0%"})
 
 
-def by_second(curves: Sequence[Curve]) -> go.Figure:
+def by_second(lines: Sequence[ProfileLine]) -> go.Figure:
     """Share by distance in time from the query's own time step, before and after."""
     figure = go.Figure()
-    for curve in curves:
-        seconds, share = curve.profile.seconds, curve.profile.by_second
+    for line in lines:
+        seconds, share = line.profile.seconds, line.profile.by_second
         if seconds is not None and share is not None:
-            _line(figure, curve, seconds, share, "%{x:+.2f} s")
+            _line(figure, line, seconds, share, "%{x:+.2f} s")
     return _laid_out(figure, "seconds after the pin's frame", {"tickformat": "+.1f"})
 
 
@@ -78,7 +78,7 @@ def _own_frame(profile: Profile) -> int | None:
 
 def _line(
     figure: go.Figure,
-    curve: Curve,
+    line: ProfileLine,
     x: Iterable[float],
     y: Iterable[float],
     where: str,
@@ -87,11 +87,11 @@ def _line(
     figure.add_scatter(
         x=list(x),
         y=list(y),
-        name=curve.name,
+        name=line.name,
         mode="lines+markers",
-        line={"color": curve.color, "width": 2.5},
+        line={"color": line.color, "width": 2.5},
         marker=marker or {"size": 5},
-        hovertemplate=where + ": %{y:.1%}<extra>" + curve.name + "</extra>",
+        hovertemplate=where + ": %{y:.1%}<extra>" + line.name + "</extra>",
     )
 
 
@@ -111,10 +111,10 @@ def masking(found: Faithfulness) -> go.Figure:
     """The first class's score by the share of keys masked: by affinity, and each random order."""
     shares = [0.0, *found.fractions]
     figure = go.Figure()
-    for number, curve in enumerate(found.by_random):
+    for number, line in enumerate(found.by_random):
         figure.add_scatter(
             x=shares,
-            y=[found.before, *curve],
+            y=[found.before, *line],
             name="at random",
             legendgroup="random",
             showlegend=number == 0,

@@ -66,9 +66,11 @@ def _analysis(choice: Choice, options: Options) -> tuple[str, str]:
         return "from nlviz import export\n", opening
     sampling = ", ".join(f"{name}={value}" for name, value in _sampling(choice))
     network, needs = f"zoo.load({choice.model!r})", "from nlviz.models import zoo\n"
-    if startup.is_own(choice.model):
+    if startup.is_user_model(choice.model):
         weights = (
-            f", weights={given.weights!r}" if (given := startup.given()) and given.weights else ""
+            f", weights={given.weights!r}"
+            if (given := startup.user_model()) and given.weights
+            else ""
         )
         network, needs = f"nlviz.load_user_network({choice.model!r}{weights})", ""
     lines = [
@@ -103,7 +105,7 @@ def _block(choice: Choice, options: Options) -> str:
 
 
 def _weights(choice: Choice) -> str:
-    given = startup.given() if startup.is_own(choice.model) else None
+    given = startup.user_model() if startup.is_user_model(choice.model) else None
     return f" --weights {shlex.quote(given.weights)}" if given and given.weights else ""
 
 

@@ -14,11 +14,14 @@ from nlviz.query import Link, Query
 from nlviz.viewer.messages import Options, asked
 from nlviz.viewer.pins import Pin
 
+VIEWER_FRAGMENT = "viewer-and-tabs"
+"""Key of the fragment that reruns alone after a click: the viewer and its tabs."""
+
 _ON_PAPER = {"#FFFFFF": "#8C96A5"}  # a white pin, where there is no frame behind it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class TabContext:
     """What is looked at; ``options.block`` is a block that the analysis has."""
 
     shown: Shown
@@ -62,17 +65,17 @@ def ink(pin: Pin) -> str:
     return _ON_PAPER.get(pin.color, pin.color)
 
 
-def choose_pin(look: Look, key: str) -> Pin:
+def choose_pin(context: TabContext, key: str) -> Pin:
     """The pin that a tab is about: the newest until another is chosen; one alone is no choice."""
-    if len(look.pins) == 1:
-        return look.pins[0]
-    ids = {pin.id: pin for pin in look.pins}
+    if len(context.pins) == 1:
+        return context.pins[0]
+    ids = {pin.id: pin for pin in context.pins}
     chosen = st.segmented_control(
         "Pin",
         list(ids),
-        default=look.pins[-1].id,
+        default=context.pins[-1].id,
         required=True,
-        format_func=lambda id: look.name(ids[id]),
+        format_func=lambda id: context.name(ids[id]),
         key="-".join((key, *ids)),  # a new pin is the one to be looked at
         label_visibility="collapsed",
     )

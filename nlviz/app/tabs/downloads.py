@@ -1,4 +1,4 @@
-"""Files: what an export is called, the command that makes it, and how it was made."""
+"""Downloads: what an export is called, the command that makes it, and its provenance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from nlviz.app.tabs import commands
-from nlviz.app.tabs.context import Look, choose_pin
+from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.export import Provenance
 from nlviz.heat.overlay import Shade
 from nlviz.query import Query
@@ -17,7 +17,7 @@ from nlviz.viewer.pins import COLOURS, Pin
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class Download:
     """One file to take away.
 
     Args:
@@ -25,7 +25,7 @@ class File:
         mime: its media type.
         make: its content, when it is asked for.
         verb: the command that writes it.
-        words: of its name, beside the clip's.
+        name_parts: of its name, after the clip's.
         options: of that command, beside what is asked.
         pins: what is asked, in order.
     """
@@ -34,73 +34,73 @@ class File:
     mime: str
     make: Callable[[Provenance], bytes]
     verb: str
-    words: Sequence[str]
+    name_parts: Sequence[str]
     options: Sequence[str] = ()
     pins: Sequence[Pin] | None = None
 
-    def name(self, look: Look) -> str:
-        """Made of the clip's name and the words."""
-        clip = look.analysis.clip.name
-        words = [clip.rpartition(".")[0] or clip, *self.words]
-        stem = "-".join(filter(None, map(_plain, words)))
+    def name(self, context: TabContext) -> str:
+        """The clip's name and the other parts, joined by dashes."""
+        clip = context.analysis.clip.name
+        parts = [clip.rpartition(".")[0] or clip, *self.name_parts]
+        stem = "-".join(filter(None, map(_safe, parts)))
         return f"{stem or 'nlviz'}.{self.ending}"
 
-    def command(self, look: Look) -> str:
+    def command(self, context: TabContext) -> str:
         """The command that writes it, over several lines."""
-        places = [pin.point for pin in (look.pins if self.pins is None else self.pins)]
-        out = " ".join([*self.options, f"-o {self.name(look)}"])
-        return commands.command(self.verb, look.shown.choice, places, look.options, out)
+        places = [pin.point for pin in (context.pins if self.pins is None else self.pins)]
+        out = " ".join([*self.options, f"-o {self.name(context)}"])
+        return commands.command(self.verb, context.shown.choice, places, context.options, out)
 
-    def provenance(self, look: Look) -> Provenance:
+    def provenance(self, context: TabContext) -> Provenance:
         """How it was made; of a session that is open, with the weights of then."""
-        line = self.command(look).replace(" \\\n   ", "")
-        made = Provenance.of(look.analysis, self.queries(look), command=line)
-        held = look.shown.choice.material.session
+        line = self.command(context).replace(" \\\n   ", "")
+        made = Provenance.of(context.analysis, self.queries(context), command=line)
+        held = context.shown.choice.material.session
         if held is None:
             return made
         return replace(made, model=held.provenance.model, weights=held.provenance.weights)
 
-    def queries(self, look: Look) -> list[Query]:
+    def queries(self, context: TabContext) -> list[Query]:
         """What is asked."""
-        return [look.query(pin) for pin in (look.pins if self.pins is None else self.pins)]
+        return [context.query(pin) for pin in (context.pins if self.pins is None else self.pins)]
 
-    def button(self, look: Look, label: str | None = None) -> None:
+    def button(self, context: TabContext, label: str | None = None) -> None:
         """Download it; it is made when it is asked for."""
         st.download_button(
             label or self.ending.upper(),
-            data=lambda: self.make(self.provenance(look)),
-            file_name=self.name(look),
+            data=lambda: self.make(self.provenance(context)),
+            file_name=self.name(context),
             mime=self.mime,
             on_click="ignore",
             key=f"export-{self.ending}-{self.verb}",
         )
 
 
-def show_command(look: Look, file: File) -> None:
+def show_command(context: TabContext, download: Download) -> None:
     """The command that writes a file without a screen."""
     st.caption("Or from the command line:")
-    st.code(file.command(look), language=None)
+    st.code(download.command(context), language=None)
 
 
-def shade_of(look: Look) -> Shade:
+def shade_of(context: TabContext) -> Shade:
     """The viewer's heat; clear where it is switched off."""
-    return look.shade if look.options.heat else replace(look.shade, opacity=0.0)
+    return context.shade if context.options.heat else replace(context.shade, opacity=0.0)
 
 
-def shade_options(look: Look) -> list[str]:
+def shade_options(context: TabContext) -> list[str]:
     """The viewer's heat as the commands spell it."""
-    shade = shade_of(look)
+    shade = shade_of(context)
     return [
         f"--heat {shade.against} --curve {shade.curve}",
         f"--colours {shade.colours} --opacity {shade.opacity:g}",
     ]
 
 
-def choose_heat(look: Look, key: str) -> Pin:
+def choose_heat(context: TabContext, key: str) -> Pin:
     """The pin whose heat is drawn; the newest until another is chosen."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Heat of", width="content")
-        return choose_pin(look, key)
+        return choose_pin(context, key)
 
 
 def palette_options(pins: Sequence[Pin]) -> list[str]:
@@ -109,6 +109,6 @@ def palette_options(pins: Sequence[Pin]) -> list[str]:
     return [] if tuple(colours) == COLOURS[: len(pins)] else [f"--palette '{','.join(colours)}'"]
 
 
-def _plain(words: str) -> str:
+def _safe(text: str) -> str:
     """Letters, digits, dots and dashes: no shell and no file system minds them."""
-    return re.sub(r"[^\w.]+", "-", words, flags=re.ASCII).strip("-.")
+    return re.sub(r"[^\w.]+", "-", text, flags=re.ASCII).strip("-.")

@@ -10,9 +10,10 @@ import streamlit as st
 
 from nlviz import export
 from nlviz.app.markdown import plain
-from nlviz.app.tabs import figure, film, progress
-from nlviz.app.tabs.context import Look
-from nlviz.app.tabs.downloads import File, show_command
+from nlviz.app.tabs import figure, film
+from nlviz.app.tabs.context import TabContext
+from nlviz.app.tabs.downloads import Download, show_command
+from nlviz.app.tabs.progress import job_result
 from nlviz.export import Provenance
 from nlviz.viewer import settings
 
@@ -20,7 +21,7 @@ _SEEN = "nlviz-page"
 _TALL = 720  # CSS pixels of the preview
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """A choice of kinds, what the chosen one is, and how it will look."""
     kind = st.segmented_control(
         "Kind",
@@ -33,101 +34,104 @@ def show(look: Look) -> None:
     )
     about, draw = _KINDS[kind]
     st.caption(about)
-    draw(look)
+    draw(context)
 
 
-def _page(look: Look) -> None:
+def _page(context: TabContext) -> None:
     def make(made: Provenance) -> bytes:
-        queries = [look.query(pin) for pin in look.pins]
-        kept = settings.settings(look.pins, look.options)
-        return export.page(look.analysis, queries, made, settings=kept)
+        queries = [context.query(pin) for pin in context.pins]
+        kept = settings.settings(context.pins, context.options)
+        return export.page(context.analysis, queries, made, settings=kept)
 
-    file = File("html", "text/html", make, "html", (look.analysis.network,))
-    _holds(look, 4 / 3)
-    key = (_SEEN, file.command(look))
+    file = Download("html", "text/html", make, "html", (context.analysis.network,))
+    _holds(context, 4 / 3)
+    key = (_SEEN, file.command(context))
     if st.session_state.get(_SEEN) != key:
         st.button("Preview", on_click=_see, args=(key,))
     else:
-        told = file.provenance(look)
-        made = progress.result(look.shown.choice, key, lambda report: make(told), name="page")
+        told = file.provenance(context)
+        made = job_result(context.shown.choice, key, lambda progress: make(told), name="page")
         if made is not None:
             st.iframe(made.decode(), width="stretch", height=_TALL, alt="The page")
-    _offer(look, file)
+    _offer(context, file)
 
 
 def _see(key: tuple[str, str]) -> None:
     st.session_state[_SEEN] = key
 
 
-def _links(look: Look) -> None:
-    answers = [links for links in look.links.values() if links]
+def _links(context: TabContext) -> None:
+    answers = [links for links in context.links.values() if links]
 
     def table(made: Provenance) -> bytes:
         return export.links_csv(answers, made)
 
     def report(made: Provenance) -> bytes:
-        told = {**export.report(look.analysis, answers), "provenance": asdict(made)}
+        told = {**export.report(context.analysis, answers), "provenance": asdict(made)}
         return json.dumps(told, indent=2, ensure_ascii=False).encode()
 
-    st.dataframe(_lines(look), height=220, hide_index=True)
-    words = (look.analysis.network, look.block, "links")
+    st.dataframe(_lines(context), height=220, hide_index=True)
+    words = (context.analysis.network, context.block, "links")
     _offer(
-        look,
-        File("csv", "text/csv", table, "export", words),
-        File("json", "application/json", report, "export", words),
+        context,
+        Download("csv", "text/csv", table, "export", words),
+        Download("json", "application/json", report, "export", words),
     )
 
 
-def _arrays(look: Look) -> None:
-    queries = [look.query(pin) for pin in look.pins]
-    st.dataframe(_shapes(look), hide_index=True)
-    words = (look.analysis.network,)
+def _arrays(context: TabContext) -> None:
+    queries = [context.query(pin) for pin in context.pins]
+    st.dataframe(_shapes(context), hide_index=True)
+    words = (context.analysis.network,)
     binary = "application/octet-stream"
     _offer(
-        look,
-        File("npz", binary, lambda made: export.npz(look.analysis, queries, made), "export", words),
-        File(
+        context,
+        Download(
+            "npz", binary, lambda made: export.npz(context.analysis, queries, made), "export", words
+        ),
+        Download(
             "safetensors",
             binary,
-            lambda made: export.tensors(look.analysis, queries, made),
+            lambda made: export.tensors(context.analysis, queries, made),
             "export",
             words,
         ),
     )
 
 
-def _session(look: Look) -> None:
+def _session(context: TabContext) -> None:
     def make(made: Provenance) -> bytes:
-        queries = tuple(look.query(pin) for pin in look.pins)
-        kept = settings.settings(look.pins, look.options)
-        return export.save(export.Session(look.analysis, made, queries, kept))
+        queries = tuple(context.query(pin) for pin in context.pins)
+        kept = settings.settings(context.pins, context.options)
+        return export.save(export.Session(context.analysis, made, queries, kept))
 
-    _holds(look, 2.0)
+    _holds(context, 2.0)
     _offer(
-        look, File("nlviz", "application/octet-stream", make, "export", (look.analysis.network,))
+        context,
+        Download("nlviz", "application/octet-stream", make, "export", (context.analysis.network,)),
     )
 
 
-def _offer(look: Look, *files: File) -> None:
+def _offer(context: TabContext, *files: Download) -> None:
     """The files to download, and the command for the first."""
     with st.container(horizontal=True):
         for file in files:
-            file.button(look)
-    show_command(look, files[0])
+            file.button(context)
+    show_command(context, files[0])
 
 
-def _holds(look: Look, factor: float) -> None:
+def _holds(context: TabContext, factor: float) -> None:
     """What will be in the file, and about how large it is; ``factor``: for a byte of the viewer."""
-    clip, size = look.analysis.clip, sum(map(len, look.shown.blobs)) * factor / 1e6
+    clip, size = context.analysis.clip, sum(map(len, context.shown.blobs)) * factor / 1e6
     frames = "1 image" if clip.is_image else f"{len(clip.frames)} frames"
-    blocks, pins = ", ".join(look.analysis.blocks), ", ".join(map(look.name, look.pins))
+    blocks, pins = ", ".join(context.analysis.blocks), ", ".join(map(context.name, context.pins))
     st.markdown(f"{frames} · {plain(blocks)} · {plain(pins)} · about {max(size, 0.1):.2g} MB")
 
 
-def _lines(look: Look) -> list[dict[str, object]]:
+def _lines(context: TabContext) -> list[dict[str, object]]:
     return [
         {
-            "pin": look.name(pin),
+            "pin": context.name(pin),
             "rank": link.rank,
             "weight": link.weight,
             "share": link.share,
@@ -135,16 +139,16 @@ def _lines(look: Look) -> list[dict[str, object]]:
             "x": link.target.x,
             "y": link.target.y,
         }
-        for pin, links in look.links.items()
+        for pin, links in context.links.items()
         for link in links
     ]
 
 
-def _shapes(look: Look) -> list[dict[str, object]]:
+def _shapes(context: TabContext) -> list[dict[str, object]]:
     """The arrays of each block."""
     told: list[dict[str, object]] = []
-    for block in look.analysis.blocks:
-        affinity = look.analysis.affinity(block)
+    for block in context.analysis.blocks:
+        affinity = context.analysis.affinity(block)
         grids = [affinity.query_grid, affinity.key_grid]
         queries, keys = (" × ".join(map(str, grid.shape)) for grid in grids)
         told.append(
@@ -159,7 +163,7 @@ def _shapes(look: Look) -> list[dict[str, object]]:
     return told
 
 
-_KINDS: dict[str, tuple[str, Callable[[Look], None]]] = {
+_KINDS: dict[str, tuple[str, Callable[[TabContext], None]]] = {
     "Figure": (
         "A film strip of the pinned links for a paper, with the heat as the viewer shows it.",
         figure.show,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import (
-    File,
+    Download,
     choose_heat,
     palette_options,
     shade_of,
@@ -33,7 +33,7 @@ _MIMES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _FigureForm:
     """What a paper chooses: centimetres, which frames (None: all), pixels an inch, words or not."""
 
     width: float
@@ -52,12 +52,12 @@ class _Choice:
         return said if self.titles else [*said, "--no-titles"]
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """The choices, the figure, its files, and the command that makes them."""
-    choice = _choose(look)
-    pins = _pins(look)
+    form = _choose(context)
+    pins = _pins(context)
     try:
-        figure = _drawn(look, pins, choice)
+        figure = _drawn(context, pins, form)
         with st.container(key="figure", border=True):
             st.image(figure.png(dpi=_SCREEN), width="stretch", alt="Film strip of the pinned links")
     except NlvizError as error:
@@ -67,23 +67,23 @@ def show(look: Look) -> None:
     def make(kind: str, made: Provenance) -> bytes:
         signed = figure.signed(made)
         if kind == "png":
-            return signed.png(dpi=choice.dpi)
+            return signed.png(dpi=form.dpi)
         return signed.svg() if kind == "svg" else signed.pdf()
 
-    words = (look.analysis.network, look.block)
-    warm = shade_options(look) if shade_of(look).opacity > 0 else []
-    options = [*choice.options, *warm, *palette_options(pins)]
-    files = [
-        File(kind, mime, partial(make, kind), "figure", words, options, pins)
+    words = (context.analysis.network, context.block)
+    warm = shade_options(context) if shade_of(context).opacity > 0 else []
+    options = [*form.options, *warm, *palette_options(pins)]
+    downloads = [
+        Download(kind, mime, partial(make, kind), "figure", words, options, pins)
         for kind, mime in _MIMES.items()
     ]
     with st.container(horizontal=True):
-        for file in files:
-            file.button(look)
-    show_command(look, files[0])
+        for download in downloads:
+            download.button(context)
+    show_command(context, downloads[0])
 
 
-def _choose(look: Look) -> _Choice:
+def _choose(context: TabContext) -> _FigureForm:
     kept: dict[str, Any] = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         width = st.selectbox(
@@ -94,33 +94,33 @@ def _choose(look: Look) -> _Choice:
             "PNG", _DPIS, format_func="{} dpi".format, key="figure-dpi", width=130, **kept
         )
         titles = st.toggle("Frame numbers and legend", True, key="figure-words", **kept)
-    return _Choice(width, None if which == _ALL else _linked(look), dpi, titles)
+    return _FigureForm(width, None if which == _ALL else _linked(context), dpi, titles)
 
 
-def _pins(look: Look) -> list[Pin]:
+def _pins(context: TabContext) -> list[Pin]:
     """The pins that have links; where there is heat, the one whose heat it is comes first."""
-    pins = [pin for pin, links in look.links.items() if links]
-    if len(pins) < 2 or shade_of(look).opacity <= 0:
+    pins = [pin for pin, links in context.links.items() if links]
+    if len(pins) < 2 or shade_of(context).opacity <= 0:
         return pins
-    first = choose_heat(look, "figure-pin")
+    first = choose_heat(context, "figure-pin")
     return sorted(pins, key=lambda pin: pin is not first)
 
 
-def _linked(look: Look) -> tuple[int, ...]:
+def _linked(context: TabContext) -> tuple[int, ...]:
     """The frames that a pin lies on or a link ends on."""
-    links = [link for links in look.links.values() for link in links]
+    links = [link for links in context.links.values() for link in links]
     ends = [end for link in links for end in (link.source, link.target) if end is not None]
     return tuple(sorted({end.frame for end in ends}))
 
 
-def _drawn(look: Look, pins: Sequence[Pin], choice: _Choice) -> Figure:
+def _drawn(context: TabContext, pins: Sequence[Pin], form: _FigureForm) -> Figure:
     from nlviz.figures import Heat, Style, film_strip  # brings matplotlib, which need not wait
 
-    heat, shade = None, shade_of(look)
+    heat, shade = None, shade_of(context)
     if shade.opacity > 0 and pins:
         how = (shade.against, shade.curve, shade.colours, shade.opacity)
-        heat = Heat(look.query(pins[0]), *how)
+        heat = Heat(context.query(pins[0]), *how)
     colours = tuple(pin.color for pin in pins) or COLOURS
-    style = Style(frames=choice.frames, colours=colours, titles=choice.titles)
-    links = [look.links[pin] for pin in pins]
-    return film_strip(look.analysis, links, width_cm=choice.width, heat=heat, style=style)
+    style = Style(frames=form.frames, colours=colours, titles=form.titles)
+    links = [context.links[pin] for pin in pins]
+    return film_strip(context.analysis, links, width_cm=form.width, heat=heat, style=style)

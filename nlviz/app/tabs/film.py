@@ -8,11 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from nlviz.app.shown import Report
-from nlviz.app.tabs import progress
-from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import (
-    File,
+    Download,
     choose_heat,
     palette_options,
     shade_of,
@@ -20,8 +18,10 @@ from nlviz.app.tabs.downloads import (
     show_command,
 )
 from nlviz.app.tabs.jobs import Work
+from nlviz.app.tabs.progress import job_result
 from nlviz.export import Provenance
 from nlviz.geometry import Point
+from nlviz.progress import Progress
 from nlviz.viewer.pins import Pin
 
 _PLAY, _FOLLOW = "The clip plays", "The query follows its heaviest links"
@@ -34,7 +34,7 @@ _WANTED = "nlviz-film"
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _FilmForm:
     """What film: its kind, its format, its width in pixels and its pictures a second."""
 
     what: str
@@ -49,32 +49,32 @@ class _Choice:
         return [f"--width {self.width} --fps {self.rate}", *follow]
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """The choices, the film while and once it is made, its file, and the command for it."""
-    choice = _choose(still=len(look.analysis.clip.frames) == 1)
-    pins = _pins(look, choice.what)
+    form = _choose(still=len(context.analysis.clip.frames) == 1)
+    pins = _pins(context, form.what)
     if not pins:
         st.info("There are no links to show; a query that follows them starts at a point.")
         return
-    words = (look.analysis.network, look.block, "follow" if choice.what == _FOLLOW else "")
-    options = [*choice.options, *shade_options(look), *palette_options(pins)]
+    words = (context.analysis.network, context.block, "follow" if form.what == _FOLLOW else "")
+    options = [*form.options, *shade_options(context), *palette_options(pins)]
     made: list[bytes] = []
-    mime = _MIMES[choice.ending]
-    file = File(choice.ending, mime, lambda _: made[0], "film", words, options, pins)
-    key = (_WANTED, file.command(look))
+    mime = _MIMES[form.ending]
+    download = Download(form.ending, mime, lambda _: made[0], "film", words, options, pins)
+    key = (_WANTED, download.command(context))
     if st.session_state.get(_WANTED) != key:  # another pin or option is another film
         st.button("Make the film", on_click=_want, args=(key,), type="primary")
     else:
-        work = _work(look, pins, choice, file.provenance(look))
-        result = progress.result(look.shown.choice, key, work, name="film")
+        work = _work(context, pins, form, download.provenance(context))
+        result = job_result(context.shown.choice, key, work, name="film")
         if result is not None:
             made.append(result)
-            _play(result, choice.ending)
-            file.button(look)
-    show_command(look, file)
+            _play(result, form.ending)
+            download.button(context)
+    show_command(context, download)
 
 
-def _choose(*, still: bool) -> _Choice:
+def _choose(*, still: bool) -> _FilmForm:
     """A picture does not play."""
     kept: dict[str, Any] = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -90,7 +90,7 @@ def _choose(*, still: bool) -> _Choice:
         rate = st.selectbox(
             "Speed", rates, format_func="{} frames/s".format, key=f"film-{what}", width=150, **kept
         )
-    return _Choice(what, ending, width, rate)
+    return _FilmForm(what, ending, width, rate)
 
 
 def _want(key: tuple[str, str]) -> None:
@@ -104,35 +104,35 @@ def _play(made: bytes, ending: str) -> None:
         st.video(made, loop=True, autoplay=True, muted=True, alt="The film", width=_SHOWN)
 
 
-def _pins(look: Look, what: str) -> list[Pin]:
+def _pins(context: TabContext, what: str) -> list[Pin]:
     """All pins that have links, the one whose heat is shown first; one point where it moves."""
-    pins = [pin for pin, links in look.links.items() if links]
+    pins = [pin for pin, links in context.links.items() if links]
     if what == _FOLLOW:
         pins = [pin for pin in pins if isinstance(pin.point, Point)]
     if len(pins) < 2:
         return pins
-    first = choose_heat(look, "film-pin")
+    first = choose_heat(context, "film-pin")
     ordered = sorted(pins, key=lambda pin: pin is not first)
     return ordered[:1] if what == _FOLLOW else ordered
 
 
-def _work(look: Look, pins: Sequence[Pin], choice: _Choice, made: Provenance) -> Work:
-    queries = [look.query(pin) for pin in pins]
+def _work(context: TabContext, pins: Sequence[Pin], form: _FilmForm, made: Provenance) -> Work:
+    queries = [context.query(pin) for pin in pins]
     how: dict[str, Any] = {
-        "width": choice.width,
-        "rate": choice.rate,
-        "shade": shade_of(look),
+        "width": form.width,
+        "rate": form.rate,
+        "shade": shade_of(context),
         "palette": tuple(pin.color for pin in pins),
         "comment": made.json,
     }
 
-    def work(report: Report) -> bytes:
+    def work(progress: Progress) -> bytes:
         from nlviz.film import follow, play  # brings matplotlib
 
-        if choice.what == _FOLLOW:
-            film = follow(look.analysis, queries[0], _HOPS, **how)
+        if form.what == _FOLLOW:
+            film = follow(context.analysis, queries[0], _HOPS, **how)
         else:
-            film = play(look.analysis, queries, **how)
-        return film.gif(report) if choice.ending == "gif" else film.mp4(report)
+            film = play(context.analysis, queries, **how)
+        return film.gif(progress) if form.ending == "gif" else film.mp4(progress)
 
     return work

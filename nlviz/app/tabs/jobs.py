@@ -1,4 +1,4 @@
-"""The desk: a visitor's long computations, one at a time in the background, and what they gave."""
+"""A visitor's long computations, one at a time in the background, and their results."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 import streamlit as st
 
-from nlviz.app.shown import Report
 from nlviz.errors import NlvizError
+from nlviz.progress import Progress
 
 logger = logging.getLogger("nlviz")
 
-Work = Callable[[Report], Any]
+Work = Callable[[Progress], Any]
 
 PATIENCE = 20.0
 """Seconds without anybody looking after which a computation ends."""
 
 _KEPT = 48
-_KEY = "nlviz-desk"
+_KEY = "nlviz-jobs"
 
 
 class _Stopped(Exception):
@@ -36,7 +36,7 @@ class Job:
     """
 
     def __init__(self, work: Work) -> None:
-        self.fraction, self.words = 0.0, "Waiting its turn"
+        self.fraction, self.status = 0.0, "Waiting its turn"
         self.result: Any = None
         self.problem: str | None = None
         self.done = self.failed = self.stopped = self.left = False
@@ -49,7 +49,7 @@ class Job:
         """Until it is done, but not longer."""
         self._thread.join(seconds)
 
-    def look(self) -> None:
+    def keep_alive(self) -> None:
         """Somebody still waits for it."""
         self._seen = time.monotonic()
 
@@ -66,7 +66,7 @@ class Job:
             self.left = True
         if self.left or self.stopped:
             raise _Stopped
-        self.fraction, self.words = min(max(fraction, 0.0), 1.0), what[:1].upper() + what[1:]
+        self.fraction, self.status = min(max(fraction, 0.0), 1.0), what[:1].upper() + what[1:]
 
     def _run(self) -> None:
         try:
@@ -81,7 +81,7 @@ class Job:
         self.done = True
 
 
-class Desk:
+class Jobs:
     """One visitor's jobs; those of the last analysis only."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Desk:
             self._jobs = {other: job for other, job in kept if not job.left}
             self._jobs[key] = Job(work)
         job = self._jobs[key]
-        job.look()
+        job.keep_alive()
         return job
 
     def rest(self) -> None:
@@ -118,9 +118,9 @@ class Desk:
         self._jobs.pop(key, None)
 
 
-def current() -> Desk:
-    """This visitor's desk."""
+def current() -> Jobs:
+    """This visitor's jobs."""
     if _KEY not in st.session_state:
-        st.session_state[_KEY] = Desk()
-    desk: Desk = st.session_state[_KEY]
-    return desk
+        st.session_state[_KEY] = Jobs()
+    jobs: Jobs = st.session_state[_KEY]
+    return jobs

@@ -9,25 +9,26 @@ from html import escape
 import streamlit as st
 
 from nlviz.analysis import Analysis, Prediction
-from nlviz.app.shown import Report, turn
-from nlviz.app.tabs import progress
-from nlviz.app.tabs.context import Look, choose_pin
+from nlviz.app.shown import turn
+from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
+from nlviz.app.tabs.progress import job_result
 from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
 from nlviz.experiments.ablation import Effect, effects, with_sizes
 from nlviz.experiments.masking import PROTOCOL, Faithfulness, faithfulness
 from nlviz.geometry import Point
+from nlviz.progress import Progress
 from nlviz.query import Link, Query
 
 _WANTED = "nlviz-masking"
 _RANKS = 8
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """Blocks first, then the links of one pin."""
     st.markdown("**Each block**")
-    found = progress.result(look.shown.choice, "effects", _effects(look), name="effects")
+    found = job_result(context.shown.choice, "effects", _effects(context), name="effects")
     if found is None:
         return  # one computation at a time: the rest waits for it
     st.html(effects_table(found))
@@ -36,28 +37,30 @@ def show(look: Look) -> None:
         "network's first class where the block passes x on unchanged (z = x)."
     )
     st.markdown("**The links of a pin**")
-    pin = choose_pin(look, "matter-pin")
-    query = look.query(pin)
-    sized: Analysis | None = look.analysis if look.shown.sizes else None
-    sized = sized or progress.result(look.shown.choice, "sizes", _sizes(look), name="sizes")
+    pin = choose_pin(context, "matter-pin")
+    query = context.query(pin)
+    sized: Analysis | None = context.analysis if context.shown.sizes else None
+    sized = sized or job_result(context.shown.choice, "sizes", _sizes(context), name="sizes")
     if sized is not None:
         _contributions(sized, query)
-        _masking(look, query)
+        _masking(context, query)
 
 
-def _effects(look: Look) -> Work:
-    def work(report: Report) -> tuple[Effect, ...]:
-        with turn(report):
-            return effects(look.shown.own, look.shown.network(), progress=report)
+def _effects(context: TabContext) -> Work:
+    def work(progress: Progress) -> tuple[Effect, ...]:
+        with turn(progress):
+            return effects(
+                context.shown.without_baselines, context.shown.network(), progress=progress
+            )
 
     return work
 
 
-def _sizes(look: Look) -> Work:
-    def work(report: Report) -> Analysis:
-        with turn(report):
-            report(0.5, "measuring what each place adds")
-            return with_sizes(look.analysis, look.shown.network())
+def _sizes(context: TabContext) -> Work:
+    def work(progress: Progress) -> Analysis:
+        with turn(progress):
+            progress(0.5, "measuring what each place adds")
+            return with_sizes(context.analysis, context.shown.network())
 
     return work
 
@@ -133,30 +136,30 @@ def contributions_table(links: Sequence[Link], by_affinity: Mapping[Point, int])
     return _table(heads, rows)
 
 
-def _masking(look: Look, query: Query) -> None:
+def _masking(context: TabContext, query: Query) -> None:
     """The faithfulness curve, once it is asked for: it runs the network some dozens of times."""
     st.markdown("**Does the prediction lean on the linked places?**")
-    asked = (look.shown.choice, query)
-    if st.session_state.get(_WANTED) != asked:
-        st.button("Mask them and see", on_click=_want, args=(asked,))
+    wanted = (context.shown.choice, query)
+    if st.session_state.get(_WANTED) != wanted:
+        st.button("Mask them and see", on_click=_want, args=(wanted,))
     else:
-        found: Faithfulness | None = progress.result(
-            look.shown.choice, ("masking", query), _masked(look, query), name="masking"
+        found: Faithfulness | None = job_result(
+            context.shown.choice, ("masking", query), _masked(context, query), name="masking"
         )
         if found is not None:
             _curve(found)
     st.caption(PROTOCOL)
 
 
-def _want(asked: object) -> None:
-    st.session_state[_WANTED] = asked
+def _want(wanted: object) -> None:
+    st.session_state[_WANTED] = wanted
 
 
-def _masked(look: Look, query: Query) -> Work:
-    def work(report: Report) -> Faithfulness:
-        with turn(report):
-            loaded = look.shown.network()
-            return faithfulness(look.analysis, loaded, query, progress=report)
+def _masked(context: TabContext, query: Query) -> Work:
+    def work(progress: Progress) -> Faithfulness:
+        with turn(progress):
+            loaded = context.shown.network()
+            return faithfulness(context.analysis, loaded, query, progress=progress)
 
     return work
 

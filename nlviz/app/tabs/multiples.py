@@ -21,14 +21,14 @@ _WIDTH = 720  # pixels across of a whole picture, twice what it is shown at
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Mosaic:
     """Which frames a small multiple shows, by their positions, and how many in a row."""
 
     positions: tuple[int, ...]
     columns: int
 
     @classmethod
-    def of(cls, analysis: Analysis, query: Query) -> Layout:
+    def of(cls, analysis: Analysis, query: Query) -> Mosaic:
         """At most eight frames, evenly spread; the query's own takes the place of the nearest.
 
         That one alone where the block looks at each frame by itself.
@@ -62,19 +62,19 @@ class Layout:
         return Point(view.frames[self.positions[index]], *inside)
 
 
-def multiple(analysis: Analysis, query: Query, layout: Layout, shade: Shade, color: str) -> str:
+def multiple(analysis: Analysis, query: Query, mosaic: Mosaic, shade: Shade, color: str) -> str:
     """The frames with heat as a data address; QueryError."""
-    width = _WIDTH // layout.columns
-    frames = heat(analysis, query, layout.positions, width, shade, color=color)
-    picture = base64.b64encode(encoded(_together(frames, layout), 82)).decode()
+    width = _WIDTH // mosaic.columns
+    frames = heat(analysis, query, mosaic.positions, width, shade, color=color)
+    picture = base64.b64encode(encoded(_together(frames, mosaic), 82)).decode()
     return f"data:image/jpeg;base64,{picture}"
 
 
-def _together(frames: Sequence[NDArray[np.uint8]], layout: Layout) -> NDArray[np.uint8]:
+def _together(frames: Sequence[NDArray[np.uint8]], mosaic: Mosaic) -> NDArray[np.uint8]:
     height, width = frames[0].shape[:2]
-    whole = np.full((layout.rows * height, layout.columns * width, 3), 128, np.uint8)
+    whole = np.full((mosaic.rows * height, mosaic.columns * width, 3), 128, np.uint8)
     for index, frame in enumerate(frames):
-        row, column = divmod(index, layout.columns)
+        row, column = divmod(index, mosaic.columns)
         frame = frame.copy()
         frame[-1:], frame[:, -1:] = 235, 235  # a thin line between neighbours
         whole[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame

@@ -29,20 +29,20 @@ class Tile:
 
 
 def openable(
-    tiles: Sequence[Tile], key: str, opened: Callable[[str], None], *, widest: int = 280
+    tiles: Sequence[Tile], key: str, on_open: Callable[[str], None], *, widest: int = 280
 ) -> None:
-    """Pictures that are buttons; ``opened`` is a callback and gets the id of the one clicked."""
+    """Pictures that are buttons; ``on_open`` gets the id of the one clicked."""
     _mount(
         key=key,
         data={"tiles": [asdict(tile) for tile in tiles], "action": "open", "widest": widest},
-        on_open_change=lambda: opened(str(st.session_state[key].open)),
+        on_open_change=lambda: on_open(str(st.session_state[key].open)),
     )
 
 
-def askable(tiles: Sequence[Tile], key: str, asked: Callable[[float, float], None]) -> None:
-    """Pictures to click in; ``asked`` is a callback and gets the fractions of width and height."""
+def askable(tiles: Sequence[Tile], key: str, on_ask: Callable[[float, float], None]) -> None:
+    """Pictures to click in; ``on_ask`` gets the fractions of width and height."""
     _mount(
         key=key,
         data={"tiles": [asdict(tile) for tile in tiles], "action": "ask", "widest": 400},
-        on_ask_change=lambda: asked(*map(float, st.session_state[key].ask)),
+        on_ask_change=lambda: on_ask(*map(float, st.session_state[key].ask)),
     )

@@ -7,8 +7,8 @@ from html import escape
 
 import streamlit as st
 
-from nlviz.app.tabs import progress
-from nlviz.app.tabs.context import Look, ink
+from nlviz.app.tabs.context import TabContext, ink
+from nlviz.app.tabs.progress import job_result
 from nlviz.errors import QueryError
 from nlviz.statistics import BlockStatistics, Profile, block_statistics, profile
 from nlviz.viewer.pins import Pin
@@ -20,80 +20,87 @@ _HEADS = (
 )
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """A table and charts; the averages come when they have been worked out."""
     profiles: dict[Pin, Profile] = {}
-    for pin in look.pins:
+    for pin in context.pins:
         try:
-            profiles[pin] = profile(look.analysis, look.query(pin))
+            profiles[pin] = profile(context.analysis, context.query(pin))
         except QueryError as error:
-            st.info(f"{look.name(pin)}: {error}")
+            st.info(f"{context.name(pin)}: {error}")
     if not profiles:
         return
-    words, numbers = st.empty(), st.empty()
-    numbers.html(table(look, profiles, None))
-    head = look.query(look.pins[0]).head
-    average: BlockStatistics | None = progress.result(
-        look.shown.choice,
-        ("averages", look.block, head),
-        lambda report: block_statistics(look.analysis, look.block, head=head, progress=report),
+    summary, numbers = st.empty(), st.empty()
+    numbers.html(table(context, profiles, None))
+    head = context.query(context.pins[0]).head
+    average: BlockStatistics | None = job_result(
+        context.shown.choice,
+        ("averages", context.block, head),
+        lambda progress: block_statistics(
+            context.analysis, context.block, head=head, progress=progress
+        ),
         name="averages",
     )
     if average is not None:
-        words.markdown(f"**{average.words}**")
-        numbers.html(table(look, profiles, average))
-    if len(look.analysis.view.frames) == 1:
+        summary.markdown(f"**{average.words}**")
+        numbers.html(table(context, profiles, average))
+    if len(context.analysis.view.frames) == 1:
         st.caption(_STILL)
-    _charts(look, profiles, average)
+    _charts(context, profiles, average)
     st.caption(
-        f"Shares of each pin's whole row in {look.block}: affinity, not importance. Distances in "
-        "space are in diagonals of the frame; entropy is in nats, and its exponential is how many "
-        "positions of equal weight would have it. Frames that one time step covers share its "
-        "weight."
+        f"Shares of each pin's whole row in {context.block}: affinity, not importance. Distances "
+        "in space are in diagonals of the frame. Entropy is in nats; its exponential is the number "
+        "of positions of equal weight with the same entropy. Frames that one time step covers "
+        "share its weight."
     )
 
 
-def _charts(look: Look, profiles: dict[Pin, Profile], average: BlockStatistics | None) -> None:
+def _charts(
+    context: TabContext, profiles: dict[Pin, Profile], average: BlockStatistics | None
+) -> None:
     from nlviz.app.tabs import charts  # brings plotly: the table need not wait for it
 
-    curves = [
-        charts.Curve(escape(look.name(pin)), ink(pin), each) for pin, each in profiles.items()
+    lines = [
+        charts.ProfileLine(escape(context.name(pin)), ink(pin), each)
+        for pin, each in profiles.items()
     ]
     plain = {"displayModeBar": False}
-    if len(look.analysis.view.frames) == 1:
+    if len(context.analysis.view.frames) == 1:
         st.plotly_chart(
-            charts.by_distance(curves, average),
+            charts.by_distance(lines, average),
             config=plain,
             key="by-distance",
             alt="Share of each pin's row by distance in space",
         )
         return
     st.plotly_chart(
-        charts.by_frame(curves),
+        charts.by_frame(lines),
         config=plain,
         key="weights",
         alt="Share of each pin's row that falls on each frame",
     )
     left, right = st.columns(2)
     left.plotly_chart(
-        charts.by_distance(curves, average),
+        charts.by_distance(lines, average),
         config=plain,
         key="by-distance",
         alt="Share of each pin's row by distance in space",
     )
     right.plotly_chart(
-        charts.by_second(curves),
+        charts.by_second(lines),
         config=plain,
         key="by-second",
         alt="Share of each pin's row by distance in time",
     )
 
 
-def table(look: Look, profiles: dict[Pin, Profile], average: BlockStatistics | None) -> str:
+def table(
+    context: TabContext, profiles: dict[Pin, Profile], average: BlockStatistics | None
+) -> str:
     """The numbers as HTML: a row for each pin, and one for the averages."""
     rows = [
         _row(
-            f'<i style="background:{pin.color}"></i>{escape(look.name(pin))}',
+            f'<i style="background:{pin.color}"></i>{escape(context.name(pin))}',
             each,
             f"{each.links:.1%}",
         )

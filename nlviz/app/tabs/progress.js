@@ -1,4 +1,4 @@
-// Waiting: how far a computation is, asked for again and again, and a button that stops it.
+// The progress of a computation, asked for again and again, and a button that stops it.
 
 const PAUSE = 350; // ms between two looks
 const mounts = new WeakMap();
@@ -19,7 +19,7 @@ export default function (component) {
   const bar = root.querySelector("[role=progressbar]");
   bar.setAttribute("aria-valuenow", percent);
   bar.firstElementChild.style.width = `${percent}%`;
-  root.querySelector("p").textContent = `${data.words} …`;
+  root.querySelector("p").textContent = `${data.status} …`;
   clearTimeout(mount.timer);
   mount.timer = setTimeout(() => mount.send("tick", ++mount.count), PAUSE);
   return () => {

@@ -1,4 +1,4 @@
-"""Waiting for a job: how far it is, a way to stop it, and its sentence where it could not be."""
+"""The progress of a background job: how far it is, a button that stops it, and why it failed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _mount = st.components.v2.component(
 )
 
 
-def result(about: Choice, key: Hashable, work: jobs.Work, *, name: str) -> Any:
+def job_result(about: Choice, key: Hashable, work: jobs.Work, *, name: str) -> Any:
     """What a background job gives, or None while it is not there and the page says why.
 
     The tab is drawn again when the job is done; until then only the progress is. ``name`` tells
@@ -58,14 +58,14 @@ def _progress(job: jobs.Job, name: str) -> None:
     _mount(
         key=f"waiting-{name}",
         # The beat makes each answer a new one: the page asks again after each.
-        data={"fraction": job.fraction, "words": job.words, "beat": time.monotonic()},
+        data={"fraction": job.fraction, "status": job.status, "beat": time.monotonic()},
         on_tick_change=lambda: _look(job),
         on_stop_change=lambda: _stop(job),
     )
 
 
 def _look(job: jobs.Job) -> None:
-    job.look()
+    job.keep_alive()
     if job.done or job.left:
         st.rerun(TAB)
 

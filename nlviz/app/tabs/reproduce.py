@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from nlviz.app.tabs import commands
-from nlviz.app.tabs.context import Look
+from nlviz.app.tabs.context import TabContext
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """Both, to be copied."""
-    points = [pin.point for pin in look.pins]
-    choice = look.shown.choice
-    st.code(commands.command("links", choice, points, look.options), language=None)
-    st.code(commands.python(choice, points, look.options), language=None)
+    points = [pin.point for pin in context.pins]
+    choice = context.shown.choice
+    st.code(commands.command("links", choice, points, context.options), language=None)
+    st.code(commands.python(choice, points, context.options), language=None)
     if choice.material.data is not None:
         st.caption("Run it in the folder that holds your file.")

@@ -6,12 +6,12 @@ from html import escape
 
 import streamlit as st
 
-from nlviz.app.tabs.context import Look, ink
+from nlviz.app.tabs.context import TabContext, ink
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """The solid; for an image a sentence in its place."""
-    if len(look.analysis.view.frames) == 1:
+    if len(context.analysis.view.frames) == 1:
         st.info("An image has no time axis, so there is no spacetime to turn; the viewer shows it.")
         return
     st.caption(
@@ -20,13 +20,13 @@ def show(look: Look) -> None:
     )
     from nlviz.app.tabs import spacetime_plot  # brings plotly: the words need not wait for it
 
-    asked = [
-        spacetime_plot.Asked(escape(look.name(pin)), ink(pin), look.query(pin), links)
-        for pin, links in look.links.items()
+    queries = [
+        spacetime_plot.PinnedQuery(escape(context.name(pin)), ink(pin), context.query(pin), links)
+        for pin, links in context.links.items()
         if links
     ]
     st.plotly_chart(
-        spacetime_plot.spacetime(look.analysis, asked),
+        spacetime_plot.spacetime(context.analysis, queries),
         config={"displayModeBar": False, "scrollZoom": True},
         key="spacetime",
         alt="Frames as planes along time with the links between them",

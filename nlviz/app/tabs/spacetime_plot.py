@@ -22,7 +22,7 @@ _LOWER = ((0.0, "rgb(20,24,30)"), (1.0, "rgb(245,247,250)"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class PinnedQuery:
     """A query to draw: its name, its colour, its links, heaviest first."""
 
     name: str
@@ -31,15 +31,17 @@ class Asked:
     links: tuple[Link, ...]
 
 
-def spacetime(analysis: Analysis, asked: Sequence[Asked]) -> go.Figure:
+def spacetime(analysis: Analysis, queries: Sequence[PinnedQuery]) -> go.Figure:
     """The frames in grey, each query's links in its colour, and its best place on each frame."""
     figure = go.Figure([_plane(analysis, position) for position in _shown(analysis)])
-    heaviest = max((abs(link.drawn) for one in asked for link in one.links), default=1.0) or 1.0
-    for one in asked:
+    heaviest = max((abs(link.drawn) for one in queries for link in one.links), default=1.0) or 1.0
+    for one in queries:
         for width in _WIDTHS:
             _lines(figure, analysis, one, heaviest, width)
         _ends(figure, analysis, one)
-        _path(figure, analysis, one, named=len(asked) < 3)  # a legend of many names hides the clip
+        _path(
+            figure, analysis, one, named=len(queries) < 3
+        )  # a legend of many names hides the clip
     width, height = analysis.view.source
     count = len(analysis.view.frames)
     shown = _shown(analysis)
@@ -107,7 +109,7 @@ def _at(analysis: Analysis, point: Point) -> tuple[float, float, float]:
 
 
 def _lines(
-    figure: go.Figure, analysis: Analysis, one: Asked, heaviest: float, width: float
+    figure: go.Figure, analysis: Analysis, one: PinnedQuery, heaviest: float, width: float
 ) -> None:
     """The links of one width as one trace: hundreds of traces would turn slowly."""
     places: list[tuple[float | None, ...]] = []
@@ -128,7 +130,7 @@ def _width(link: Link, heaviest: float) -> float:
     return _WIDTHS[min(step, len(_WIDTHS) - 1)]
 
 
-def _ends(figure: go.Figure, analysis: Analysis, one: Asked) -> None:
+def _ends(figure: go.Figure, analysis: Analysis, one: PinnedQuery) -> None:
     """Where the links end, to be hovered, and where they begin."""
     ends = [_at(analysis, link.target) for link in one.links]
     if not ends:
@@ -145,7 +147,7 @@ def _ends(figure: go.Figure, analysis: Analysis, one: Asked) -> None:
 
 def _dots(
     figure: go.Figure,
-    one: Asked,
+    one: PinnedQuery,
     places: tuple[Any, ...],
     mark: dict[str, Any],
     words: list[str],
@@ -164,7 +166,7 @@ def _dots(
     )
 
 
-def _path(figure: go.Figure, analysis: Analysis, one: Asked, *, named: bool) -> None:
+def _path(figure: go.Figure, analysis: Analysis, one: PinnedQuery, *, named: bool) -> None:
     best = best_path(analysis, one.query)
     if len(best) < 2:
         return

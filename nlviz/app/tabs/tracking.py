@@ -15,13 +15,16 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
-from nlviz.app.shown import Report, turn
-from nlviz.app.tabs import overlay, progress
-from nlviz.app.tabs.context import Look
+from nlviz.app.shown import turn
+from nlviz.app.tabs import overlay
+from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
-from nlviz.app.tabs.tracking_start import Masks, Start, choose_start
+from nlviz.app.tabs.progress import job_result
+from nlviz.app.tabs.tracking_start import Start, choose_start
 from nlviz.clip import Clip
 from nlviz.experiments.baselines import baseline, origin
+from nlviz.media.masks import Masks
+from nlviz.progress import Progress
 from nlviz.tracking import (
     PROTOCOL,
     Protocol,
@@ -58,64 +61,64 @@ class Tracked:
         return float(j), float(f)
 
 
-def show(look: Look) -> None:
+def show(context: TabContext) -> None:
     """The masks over the frames, once they are there; the protocol in words."""
-    if len(look.analysis.view.frames) == 1:
+    if len(context.analysis.view.frames) == 1:
         st.info("An image has no frames to carry an object to; take a clip.")
         return
-    start = choose_start(look)
+    start = choose_start(context)
     if start is None:
-        _lay(look, None)
+        _lay(context, None)
         return
-    raw, protocol = _carried(look)
-    found: Tracked | None = progress.result(
-        look.shown.choice,
-        ("track", look.block, raw, protocol, start.key, start.color),
-        _work(look, start, protocol, raw=raw),
+    raw, protocol = _carried(context)
+    found: Tracked | None = job_result(
+        context.shown.choice,
+        ("track", context.block, raw, protocol, start.key, start.color),
+        _work(context, start, protocol, raw=raw),
         name="track",
     )
     if found is not None:
-        _show(look, found)
+        _show(context, found)
     st.caption(PROTOCOL)
     if found is None:
-        _lay(look, None)
+        _lay(context, None)
 
 
-def _carried(look: Look) -> tuple[bool, Protocol]:
+def _carried(context: TabContext) -> tuple[bool, Protocol]:
     """Whether by raw features in place of the block, and the numbers of the protocol."""
-    carriers = [look.block] if origin(look.block)[1] == "cosine" else [look.block, _RAW]
+    carriers = [context.block] if origin(context.block)[1] == "cosine" else [context.block, _RAW]
     usual = Protocol()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         carrier = st.segmented_control(
             "Carried by",
             carriers,
-            default=look.block,
+            default=context.block,
             required=True,
-            key=f"track-by-{look.block}",
-            format_func=lambda name: f"Block {name}" if name == look.block else name,
+            key=f"track-by-{context.block}",
+            format_func=lambda name: f"Block {name}" if name == context.block else name,
             help="Raw features: the cosine of the block's input, with nothing learned in between.",
         )
         with st.popover("Protocol"):
-            context = st.number_input(
+            frames = st.number_input(
                 "Frames of context", 1, 64, usual.context, help="The last labelled ones that count."
             )
             radius = st.number_input(
                 "Radius, in diagonals",
-                *(0.0, 1.0, _usual_radius(look), 0.05),
+                *(0.0, 1.0, _usual_radius(context), 0.05),
                 help="How far an object can have moved; 0 for anywhere.",
             )
             heaviest = st.number_input("Heaviest keys", 1, 500, usual.heaviest)
-    return carrier == _RAW, Protocol(context, radius or None, heaviest)
+    return carrier == _RAW, Protocol(frames, radius or None, heaviest)
 
 
-def _usual_radius(look: Look) -> float:
+def _usual_radius(context: TabContext) -> float:
     """The protocol's own, but anywhere in frames so far apart that objects cross the picture."""
-    times = look.analysis.clip.timestamps
+    times = context.analysis.clip.timestamps
     apart = (times[-1] - times[0]) / (len(times) - 1)
     return Protocol().radius or 0.0 if apart <= _CLOSE else 0.0
 
 
-def _show(look: Look, found: Tracked) -> None:
+def _show(context: TabContext, found: Tracked) -> None:
     if found.scores:
         j, f = found.means
         st.markdown(f"**J {j:.3f}, F {f:.3f}** on average over the frames after the first.")
@@ -123,19 +126,19 @@ def _show(look: Look, found: Tracked) -> None:
         over = st.toggle("Over the clip", value=True, key="track-over")
         st.download_button(
             "Masks (ZIP)",
-            data=lambda: zipped(found.track, look.analysis.clip),
-            file_name=f"{look.analysis.clip.name.rpartition('.')[0] or 'clip'}-masks.zip",
+            data=lambda: zipped(found.track, context.analysis.clip),
+            file_name=f"{context.analysis.clip.name.rpartition('.')[0] or 'clip'}-masks.zip",
             mime="application/zip",
             on_click="ignore",
             key="track-masks",
         )
     st.html(found.strip)
-    _lay(look, found.over if over else None)
+    _lay(context, found.over if over else None)
 
 
-def _lay(look: Look, blob: bytes | None) -> None:
+def _lay(context: TabContext, blob: bytes | None) -> None:
     """Over the clip in the viewer, which is drawn before its tabs."""
-    if overlay.lay(look.shown.choice, "Tracking", blob):
+    if overlay.lay(context.shown.choice, "Tracking", blob):
         st.rerun()
 
 
@@ -148,20 +151,22 @@ def zipped(found: Track, clip: Clip) -> bytes:
     return file.getvalue()
 
 
-def _work(look: Look, start: Start, protocol: Protocol, *, raw: bool) -> Work:
-    def work(report: Report) -> Tracked:
-        report(0.0, "reading the mask")
-        masks, analysis, block = start.masks(), look.analysis, look.block
+def _work(context: TabContext, start: Start, protocol: Protocol, *, raw: bool) -> Work:
+    def work(progress: Progress) -> Tracked:
+        progress(0.0, "reading the mask")
+        masks, analysis, block = start.masks(), context.analysis, context.block
         if raw:
-            with turn(report):
-                block, _ = origin(look.block)
-                analysis = baseline(look.shown.own, look.shown.network(), block, "cosine")
+            with turn(progress):
+                block, _ = origin(context.block)
+                analysis = baseline(
+                    context.shown.without_baselines, context.shown.network(), block, "cosine"
+                )
             (block,) = analysis.blocks
         found = track(
-            analysis, block, masks[0], frame=start.frame, protocol=protocol, progress=report
+            analysis, block, masks[0], frame=start.frame, protocol=protocol, progress=progress
         )
         scores = measured(found, masks) if start.scored else ()
-        over = blobs.mask_blob(found.objects, start.color, look.shown.tags[0])
+        over = blobs.mask_blob(found.objects, start.color, context.shown.tags[0])
         return Tracked(found, scores, over, _strip(analysis, found, scores, start.color))
 
     return work

@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from nlviz.app.tabs.context import Look, choose_pin
+from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media import read_mask, read_masks
+from nlviz.media.masks import Masks
 from nlviz.tracking import mask_of
 from nlviz.viewer.pins import Pin
 
 _PIN, _MASK, _FOLDER = "A pin", "A mask", "A mask of each frame"
 _ENDINGS = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"]
-Masks = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +39,7 @@ class Start:
     scored: bool = False
 
 
-def choose_start(look: Look) -> Start | None:
+def choose_start(context: TabContext) -> Start | None:
     """What the visitor starts from; None where that is still to be given."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         kind = st.segmented_control(
@@ -52,10 +50,10 @@ def choose_start(look: Look) -> Start | None:
             key="track-from",
             label_visibility="collapsed",
         )
-        pin = choose_pin(look, "track-pin") if kind == _PIN else None
-    clip, first = look.analysis.clip, look.analysis.view.frames[0]
+        pin = choose_pin(context, "track-pin") if kind == _PIN else None
+    clip, first = context.analysis.clip, context.analysis.view.frames[0]
     if pin is not None:
-        return _of_pin(look, pin)
+        return _of_pin(context, pin)
     if kind == _MASK:
         file = st.file_uploader(
             f"The object on frame {first}, bright on dark", type=_ENDINGS, key="track-mask"
@@ -78,12 +76,12 @@ def choose_start(look: Look) -> Start | None:
     return Start((kind, _digest(files)), first, "#56B4E9", load, scored=whole)
 
 
-def _of_pin(look: Look, pin: Pin) -> Start | None:
+def _of_pin(context: TabContext, pin: Pin) -> Start | None:
     point = pin.point
     if isinstance(point, str):
         st.info("A token has no place to start from; choose another pin.")
         return None
-    mask = mask_of(look.analysis, look.block, point)
+    mask = mask_of(context.analysis, context.block, point)
     return Start(point, point.frame, pin.color, lambda: mask[None])
 
 

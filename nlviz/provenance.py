@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
-from nlviz.geometry import Point, Region
+from nlviz.command import Run, command
 from nlviz.media.sampling import Sampling
 from nlviz.query import Query, asked
 from nlviz.version import __version__
@@ -71,7 +70,7 @@ class Provenance:
             source=analysis.view.source,
             input=analysis.view.input,
             queries=tuple(asked(query) for query in queries),
-            command=command or _command(analysis, queries),
+            command=command or _repeated(analysis, queries),
         )
 
     @property
@@ -105,37 +104,13 @@ def _weights(model: str) -> str | None:
     return f"sha256:{known.sha256}" if isinstance(known, zoo.Record) else known.digest or None
 
 
-def _command(analysis: Analysis, queries: Sequence[Query]) -> str | None:
-    sampling = sampling_of(analysis.clip)
-    if analysis.clip.path is None or sampling is None or _weights(analysis.network) is None:
+def _repeated(analysis: Analysis, queries: Sequence[Query]) -> str | None:
+    """The ``links`` command; None where no command can, as for a clip given as bytes."""
+    path, sampling = analysis.clip.path, sampling_of(analysis.clip)
+    if path is None or sampling is None or _weights(analysis.network) is None:
         return None
-    path = analysis.clip.path
-    words = ["python", "-m", "nlviz", "links", f"./{path}" if path.startswith("-") else path]
-    for query in queries:
-        words += _place(query)
-    for query in queries[:1]:
-        words += ["--block", query.block, "--k", str(query.k), "--exclude", query.exclude]
-        words += [] if query.head is None else ["--head", str(query.head)]
-        words += ["--reverse"] if query.reverse else []
-    words += ["--frames", str(sampling.frames)]
-    words += ["--stride", str(sampling.stride)] if sampling.stride else []
-    words += ["--start", str(sampling.start)] if sampling.start else []
-    return shlex.join(
-        [*words, "--model", analysis.network, "--size", str(max(analysis.view.input))]
-    )
-
-
-def _place(query: Query) -> list[str]:
-    match query.point:
-        case Point(frame, x, y):
-            return ["--at", f"{frame},{x:.10g},{y:.10g}"]
-        case Region():
-            return [
-                "--region",
-                ",".join(f"{n:.10g}" for n in (query.point.frame, *query.point.bounds)),
-            ]
-        case token:
-            return ["--token", str(token)]
+    run = Run(sampling, analysis.network, max(analysis.view.input))
+    return " ".join(command("links", path, queries, run))
 
 
 def sampling_of(clip: Clip) -> Sampling | None:

@@ -12,6 +12,8 @@ Exclude = Literal["none", "cell", "frame"]
 RankBy = Literal["affinity", "contribution"]
 RANKS: tuple[RankBy, ...] = get_args(RankBy)
 EXCLUDES: tuple[Exclude, ...] = get_args(Exclude)
+Baseline = Literal["uniform", "cosine", "shuffled"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +123,12 @@ def place(query: Query) -> dict[str, Any]:
 def where(point: Point) -> dict[str, float]:
     """A point."""
     return {"frame": point.frame, "x": point.x, "y": point.y}
+
+
+def origin(block: str) -> tuple[str, Baseline | None]:
+    """The block that a baseline's name came from and its kind; another name itself, and None."""
+    name, _, rest = block.rpartition(" (")
+    for kind in BASELINES:
+        if name and rest == f"{kind})":
+            return name, kind
+    return block, None

@@ -18,11 +18,11 @@ from nlviz.app import startup
 from nlviz.app.choice import Choice
 from nlviz.errors import NetworkError, NlvizError
 from nlviz.experiments.ablation import with_sizes
-from nlviz.experiments.baselines import origin
 from nlviz.inference.forward import analyse
 from nlviz.media import read
 from nlviz.models import zoo
 from nlviz.progress import Progress, silent
+from nlviz.query import origin
 from nlviz.viewer import blobs
 from nlviz.viewer.staged import Staged
 

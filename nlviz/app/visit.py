@@ -9,9 +9,9 @@ import streamlit as st
 from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.shown import Recent, Shown, of_bundled
-from nlviz.experiments.baselines import origin
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
+from nlviz.query import origin
 from nlviz.viewer.messages import Options, acted
 from nlviz.viewer.pins import Pins
 

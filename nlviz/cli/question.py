@@ -12,13 +12,7 @@ from nlviz.cli.sessions import is_session, opened
 from nlviz.cli.typed import count, number, point, region
 from nlviz.errors import QueryError
 from nlviz.geometry import View
-from nlviz.query import EXCLUDES, RANKS, Exclude, Link, Query
-
-_BASELINES = (
-    "uniform",
-    "cosine",
-    "shuffled",
-)  # those of nlviz.experiments.baselines, which loads torch
+from nlviz.query import BASELINES, EXCLUDES, RANKS, Exclude, Link, Query
 
 
 def add_question(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +38,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     ranked = "what links are ranked by: affinity, or weight times the size of what the key adds"
     add("--rank", choices=RANKS, default="affinity", help=ranked)
     against = "ask this in place of the block: even weights, raw features, shuffled weights"
-    add("--baseline", choices=_BASELINES, help=against)
+    add("--baseline", choices=BASELINES, help=against)
     add("--frames", type=int, help="frames to sample (default: what the network was trained on)")
     add("--stride", type=int, help="take every so-manieth frame; evenly spread without")
     add("--start", type=int, default=0, help="the first frame (default: %(default)s)")

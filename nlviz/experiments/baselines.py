@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -17,9 +16,7 @@ from nlviz.experiments.rerun import Call, one_call, parts_of, run
 from nlviz.groups import Groups
 from nlviz.hooks.capture import capture
 from nlviz.inference.protocol import Network
-
-Baseline = Literal["uniform", "cosine", "shuffled"]
-BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+from nlviz.query import BASELINES, Baseline
 
 
 def baseline(
@@ -69,15 +66,6 @@ def baseline(
         refused=MappingProxyType({}),
         sizes=MappingProxyType({}),
     )
-
-
-def origin(block: str) -> tuple[str, Baseline | None]:
-    """The block that a baseline's name came from and its kind; another name itself, and None."""
-    name, _, rest = block.rpartition(" (")
-    for kind in BASELINES:
-        if name and rest == f"{kind})":
-            return name, kind
-    return block, None
 
 
 def _uniform(affinity: Affinity) -> Affinity:

@@ -10,8 +10,10 @@ import nlviz
 from nlviz.app.choice import Choice, ClipPart, Material, bundled
 from nlviz.app.tabs import commands
 from nlviz.cli import parser
+from nlviz.provenance import Provenance
 from nlviz.resources import ASSETS
 from nlviz.viewer.messages import Options
+from tests.support import make
 
 
 def choice(path: str, part: ClipPart) -> Choice:
@@ -39,6 +41,27 @@ def test_a_baseline_and_a_ranking_are_written_as_options():
     assert (asked.rank, asked.reverse) == ("contribution", True)
 
 
+def test_a_record_holds_the_very_command_that_is_shown():
+    analysis = make.analysis()
+    object.__setattr__(analysis, "network", "nl-lite0")
+    object.__setattr__(analysis.clip, "path", "my clip.mp4")
+    outline = nlviz.Region(5, ((1.5, 2), (30, 4), (20, 40.25)))
+    points = [outline, nlviz.Region.box(0, 3, 4, 20, 30), nlviz.Point(10, 1, 2), "class"]
+    options = Options("fine (uniform)", head=1, reverse=True, rank_by="contribution", k=7)
+    queries = [
+        nlviz.Query(point, "fine (uniform)", 7, head=1, reverse=True, rank_by="contribution")
+        for point in points
+    ]
+    recorded = Provenance.of(analysis, queries).command
+    size = max(analysis.view.input)
+    on_screen = Choice(Material("id", "A title", "my clip.mp4"), ClipPart(0, 4), "nl-lite0", size)
+    shown = commands.command("links", on_screen, points, options)
+    assert recorded == shown.replace(" \\\n   ", "").replace("--frames 4", "--frames 4 --stride 5")
+    asked = parser().parse_args(shlex.split(recorded)[3:])
+    assert asked.at == points
+    assert (asked.block, asked.baseline, asked.rank) == ("fine", "uniform", "contribution")
+
+
 def test_the_python_lines_shown_run(monkeypatch, tmp_path):
     (tmp_path / "assets").symlink_to(ASSETS)
     monkeypatch.chdir(tmp_path)
@@ -54,3 +77,9 @@ def test_the_python_lines_shown_run(monkeypatch, tmp_path):
     assert names["links"][0][0].block == "nl5 (uniform)"
     exec(commands.python(small, points, Options("nl5", k=4, rank_by="contribution")), names)
     assert names["links"][0][0].contribution > 0
+
+
+def test_the_python_lines_need_only_what_nlviz_names_itself():
+    shown = commands.python(choice("a.mp4", ClipPart()), [nlviz.Point(0, 1, 1)], Options("nl5"))
+    assert 'nlviz.load("nl-lite0")' in shown.replace("'", '"')
+    assert "zoo" not in shown

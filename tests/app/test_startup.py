@@ -67,7 +67,7 @@ def test_the_network_is_loaded_and_its_commands_can_be_repeated(file, monkeypatc
     shown = commands.command("links", choice, points, options)
     asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])
     assert asked.model == file
-    assert f"nlviz.load_user_network({file!r})" in commands.python(choice, points, options)
+    assert f"nlviz.load({file!r})" in commands.python(choice, points, options)
     assert "zoo" not in commands.python(choice, points, options)
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", file, "--weights", "my w.pt"])
     assert "--weights 'my w.pt'" in commands.command("links", choice, points, options)

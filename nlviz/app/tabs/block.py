@@ -11,10 +11,10 @@ from nlviz.app.shown import turn
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
-from nlviz.experiments.baselines import origin
 from nlviz.experiments.receptive_field import ReceptiveField, receptive_field
 from nlviz.geometry import Point, Region
 from nlviz.progress import Progress
+from nlviz.query import origin
 
 _WANTED = "nlviz-field"
 

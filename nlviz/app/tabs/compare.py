@@ -17,12 +17,12 @@ from nlviz.app.tabs.picture_grid import Tile, askable, openable
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.visit import visiting
 from nlviz.errors import CaptureError, QueryError
-from nlviz.experiments.baselines import BASELINES, baseline, origin
+from nlviz.experiments.baselines import baseline
 from nlviz.geometry import Point
 from nlviz.inference.forward import analyse
 from nlviz.models import zoo
 from nlviz.progress import Progress
-from nlviz.query import Query
+from nlviz.query import BASELINES, Query, origin
 from nlviz.statistics import profile
 from nlviz.viewer.messages import asked
 from nlviz.viewer.pins import Pin

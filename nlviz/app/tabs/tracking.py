@@ -22,9 +22,10 @@ from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tracking_start import Start, choose_start
 from nlviz.clip import Clip
-from nlviz.experiments.baselines import baseline, origin
+from nlviz.experiments.baselines import baseline
 from nlviz.media.masks import Masks
 from nlviz.progress import Progress
+from nlviz.query import origin
 from nlviz.tracking import (
     PROTOCOL,
     Protocol,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -99,11 +100,15 @@ def _call(module: nn.Module, inputs: Any) -> Any:
 # Two captures at once would see each other's training mode, if only of a shared sub-module.
 _one_at_a_time = threading.RLock()
 
+surroundings: WeakKeyDictionary[nn.Module, Callable[[], AbstractContextManager[None]]]
+surroundings = WeakKeyDictionary()
+"""What a module's code needs around it while it runs, as its loader says."""
+
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients, one thread at a time; the mode is put back at the end."""
-    with _one_at_a_time, torch.no_grad():
+    with _one_at_a_time, surroundings.get(module, nullcontext)(), torch.no_grad():
         modes = {m: m.training for m in module.modules()}
         try:
             module.eval()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import NetworkError
+from nlviz.inference.own_modules import keep_own_modules, own_modules
 from nlviz.inference.tracebacks import own_traceback, sentence
 from nlviz.inference.user_network import Input, UserNetwork
 
@@ -51,7 +53,8 @@ def load_user_network(
     """Run FUNCTION of FILE.py, and nothing else, and take the module that it returns.
 
     FUNCTION returns a module, or a module and its ``Input`` (or a mapping of its fields). The
-    file runs with all the rights of who starts nlviz: name your own.
+    file may import what lies beside it, as for ``python FILE.py``, and so may the module in its
+    forward pass. It runs with all the rights of who starts nlviz: name your own.
 
     Args:
         name: ``FILE.py:FUNCTION``, as in ``net.py:build``.
@@ -89,11 +92,13 @@ def load_user_network(
     if weights is not None:
         _load(module, weights)
     _move(module, device)
+    keep_own_modules(module, str(path.parent))
     return network
 
 
 def _function(path: Path, name: str) -> Callable[[], Any]:
-    spec = importlib.util.spec_from_file_location(f"nlviz_user_{path.stem}", path)
+    called = f"nlviz_user_{path.stem}_{zlib.crc32(bytes(path)):08x}"  # two may be net.py
+    spec = importlib.util.spec_from_file_location(called, path)
     if spec is None or spec.loader is None:
         raise NetworkError(f"{path.name} is not a Python file; give FILE.py:FUNCTION.")
     namespace = importlib.util.module_from_spec(spec)
@@ -117,21 +122,24 @@ def _is_own(value: Any, module: str) -> bool:
 
 @contextmanager
 def _running(path: Path, what: str) -> Iterator[None]:
-    """The user's own code, with its folder first on the path, as ``python FILE.py`` has it."""
-    sys.path.insert(0, str(path.parent))
+    """The user's own code, with its folder's modules; what it raises is reported as its own."""
     try:
-        yield
+        with own_modules(str(path.parent)):
+            yield
     except NetworkError:
         raise
     except (Exception, SystemExit) as error:
+        wanted = (getattr(error, "name", None) or "").partition(".")
+        if isinstance(error, ModuleNotFoundError) and wanted[1] and wanted[0] == path.stem:
+            raise NetworkError(
+                f"{path.name} hides the folder {path.stem!r} beside it from import; give the file "
+                "another name, or the folder an __init__.py."
+            ) from error
         lines = own_traceback(error, str(path))
         raise NetworkError(
             f"{path.name} could not be used: {what} raised {type(error).__name__}: "
             f"{sentence(error, str(path))}." + (f"\n{lines}" if lines else "")
         ) from error
-    finally:
-        if str(path.parent) in sys.path:
-            sys.path.remove(str(path.parent))
 
 
 def _load(module: torch.nn.Module, weights: str | Path) -> None:

@@ -2,9 +2,10 @@
 
 from nlviz.figures.figure import ENDINGS, Figure
 from nlviz.figures.film_strip import film_strip, film_strips
-from nlviz.figures.heat import COLOUR_MAPS, Heat
+from nlviz.figures.heat import Heat
 from nlviz.figures.panel import Panel
 from nlviz.figures.style import Style
+from nlviz.heat.colormap import COLOUR_MAPS
 
 __all__ = [
     "COLOUR_MAPS",

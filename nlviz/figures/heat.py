@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -17,17 +16,14 @@ from nlviz.figures.legend import WIDE
 from nlviz.figures.marks import GREY, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Cell, Grid, View
-from nlviz.heat.colormap import COLOURS, Colours, coloured
+from nlviz.heat.colormap import COLOUR_MAPS, PRINT, SCREEN, Colours, coloured
 from nlviz.heat.overlay import Shade, scale_of
 from nlviz.heat.scale import Against, Curve, HeatScale
 from nlviz.query import Query
 
-COLOUR_MAPS: tuple[Colours, ...] = COLOURS
-
-_SIGNED = "managua_r"  # blue below zero, orange above, dark at zero
-_VEIL = 0.35  # how much of the opacity a weight of zero gets, so that the rest stands out
 _PIXELS = 8  # a side of a cell, so that no program that shows the picture blurs cells into others
 _BAR, _THICK = 4.0, 0.16  # centimetres
+_OPAQUE, _VEILED = replace(PRINT, veil=1.0), replace(PRINT, veil=SCREEN.veil)
 _AGAINST = {"row": "this row", "block": "the whole block", "absolute": "1"}
 _CURVES = {"linear": "", "root": ", square root", "log": ", logarithmic"}
 
@@ -116,8 +112,10 @@ class Painted:
         start = 0.0 if narrow else 2.6
         if narrow:
             middle = strip.line(line + 1) + 0.08
+        # Matplotlib's maps make an opaque bar; dusk's shows the screen's veil, on the white page.
+        own = self.heat.colours == "dusk" and not scale.signed
         page.imshow(
-            self._map(ends),
+            coloured(ends, scale.signed, 1.0, self.heat.colours, _VEILED if own else _OPAQUE),
             extent=(start, start + _BAR, middle - _THICK / 2, middle + _THICK / 2),
             aspect="auto",
             gid="heat-bar",
@@ -130,20 +128,8 @@ class Painted:
 
     def colour(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
         """(rows, cols, 4): colours whose opacity rises with the weight's size from a veil."""
-        places = self.scale.places(weights)
-        painted = self._map(places)
-        painted[..., 3] = self.heat.opacity * (_VEIL + (1 - _VEIL) * np.abs(places) ** 0.7)
-        return painted
-
-    def _map(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.scale.signed:
-            painted = matplotlib.colormaps[_SIGNED]((places + 1) / 2)
-        elif self.heat.colours == "dusk":
-            painted = np.array(coloured(places, signed=False, opacity=1.0))
-        else:
-            name = "gray" if self.heat.colours == "grey" else self.heat.colours
-            painted = matplotlib.colormaps[name](places)
-        return np.asarray(painted, dtype=np.float64)
+        places, heat = self.scale.places(weights), self.heat
+        return coloured(places, self.scale.signed, heat.opacity, heat.colours, PRINT)
 
 
 def _extent(view: View, grid: Grid) -> tuple[float, float, float, float]:

@@ -15,11 +15,6 @@ from matplotlib.patches import Circle, FancyArrowPatch
 from nlviz.figures.strip import Strip
 from nlviz.query import Link
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; the last is outlined.
-COLOURS = (
-    *("#E69F00", "#56B4E9", "#009E73", "#F0E442"),
-    *("#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"),
-)
 LIGHT = 0.3
 """Luminance from which a colour is light, and so has a dark rim."""
 

@@ -8,8 +8,9 @@ from matplotlib import font_manager
 from matplotlib.colors import is_color_like
 
 from nlviz.errors import FigureError
-from nlviz.figures.marks import COLOURS, FONT, LARGE
+from nlviz.figures.marks import FONT, LARGE
 from nlviz.figures.strip import NARROWEST
+from nlviz.heat.colormap import PALETTE
 
 SMALLEST, LARGEST = 4.0, 24.0
 """Sizes of words in points that are set."""
@@ -34,7 +35,7 @@ class Style:
     frames: tuple[int, ...] | None = None
     font: str = FONT
     size: float = LARGE
-    colours: tuple[str, ...] = COLOURS
+    colours: tuple[str, ...] = PALETTE
     titles: bool = True
 
     def __post_init__(self) -> None:

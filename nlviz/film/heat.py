@@ -19,7 +19,8 @@ def paint(
     """Lay a row's heat over the frames it falls on; what the query leaves out stays clear."""
     if scale.most <= 0 or shade.opacity <= 0:
         return
-    tiles = coloured(scale.places(row.ranked), scale.signed, shade.opacity, shade.colours)
+    places = scale.places(row.ranked)
+    tiles = coloured(places, scale.signed, shade.opacity, shade.colours).astype(np.float32)
     tiles[~row.allowed, 3] = 0
     tiles[..., :3] *= tiles[..., 3:]
     _, dy, dx = view.steps(row.grid)

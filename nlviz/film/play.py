@@ -10,11 +10,11 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.ask.rows import row_of
 from nlviz.errors import ExportError
-from nlviz.figures.marks import COLOURS
 from nlviz.film import ink, scene
 from nlviz.film.film import Film
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
+from nlviz.heat.colormap import PALETTE
 from nlviz.heat.overlay import Shade
 from nlviz.provenance import Provenance
 from nlviz.query import Query
@@ -31,7 +31,7 @@ def play(
     width: int | None = None,
     rate: float | None = None,
     shade: Shade = SHADE,
-    palette: Sequence[str] = COLOURS,
+    palette: Sequence[str] = PALETTE,
     comment: str | None = None,
 ) -> Film:
     """The clip frame by frame: heat of the first query, links of all that end on the frame.
@@ -86,7 +86,7 @@ def play(
     return Film(count, _RATE if rate is None else Fraction(rate), draw, said)
 
 
-def check(queries: Sequence[Query], rate: float | None, palette: Sequence[str] = COLOURS) -> None:
+def check(queries: Sequence[Query], rate: float | None, palette: Sequence[str] = PALETTE) -> None:
     """ExportError for no query, more than there are colours, or a rate that nothing plays."""
     for colour in palette:
         if not re.fullmatch("#[0-9a-fA-F]{6}", colour):

@@ -11,12 +11,12 @@ from itertools import pairwise
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.errors import ExportError
-from nlviz.figures.marks import COLOURS
 from nlviz.film import ink, scene
 from nlviz.film.film import Film
 from nlviz.film.play import SHADE, check
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point
+from nlviz.heat.colormap import PALETTE
 from nlviz.heat.overlay import Shade
 from nlviz.provenance import Provenance
 from nlviz.query import Link, Query
@@ -36,7 +36,7 @@ def travel(
     width: int | None = None,
     rate: float | None = None,
     shade: Shade = SHADE,
-    palette: Sequence[str] = COLOURS,
+    palette: Sequence[str] = PALETTE,
     comment: str | None = None,
 ) -> Film:
     """All frames side by side, and the query on its way along a path in one of them.
@@ -86,7 +86,7 @@ def follow(
     width: int | None = None,
     rate: float | None = None,
     shade: Shade = SHADE,
-    palette: Sequence[str] = COLOURS,
+    palette: Sequence[str] = PALETTE,
     comment: str | None = None,
 ) -> Film:
     """All frames side by side, and the query going where its heaviest link leads, hop by hop.

@@ -1,28 +1,86 @@
-"""The viewer's colours of heat (viewer/colour.js), for pictures that are made without a browser."""
+"""Colours: the palette of queries, and the maps of heat on a screen and in print.
+
+The viewer's twin, held by a test, is viewer/js/draw/colour.js.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Okabe and Ito's, which colour-blind people can tell apart, and white.
+PALETTE = (
+    *("#E69F00", "#56B4E9", "#009E73", "#F0E442"),
+    *("#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"),
+)
+
 Colours = Literal["dusk", "viridis", "cividis", "grey"]
-COLOURS: tuple[Colours, ...] = get_args(Colours)
+COLOUR_MAPS: tuple[Colours, ...] = get_args(Colours)
 
 Numbers = NDArray[np.floating[Any]]
 
-_VEIL = 0.4  # of the opacity where a weight is zero, so that the rest stands out
 _STOPS: Mapping[str, str] = {
     "viridis": "440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725",
     "cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838",
 }
+_SIGNED = "managua_r"  # Matplotlib's: blue below zero, orange above, dark at zero
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """Where heat is looked at: what differs between a screen and a page.
+
+    Args:
+        rgb: (…, 3), 0 to 1, of places on a map, whether it is signed, and its name.
+        veil: the part of the opacity that a weight of zero gets, so that the rest stands out.
+    """
+
+    rgb: Callable[[Numbers, bool, Colours], Numbers]
+    veil: float
+
+
+def _on_a_screen(u: Numbers, signed: bool, colours: Colours) -> Numbers:
+    """As the viewer draws them, in its single precision."""
+    return _even(np.abs(u), u < 0, signed, colours).astype(np.float32)
+
+
+def _even(size: Numbers, below: NDArray[np.bool_], signed: bool, colours: Colours) -> Numbers:
+    """Maps that rise evenly in lightness, by the size of a place and whether it is below zero."""
+    if signed:
+        return _rgb(0.2 + 0.6 * size, 0.01 + 0.13 * size, np.where(below, 245.0, 62.0))
+    if colours in _STOPS:
+        return _between(_STOPS[colours].split(), size)
+    if colours == "grey":
+        return _rgb(0.15 + 0.83 * size, 0 * size, 0 * size)
+    return _rgb(0.2 + 0.76 * size, 0.08 + 0.13 * np.sin(np.pi * size**0.8), 290 + 170 * size)
+
+
+def _in_print(u: Numbers, signed: bool, colours: Colours) -> Numbers:
+    """Matplotlib's own maps, which readers of papers know; dusk, which it lacks, as on a screen."""
+    import matplotlib  # only figures need it
+
+    if not signed and colours == "dusk":
+        return _on_a_screen(u, signed, colours)
+    name = _SIGNED if signed else "gray" if colours == "grey" else colours
+    found: Numbers = matplotlib.colormaps[name]((u + 1) / 2 if signed else u)[..., :3]
+    return found
+
+
+SCREEN = Medium(_on_a_screen, veil=0.4)
+PRINT = Medium(_in_print, veil=0.35)
 
 
 def coloured(
-    places: Numbers, signed: bool, opacity: float, colours: Colours = "dusk"
-) -> NDArray[np.float32]:
+    places: Numbers,
+    signed: bool,
+    opacity: float,
+    colours: Colours = "dusk",
+    medium: Medium = SCREEN,
+) -> NDArray[np.float64]:
     """(…, 4) red, green, blue and opacity, 0 to 1, of places on a colour map.
 
     Args:
@@ -30,19 +88,11 @@ def coloured(
         signed: blue below zero and orange above, whatever the name.
         opacity: of the heaviest weight; it rises from a dark veil at zero.
         colours: the map of weights from 0 up; each rises evenly in lightness.
+        medium: where it is looked at.
     """
     u = np.clip(places, -1 if signed else 0, 1)
-    size = np.abs(u)
-    if signed:
-        rgb = _rgb(0.2 + 0.6 * size, 0.01 + 0.13 * size, np.where(u < 0, 245.0, 62.0))
-    elif colours in _STOPS:
-        rgb = _between(_STOPS[colours].split(), size)
-    elif colours == "grey":
-        rgb = _rgb(0.15 + 0.83 * size, 0 * size, 0 * size)
-    else:
-        rgb = _rgb(0.2 + 0.76 * size, 0.08 + 0.13 * np.sin(np.pi * size**0.8), 290 + 170 * size)
-    alpha = opacity * (_VEIL + (1 - _VEIL) * size**0.7)
-    return np.concatenate([rgb, alpha[..., None]], axis=-1).astype(np.float32)
+    alpha = opacity * (medium.veil + (1 - medium.veil) * np.abs(u) ** 0.7)
+    return np.concatenate([medium.rgb(u, signed, colours), alpha[..., None]], axis=-1)
 
 
 def _between(stops: list[str], u: Numbers) -> Numbers:

@@ -88,7 +88,8 @@ def heat(
 
 def _tiles(row: Row, scale: HeatScale, shade: Shade) -> NDArray[np.float32]:
     """(T', H', W', 4): each cell's colour, 0 to 255, and opacity; clear where none is allowed."""
-    tiles = coloured(scale.places(row.ranked), scale.signed, shade.opacity, shade.colours)
+    places = scale.places(row.ranked)
+    tiles = coloured(places, scale.signed, shade.opacity, shade.colours).astype(np.float32)
     tiles[..., :3] *= 255
     tiles[..., 3] *= row.allowed
     return tiles

@@ -12,15 +12,14 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region, View
+from nlviz.heat.colormap import Colours
+from nlviz.heat.scale import Against, Curve
 from nlviz.query import Exclude, Link, Query, RankBy
 from nlviz.viewer.pins import MOST, Pin, Pins, Place
 
 MOST_LINKS = 200
 MOST_CORNERS = 400
 
-Scale = Literal["row", "block", "absolute"]
-Curve = Literal["linear", "root", "log"]
-Colours = Literal["dusk", "viridis", "cividis", "grey"]
 Look = Literal["strip", "player"]
 
 
@@ -54,7 +53,7 @@ class Options:
     links: bool = True
     heat: bool = True
     opacity: float = 0.7
-    scale: Scale = "row"
+    scale: Against = "row"
     curve: Curve = "linear"
     colours: Colours = "dusk"
     together: bool = True
@@ -127,7 +126,7 @@ _READ: Mapping[str, _Read] = {
     "links": _yes_or_no,
     "heat": _yes_or_no,
     "opacity": _number(0, 1, float),
-    "scale": _one_of(Scale),
+    "scale": _one_of(Against),
     "curve": _one_of(Curve),
     "colours": _one_of(Colours),
     "together": _yes_or_no,

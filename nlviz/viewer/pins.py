@@ -7,13 +7,9 @@ from dataclasses import dataclass, replace
 
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region, View
+from nlviz.heat.colormap import PALETTE
 
-# Okabe and Ito's palette, which colour-blind people can tell apart, and white.
-COLOURS = (
-    *("#E69F00", "#56B4E9", "#009E73", "#F0E442"),
-    *("#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"),
-)
-MOST = len(COLOURS)
+MOST = len(PALETTE)
 _REMEMBERED = 50
 _LONGEST_NAME = 40
 
@@ -63,7 +59,7 @@ class Pins:
     def add(self, point: Place) -> Pins:
         """One pin more, in the first free colour; unchanged where eight are placed."""
         used = {pin.color for pin in self.shown}
-        free = [colour for colour in COLOURS if colour not in used]
+        free = [colour for colour in PALETTE if colour not in used]
         if not free:
             return self
         pin = Pin(f"pin-{self.made + 1}", free[0], point)

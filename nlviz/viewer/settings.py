@@ -7,9 +7,10 @@ from dataclasses import asdict, fields, replace
 from itertools import zip_longest
 from typing import Any
 
+from nlviz.heat.colormap import PALETTE
 from nlviz.query import Query
 from nlviz.viewer.messages import Options
-from nlviz.viewer.pins import COLOURS, MOST, Pin, Pins
+from nlviz.viewer.pins import MOST, Pin, Pins
 
 _ASKED = {each.name for each in fields(Options)} & {each.name for each in fields(Query)}
 
@@ -44,6 +45,6 @@ def pins(queries: Sequence[Query], settings: Mapping[str, Any]) -> tuple[Pins, t
 
 def _coloured(shown: tuple[Pin, ...], looks: list[Any]) -> tuple[Pin, ...]:
     colours = [str(look.get("color")) for look in looks if isinstance(look, Mapping)][: len(shown)]
-    if len(set(colours) & set(COLOURS)) != len(shown):
+    if len(set(colours) & set(PALETTE)) != len(shown):
         return shown
     return tuple(replace(p, color=c) for p, c in zip(shown, colours, strict=True))

@@ -14,9 +14,11 @@ import nlviz
 from nlviz import export
 from nlviz.app.address.query_string import LONGEST, Address, read, shortened, write
 from nlviz.app.choice import ClipPart, bundled
+from nlviz.heat.colormap import PALETTE, Colours
+from nlviz.heat.scale import Against, Curve
 from nlviz.viewer import settings as saved
-from nlviz.viewer.messages import Colours, Curve, Options, Scale
-from nlviz.viewer.pins import COLOURS, Pin, Pins
+from nlviz.viewer.messages import Options
+from nlviz.viewer.pins import Pin, Pins
 from tests.support import make
 
 SIGNS = "ab é日😀~%+&=#;,:. \"'<\\"
@@ -56,7 +58,7 @@ def pin(draw: random.Random, number: int, colour: str) -> Pin:
 
 def some(seed: int) -> Address:
     draw = random.Random(seed)
-    colours = draw.sample(COLOURS, draw.randint(0, 6))
+    colours = draw.sample(PALETTE, draw.randint(0, 6))
     pins = tuple(pin(draw, n, colour) for n, colour in enumerate(colours, start=1))
     return Address(
         clip=words(draw, 12) or "ball.mp4",
@@ -71,7 +73,7 @@ def some(seed: int) -> Address:
             k=draw.randint(1, 200),
             opacity=draw.choice([0.0, 0.05, 0.7, 1.0]),
             links=draw.random() < 0.5,
-            scale=draw.choice(get_args(Scale)),
+            scale=draw.choice(get_args(Against)),
             curve=draw.choice(get_args(Curve)),
             colours=draw.choice(get_args(Colours)),
             view=draw.choice(["strip", "player"]),
@@ -108,7 +110,7 @@ def lassos(corners: int) -> tuple[Pin, ...]:
     )
     return tuple(
         Pin(f"pin-{n}", colour, nlviz.Region(8, circle), f"lasso {n}")
-        for n, colour in enumerate(COLOURS, start=1)
+        for n, colour in enumerate(PALETTE, start=1)
     )
 
 
@@ -208,6 +210,6 @@ def test_a_session_file_of_the_command_line_opens_with_what_it_asks(settings):
     queries = tuple(nlviz.Query(nlviz.Point(5, x, 10.0), "fine", 7, "none") for x in range(10))
     back, problems = saved.pins(queries, settings)
     assert [p.point for p in back.shown] == [q.point for q in queries[:8]]
-    assert [p.color for p in back.shown] == list(COLOURS)
+    assert [p.color for p in back.shown] == list(PALETTE)
     assert "10 queries; the first 8" in problems[0]
     assert saved.options(queries, settings) == Options("fine", k=7, exclude="none")

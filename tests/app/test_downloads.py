@@ -14,8 +14,9 @@ from nlviz.app.shown import Shown
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import Download, palette_options, shade_of, shade_options
 from nlviz.cli import parser
+from nlviz.heat.colormap import PALETTE
 from nlviz.viewer.messages import Options, answer
-from nlviz.viewer.pins import COLOURS, Pins
+from nlviz.viewer.pins import Pins
 from tests.support import make
 
 SHADED = Options(block="fine", k=5, scale="block", curve="log", colours="cividis", opacity=0.35)
@@ -46,7 +47,7 @@ def test_the_command_takes_the_viewers_heat_and_colours_along(verb):
     heat = (asked.heat, asked.curve, asked.colours, asked.opacity)
     assert heat == ("block", "log", "cividis", 0.35)
     assert (asked.block, asked.k) == ("fine", 5)
-    assert asked.palette == (COLOURS[1], COLOURS[0])
+    assert asked.palette == (PALETTE[1], PALETTE[0])
     assert asked.at == [pin.point for pin in here.pins]
     assert asked.output == f"noise-a-net.py-build-fine.{made.ending}"
 

@@ -22,8 +22,8 @@ from nlviz.ask.links import top_links
 from nlviz.clip import Clip
 from nlviz.errors import ExportError, FigureError
 from nlviz.figures import Figure
-from nlviz.figures.marks import COLOURS
 from nlviz.geometry import Grid, Point, Region, View
+from nlviz.heat.colormap import PALETTE
 from nlviz.query import Link, Query
 from tests.support import make
 
@@ -175,7 +175,7 @@ def test_several_queries_have_their_own_colours():
     colours = {p.get_edgecolor()[:3] for p in arrows(figure).values()}
     assert len(arrows(figure)) == 16
     assert len(colours) == 8
-    assert len(set(COLOURS)) == 8
+    assert len(set(PALETTE)) == 8
 
 
 def test_the_query_is_marked_with_the_footprint_of_its_cell():

@@ -19,8 +19,9 @@ from nlviz.app.shown import Shown
 from nlviz.ask.links import top_links
 from nlviz.clip import Clip
 from nlviz.geometry import Cell, Grid, Point, Region, View
+from nlviz.heat.colormap import PALETTE
 from nlviz.query import Query
-from nlviz.viewer import blobs, messages, pins
+from nlviz.viewer import blobs, messages
 from nlviz.viewer.messages import Options
 from nlviz.viewer.pins import Pins
 
@@ -152,9 +153,9 @@ def test_pins_take_the_first_free_colour_and_stop_at_eight() -> None:
     held = Pins()
     for x in range(9):
         held = held.add(Point(0, x, 0))
-    assert [pin.color for pin in held.shown] == list(pins.COLOURS)
+    assert [pin.color for pin in held.shown] == list(PALETTE)
     held = held.remove("pin-3").add(Point(0, 40, 0))
-    assert held.shown[-1].color == pins.COLOURS[2]
+    assert held.shown[-1].color == PALETTE[2]
     assert held.shown[-1].id not in {pin.id for pin in held.shown[:-1]}
 
 

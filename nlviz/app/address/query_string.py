@@ -19,8 +19,9 @@ import numpy as np
 from nlviz.app.choice import Choice, ClipPart
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
+from nlviz.heat.colormap import PALETTE
 from nlviz.viewer.messages import MOST_CORNERS, Options
-from nlviz.viewer.pins import COLOURS, MOST, Pin, Pins, Place
+from nlviz.viewer.pins import MOST, Pin, Pins, Place
 
 LONGEST = 4000
 """Characters that are written at most; servers take at least twice as many."""
@@ -187,7 +188,7 @@ class _Reader:
             self._wrong("hues", text, f"{len(pins)} different digits from 0 to {MOST - 1}")
             return pins
         return tuple(
-            replace(pin, color=COLOURS[digit]) for pin, digit in zip(pins, digits, strict=True)
+            replace(pin, color=PALETTE[digit]) for pin, digit in zip(pins, digits, strict=True)
         )
 
     def _wrong(self, name: str, text: str, wanted: str) -> None:
@@ -230,8 +231,8 @@ def _pin_parts(pins: Sequence[Pin]) -> Iterator[tuple[str, str]]:
         yield "pin", _NO_PIN
     for pin in pins:
         yield "pin", _where(pin.point) + (f"~{pin.name}" if pin.name else "")
-    if tuple(pin.color for pin in pins) != COLOURS[: len(pins)]:
-        yield "hues", "".join(str(COLOURS.index(pin.color)) for pin in pins)
+    if tuple(pin.color for pin in pins) != PALETTE[: len(pins)]:
+        yield "hues", "".join(str(PALETTE.index(pin.color)) for pin in pins)
 
 
 def _where(place: Place) -> str:

@@ -11,9 +11,10 @@ import streamlit as st
 from nlviz.app.tabs import commands
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.export import Provenance
+from nlviz.heat.colormap import PALETTE
 from nlviz.heat.overlay import Shade
 from nlviz.query import Query
-from nlviz.viewer.pins import COLOURS, Pin
+from nlviz.viewer.pins import Pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def choose_heat(context: TabContext, key: str) -> Pin:
 def palette_options(pins: Sequence[Pin]) -> list[str]:
     """The pins' colours as the commands spell them, where they are not the usual ones."""
     colours = [pin.color for pin in pins]
-    return [] if tuple(colours) == COLOURS[: len(pins)] else [f"--palette '{','.join(colours)}'"]
+    return [] if tuple(colours) == PALETTE[: len(pins)] else [f"--palette '{','.join(colours)}'"]
 
 
 def _safe(text: str) -> str:

@@ -20,7 +20,8 @@ from nlviz.app.tabs.downloads import (
 )
 from nlviz.errors import NlvizError
 from nlviz.export import Provenance
-from nlviz.viewer.pins import COLOURS, Pin
+from nlviz.heat.colormap import PALETTE
+from nlviz.viewer.pins import Pin
 
 if TYPE_CHECKING:
     from nlviz.figures import Figure
@@ -120,7 +121,7 @@ def _drawn(context: TabContext, pins: Sequence[Pin], form: _FigureForm) -> Figur
     if shade.opacity > 0 and pins:
         how = (shade.against, shade.curve, shade.colours, shade.opacity)
         heat = Heat(context.query(pins[0]), *how)
-    colours = tuple(pin.color for pin in pins) or COLOURS
+    colours = tuple(pin.color for pin in pins) or PALETTE
     style = Style(frames=form.frames, colours=colours, titles=form.titles)
     links = [context.links[pin] for pin in pins]
     return film_strip(context.analysis, links, width_cm=form.width, heat=heat, style=style)

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import chdir
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, sync_playwright
 from torch import manual_seed, nn
 
 import nlviz
@@ -18,7 +18,7 @@ from nlviz.models.resnet import VideoResNet
 from nlviz.models.resnet_plan import paper
 from tests.support import jupyter
 from tests.support.app_page import AppPage, visiting
-from tests.support.browser import launch, sync_playwright
+from tests.support.browser import launch
 from training.cards.pictures import functions
 
 ROOT = Path(__file__).resolve().parents[1]

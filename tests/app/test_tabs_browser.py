@@ -5,39 +5,12 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.support.app_page import PATIENCE, AppPage, serve, settled
-from tests.support.browser import browser  # noqa: F401, a fixture
-
-expect.set_options(timeout=PATIENCE * 1000)
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tabs") / "log.txt"
-
-
-@pytest.fixture(scope="module")
-def address(log: Path) -> Iterator[str]:
-    with serve(log) as address:
-        yield address
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str, log: Path) -> Iterator[AppPage]:  # noqa: F811
-    page = AppPage(browser, address)
-    page.ready()
-    yield page
-    complaints = page.complaints
-    page.close()
-    assert complaints == []
-    assert "Traceback" not in log.read_text()
+from tests.support.app_page import PATIENCE, AppPage, settled
 
 
 def open_tab(visit: AppPage, name: str) -> None:

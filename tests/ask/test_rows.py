@@ -7,8 +7,8 @@ import pytest
 
 import nlviz
 from nlviz.affinity import FUNCTIONS
-from tests.nouns.test_affinity import plain_matrix
 from tests.support import make
+from tests.test_affinity import plain_matrix
 
 BOX = nlviz.Region.box(5, 9, 9, 40, 30)
 

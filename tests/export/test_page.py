@@ -19,9 +19,6 @@ from nlviz import ExportError, Point, Query, Region, export, top_links
 from nlviz.cli import main
 from nlviz.viewer import blobs as payload
 from tests.support import make
-from tests.support.browser import browser
-
-__all__ = ["browser"]
 
 QUERY = Query(Point(5, 20.0, 10.0), "fine", k=6)
 

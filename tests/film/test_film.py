@@ -27,9 +27,6 @@ from nlviz.heat.colormap import coloured
 from nlviz.heat.overlay import Shade
 from nlviz.media.encode import gif, mp4
 from tests.support import make
-from tests.support.browser import browser
-
-__all__ = ["browser"]
 
 QUERY = Query(Point(5, 20.0, 10.0), "fine", k=6)
 PATH = (Point(5, 4.0, 4.0), Point(5, 60.0, 4.0), Point(5, 60.0, 44.0))

@@ -9,11 +9,8 @@ import pytest
 from nlviz import ExportError, Point, Query, QueryError, notebook, top_links
 from nlviz.viewer import blobs
 from tests.support import make
-from tests.support.browser import browser
 
 pytest.importorskip("anywidget", reason="needs requirements-notebook.txt")
-
-__all__ = ["browser"]
 
 QUERY = Query(Point(5, 20.0, 10.0), "fine", k=6)
 
@@ -129,7 +126,7 @@ def test_without_anywidget_one_sentence_says_how_to_get_it(monkeypatch):
 
 CELLS = (
     "from nlviz import Point, Query\n"
-    "from tests import make\n"
+    "from tests.support import make\n"
     "analysis = make.analysis(special=True)\n"
     "widget = analysis.show([Query(Point(5, 20.0, 10.0), 'fine', k=6)])\n"
     "other = analysis.show()\n"

@@ -11,8 +11,8 @@ import pytest
 import nlviz
 from nlviz.affinity import FUNCTIONS
 from nlviz.statistics import block
-from tests.nouns.test_affinity import plain_matrix
 from tests.support import make
+from tests.test_affinity import plain_matrix
 
 FRAMES, DIAGONAL = (0, 5, 10, 15), 80  # make.analysis: 64×48, every fifth frame of 25 a second
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Quiet (no calls home) and drawn in software: a machine without a display or a GPU will do.
@@ -55,12 +53,3 @@ def find(playwright: Playwright) -> str:
 def launch(playwright: Playwright) -> Browser:
     """A headless browser."""
     return playwright.chromium.launch(executable_path=find(playwright), args=list(FLAGS))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One headless browser for a module's tests."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()

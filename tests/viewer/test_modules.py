@@ -10,10 +10,7 @@ from playwright.sync_api import Browser
 import nlviz
 from nlviz.viewer import bundle
 from tests.support import blobs
-from tests.support.browser import NoBrowserError, browser, find
-from tests.support.viewer_page import show
-
-__all__ = ["browser", "show"]
+from tests.support.browser import NoBrowserError, find
 
 PLACE = (2, 133.0, 71.0)
 STAGE = Path(nlviz.__file__).parent / "app" / "stage"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,37 +18,7 @@ from nlviz import export
 from nlviz.analysis import Analysis
 from nlviz.app.choice import bundled
 from nlviz.models import zoo
-from tests.support.app_page import PATIENCE, AppPage, serve
-from tests.support.browser import browser  # noqa: F401, a fixture
-
-expect.set_options(timeout=PATIENCE * 1000)
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("app") / "log.txt"
-
-
-@pytest.fixture(scope="module")
-def address(log: Path) -> Iterator[str]:
-    with serve(log) as address:
-        yield address
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str, log: Path) -> Iterator[AppPage]:  # noqa: F811
-    """A new visitor who sees the first clip; at the end nobody complained or looked elsewhere."""
-    page = AppPage(browser, address)
-    page.ready()
-    yield page
-    asked, complaints = page.addresses, page.complaints
-    page.close()
-    assert complaints == []
-    elsewhere = [
-        url for url in asked if not re.match(r"(http|ws)://127\.0\.0\.1:|data:|blob:", url)
-    ]
-    assert elsewhere == []
-    assert "Traceback" not in log.read_text()
+from tests.support.app_page import AppPage
 
 
 @pytest.fixture(scope="module")
@@ -380,7 +348,7 @@ def test_the_keyboard_does_all_that_the_mouse_does(visit: AppPage) -> None:
 
 @pytest.mark.parametrize("width", [390, 1920])
 def test_the_page_fits_narrow_and_wide_screens(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     address: str,
     width: int,
 ) -> None:

@@ -16,10 +16,7 @@ from nlviz.query import Link
 from nlviz.viewer import blobs, messages
 from nlviz.viewer.pins import Pins, Place
 from tests.support import make
-from tests.support.browser import browser
-from tests.support.viewer_page import Viewer, show
-
-__all__ = ["browser", "show"]
+from tests.support.viewer_page import Viewer
 
 PLACES = ((0, 3.0, 4.0), (1, 33.0, 20.0), (3, 62.0, 46.0))
 

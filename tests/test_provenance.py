@@ -22,9 +22,6 @@ from nlviz.cli import main
 from nlviz.film import follow, play, travel
 from nlviz.provenance import Provenance, checksum
 from tests.support import make
-from tests.support.browser import browser
-
-__all__ = ["browser"]
 
 QUERY = Query(Point(5, 20.0, 10.0), "fine", k=6)
 OTHER = Query(Point(0, 40.0, 30.0), "coarse", k=3)

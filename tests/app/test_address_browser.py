@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,41 +11,11 @@ from playwright.sync_api import Browser, expect
 
 from nlviz import export
 from nlviz.app.choice import bundled
-from tests.app.test_app_browser import moving_square, video
-from tests.support.app_page import PATIENCE, AppPage, serve, settled
-from tests.support.browser import browser  # noqa: F401, a fixture
+from tests.app.test_page_browser import moving_square, video
+from tests.support.app_page import AppPage, settled
 
-expect.set_options(timeout=PATIENCE * 1000)
 FIRST = bundled()[0]
 Open = Callable[..., AppPage]
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("address") / "log.txt"
-
-
-@pytest.fixture(scope="module")
-def address(log: Path) -> Iterator[str]:
-    with serve(log) as address:
-        yield address
-
-
-@pytest.fixture
-def open_page(browser: Browser, address: str, log: Path) -> Iterator[Open]:  # noqa: F811
-    """Each call is a visitor of their own; at the end nobody complained."""
-    pages = []
-
-    def open_one(query: str = "", **context: Any) -> AppPage:
-        pages.append(AppPage(browser, query if "://" in query else f"{address}/{query}", **context))
-        return pages[-1]
-
-    yield open_one
-    complaints = [complaint for page in pages for complaint in page.complaints]
-    for page in pages:
-        page.close()
-    assert complaints == []
-    assert "Traceback" not in log.read_text()
 
 
 def pins_of(state: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -142,7 +111,7 @@ def test_an_address_of_an_upload_asks_for_the_file_and_gives_its_pins_back(
 
 
 @pytest.fixture(scope="module")
-def session(browser: Browser, address: str) -> tuple[bytes, dict[str, Any]]:  # noqa: F811
+def session(browser: Browser, address: str) -> tuple[bytes, dict[str, Any]]:
     """A session file that the app wrote, and what was on screen."""
     page = AppPage(
         browser, f"{address}/?clip=ball.mp4&size=256&pin=8,156,196&pin=17,30,40,90,80~her+hat"

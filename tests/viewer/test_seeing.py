@@ -12,10 +12,7 @@ from playwright.sync_api import Browser
 from nlviz.viewer import blobs as payload
 from nlviz.viewer import bundle
 from tests.support import blobs
-from tests.support.browser import browser
-from tests.support.viewer_page import HARNESS, Viewer, show
-
-__all__ = ["browser", "show"]
+from tests.support.viewer_page import HARNESS, Viewer
 
 PLACE = (2, 133.0, 71.0)
 

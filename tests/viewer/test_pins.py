@@ -8,10 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support import blobs
-from tests.support.browser import browser
-from tests.support.viewer_page import Viewer, show
-
-__all__ = ["browser", "show"]
+from tests.support.viewer_page import Viewer
 
 PLACE = (2, 133.0, 71.0)
 

@@ -9,10 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support import blobs
-from tests.support.browser import browser
-from tests.support.viewer_page import Viewer, show
-
-__all__ = ["browser", "show"]
+from tests.support.viewer_page import Viewer
 
 PLACE = (2, 133.0, 71.0)
 

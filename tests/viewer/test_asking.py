@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support import blobs
-from tests.support.browser import browser
-from tests.support.viewer_page import Viewer, show
-
-__all__ = ["browser", "show"]
+from tests.support.viewer_page import Viewer
 
 
 def drag(view: Viewer, t: int, *corners: tuple[float, float], key: str = "") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``python -m training [NAME …]``: from nothing to the bundled weights and their cards.
 
-Fetches photographs, renders clips, trains, writes the blocks, measures and writes the card. A run
-that was stopped goes on where it was.
+Fetches photographs, renders clips, trains, writes the blocks, measures and writes the card. A
+stopped run resumes where it was.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
 from training.cards import card, pictures
 from training.data.photographs import Photographs, collect
 from training.evaluate import CACHE, evaluate, text
-from training.plan import Plan
-from training.train import Sample, train
+from training.recipe import Recipe
+from training.train import Example, train
 
 _HERE = Path(__file__).resolve().parent
 _WEIGHTS = _HERE.parent / "models" / "weights"
@@ -47,23 +47,23 @@ def main(arguments: list[str] | None = None) -> int:
         records = [zoo.record(name) for name in options.name or zoo.bundled()]
         photographs, held_out = collect(options.cache), collect(options.cache, held_out=True)
         for record in records:
-            plan = plan_of(record.function, seed=options.seed)
-            release(record.name, plan, photographs, held_out, options.runs, options.real)
+            recipe = recipe_of(record.function, seed=options.seed)
+            release(record.name, recipe, photographs, held_out, options.runs, options.real)
     except (RuntimeError, NetworkError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
 
-def plan_of(function: str, *, seed: int = 0) -> Plan:
+def recipe_of(function: str, *, seed: int = 0) -> Recipe:
     """The same recipe for each function; the Gaussian kind has nothing to find with."""
-    plan = replace(Plan(), function=function, seed=seed)
-    return replace(plan, find_steps=0) if function == "gaussian" else plan
+    recipe = replace(Recipe(), function=function, seed=seed)
+    return replace(recipe, find_steps=0) if function == "gaussian" else recipe
 
 
 def release(
     name: str,
-    plan: Plan,
+    recipe: Recipe,
     photographs: Photographs,
     held_out: Photographs,
     runs: Path,
@@ -71,16 +71,16 @@ def release(
 ) -> None:
     """Train what is left to train, write the weights, measure them, write the card."""
     folder = runs / name
-    module = train(plan, photographs, folder, progress=_bar)
+    module = train(recipe, photographs, folder, progress=_bar)
     sha256 = write_weights(name, module)
     network = zoo.load(name)
-    report = evaluate(network, held_out, real)
+    measured = evaluate(network, held_out, real)
     log = _WEIGHTS / f"{name}.log.jsonl"
     shutil.copy(folder / "log.jsonl", log)
-    card.write(report, plan, sha256, log, _WEIGHTS)
+    card.write(measured, recipe, sha256, log, _WEIGHTS)
     pictures.curve(log, _WEIGHTS / f"{name}.curve.svg")
-    pictures.failures(network, report, _WEIGHTS / f"{name}.failures.png")
-    logging.getLogger(__name__).info("%s", text(report))
+    pictures.failures(network, measured, _WEIGHTS / f"{name}.failures.png")
+    logging.getLogger(__name__).info("%s", text(measured))
 
 
 def write_weights(name: str, module: NonLocalLite, folder: Path = _WEIGHTS) -> str:
@@ -99,7 +99,7 @@ def write_weights(name: str, module: NonLocalLite, folder: Path = _WEIGHTS) -> s
     return sha256
 
 
-def _bar(samples: Iterable[Sample], total: int, done: int) -> Iterable[Sample]:
+def _bar(samples: Iterable[Example], total: int, done: int) -> Iterable[Example]:
     return tqdm(samples, total=total, initial=done, mininterval=5)
 
 

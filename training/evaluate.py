@@ -27,7 +27,7 @@ CACHE = Path(__file__).resolve().parent / "cache"
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Measures:
     """All that was measured of one network; ``real`` is empty where no folder was given."""
 
     model: str
@@ -39,10 +39,10 @@ class Report:
     classification: tuple[Classification, ...]
 
 
-def evaluate(network: zoo.Network, held_out: Photographs, folder: Path | None) -> Report:
+def evaluate(network: zoo.Network, held_out: Photographs, folder: Path | None) -> Measures:
     """Every measure of a network; ``folder`` holds real clips with masks."""
     clips = robustness.clips(held_out, network)
-    return Report(
+    return Measures(
         model=network.name,
         real=tuple(_scored(network, same_object.real(folder)) if folder else ()),
         painted=tuple(_scored(network, same_object.painted())),
@@ -89,15 +89,15 @@ def correspondence_table(found: Iterable[Precision]) -> str:
     return "\n".join(lines)
 
 
-def help_table(report: Report) -> str:
+def help_table(measured: Measures) -> str:
     """Markdown: agreement with the clean clip, with the blocks and without."""
-    kinds = list(dict.fromkeys(a.corruption for a in report.helped))
+    kinds = list(dict.fromkeys(a.corruption for a in measured.helped))
     lines = [
         "| blocks | " + " | ".join(kinds) + " | gain | corrupted clips' frames |",
         "|---" * (len(kinds) + 3) + "|",
     ]
-    for ablated in dict.fromkeys(a.ablated for a in report.helped):
-        rows = {a.corruption: a for a in report.helped if a.ablated == ablated}
+    for ablated in dict.fromkeys(a.ablated for a in measured.helped):
+        rows = {a.corruption: a for a in measured.helped if a.ablated == ablated}
         what = f"without {', '.join(ablated)}" if ablated else "all"
         each = " | ".join(f"{rows[kind].clips:.2f}" for kind in kinds[:-1])
         whole = rows[robustness.ALL]
@@ -105,7 +105,7 @@ def help_table(report: Report) -> str:
             f"| {what} | {each} | **{whole.clips:.3f}** | {whole.gain:+.3f} ± {whole.error:.3f} "
             f"| {whole.frames:.3f} |"
         )
-    sizes = ", ".join(f"{block} {size:.3f}" for block, size in report.sizes.items())
+    sizes = ", ".join(f"{block} {size:.3f}" for block, size in measured.sizes.items())
     said = (
         f"Of {robustness.CLIPS} clips, each corrupted in {len(kinds) - 1} ways. The gain is over "
         "the network without any block, clip by clip, with its standard error."
@@ -120,20 +120,20 @@ def classification_table(found: Iterable[Classification]) -> str:
     return "\n".join(lines)
 
 
-def text(report: Report) -> str:
+def text(measured: Measures) -> str:
     """Every table of a network, in Markdown."""
-    parts = [f"# {report.model}"]
-    if report.real:
-        parts += ["## Same-object precision, real clips", precision_table(report.real)]
+    parts = [f"# {measured.model}"]
+    if measured.real:
+        parts += ["## Same-object precision, real clips", precision_table(measured.real)]
     parts += [
         "## Same-object precision, painted clips",
-        precision_table(report.painted),
+        precision_table(measured.painted),
         "## Exact correspondence, rendered clips",
-        correspondence_table(report.correspondence),
+        correspondence_table(measured.correspondence),
         "## Does it help",
-        help_table(report),
+        help_table(measured),
         "## Does it still classify",
-        classification_table(report.classification),
+        classification_table(measured.classification),
     ]
     return "\n\n".join(parts)
 
@@ -150,8 +150,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     held_out = collect(options.cache, held_out=True)
     for name in options.model or zoo.bundled():
-        report = evaluate(zoo.load(name, device=options.device), held_out, options.folder)
-        print(json.dumps(asdict(report)) if options.json else text(report), flush=True)
+        measured = evaluate(zoo.load(name, device=options.device), held_out, options.folder)
+        print(json.dumps(asdict(measured)) if options.json else text(measured), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The network run again, with something changed."""
+"""Experiments: the network runs again, with something changed."""

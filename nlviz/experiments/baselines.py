@@ -1,4 +1,4 @@
-"""What a picture is to be held against: even weights, raw features, and the untrained question."""
+"""What to compare a picture with: even weights, raw features, and shuffled θ and φ."""
 
 from __future__ import annotations
 

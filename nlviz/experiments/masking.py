@@ -1,4 +1,4 @@
-"""Does the prediction lean on the linked places: masked in order of affinity, and at random."""
+"""Does the prediction depend on the linked places: mask them by affinity, and at random."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Numbers = NDArray[np.float64]
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 PROTOCOL = (
-    "The keys that the query may link to are masked in one block, a growing share of them at a "
-    "time: for every query of the block, not only this one, their weights are set to zero and the "
-    "rest of each row is scaled up to the sum it would have without them. The network runs on with "
-    "the new y, and the score of the class that was first before is read. Once the keys go in "
-    "order of this query's weight, heaviest first; then in random orders drawn with a fixed seed. "
-    "Where the first curve falls faster than the random ones, the prediction leans on the linked "
-    "places more than on others; one query is no proof for a block."
+    "In one block, nlviz masks a growing share of the keys that the query may link to: for every "
+    "query of the block, not only this one, it sets their weights to zero and scales the rest of "
+    "each row up to the sum it would have without them. The network runs on with the new y, and "
+    "nlviz reads the score of the class that was first before. Once the keys go in order of this "
+    "query's weight, heaviest first; then in random orders drawn with a fixed seed. Where the "
+    "first curve falls faster than the random ones, the prediction depends on the linked places "
+    "more than on others; one query proves nothing about a whole block."
 )
 
 _CHUNK_BYTES = 32 << 20
@@ -89,7 +89,7 @@ def faithfulness(
 
     Raises:
         QueryError: a network without classes, a reversed query, or shares or draws out of range.
-        CaptureError: a block that cannot be changed from outside, or whose y is not reproduced.
+        CaptureError: a block that cannot be changed from outside, or whose y cannot be reproduced.
     """
     _check(query, fractions, draws)
     orders = _orders(analysis, query, draws, seed)

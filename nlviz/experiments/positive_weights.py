@@ -50,7 +50,7 @@ def positive() -> Iterator[None]:
 
 
 def marked(gradient: Tensor) -> Tensor:
-    """1 where a gradient is anything, 0 elsewhere."""
+    """1 where a gradient is not zero, 0 elsewhere."""
     return (gradient.abs() > _NOISE).to(gradient.dtype)
 
 

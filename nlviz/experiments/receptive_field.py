@@ -52,12 +52,12 @@ class ReceptiveField:
 def receptive_field(
     analysis: Analysis, network: Network, block: str, place: Point | Region
 ) -> ReceptiveField:
-    """All of the clip that can change what a block is given for a place; one pass more.
+    """All of the clip that can change a block's input at a place; runs the network once more.
 
     This is the theoretical receptive field: from the block's input at the place's cells back to
     the network's, by the gradient of the same network with positive weights and no nonlinearity
-    (``nlviz.experiments.positive_weights``), whose every path counts and none cancels another. How
-    much each pixel really weighs is not asked; it falls off towards the edges.
+    (``nlviz.experiments.positive_weights``), whose every path counts and none cancels another. It
+    does not say how much each pixel really weighs, which falls off towards the edges.
 
     Args:
         analysis: what the network saw.
@@ -67,7 +67,7 @@ def receptive_field(
 
     Raises:
         QueryError: an unknown block, or a place outside the clip.
-        CaptureError: the block's input has its cells in an order that is not known.
+        CaptureError: the block's input has its cells in an unknown order.
         BudgetError: the machine has too little memory.
     """
     affinity, view = analysis.affinity(block), analysis.view
@@ -165,7 +165,7 @@ def _at(cell: Cell, reached: list[Tensor], affinity: Affinity, block: str) -> Te
         at = grid.index(cell) if in_space else step * count + tokens // sequences + within
         return x.flatten(0, -2)[at].sum()
     raise CaptureError(
-        f"Block {block!r} is given cells in an order that is not known (a tensor of shape "
+        f"Block {block!r} takes its cells in an unknown order (a tensor of shape "
         f"{tuple(x.shape)}), so its receptive field cannot be traced; choose another block."
     )
 

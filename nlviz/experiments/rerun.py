@@ -69,8 +69,8 @@ def parts_of(module: nn.Module, block: str) -> BlockParts:
     _, parts, _ = find_block(module, block)
     if parts is None or parts.kind != "non-local":
         raise CaptureError(
-            f"Block {block!r} of {type(module).__name__} has not the parts of a non-local block, "
-            "so this cannot be done to it; choose another block."
+            f"Block {block!r} of {type(module).__name__} is not a non-local block, so it cannot be "
+            "changed this way; choose another block."
         )
     return parts
 
@@ -78,15 +78,15 @@ def parts_of(module: nn.Module, block: str) -> BlockParts:
 def find_block(module: nn.Module, block: str) -> tuple[nn.Module, BlockParts | None, int]:
     """A block's module, its parts unless it is an attention, and which call is meant, from 1.
 
-    CaptureError for a name that is no module with children.
+    CaptureError for a name that is not a module with children.
     """
     path, _, number = block.partition("#")
     modules = dict(module.named_modules())
     there = modules.get(path, module if path == type(module).__name__ else None)
     if there is None or not any(there.children()):
         raise CaptureError(
-            f"Block {block!r} of {type(module).__name__} cannot be changed from outside: it is no "
-            "module that holds a non-local block or an attention."
+            f"Block {block!r} of {type(module).__name__} cannot be changed from outside: it is not "
+            "a module that holds a non-local block or an attention."
         )
     return there, BlockParts.of(there), int(number or 1)
 

@@ -1,1 +1,1 @@
-"""Any module → what its blocks weigh: hooks from outside, each capture checked by recomputing."""
+"""Any module's blocks and what they weigh: hooks from outside, each capture checked."""

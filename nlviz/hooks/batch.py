@@ -9,13 +9,13 @@ from nlviz.errors import CaptureError
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Which part of every batch is kept.
+    """Which part of every batch to keep.
 
     Args:
         number: the element of the module's input; None if all of it is one clip.
         batch: how many elements the module's input has.
-        first: whether the batch is surely the input's first axis, as it is of images and clips;
-            a sequence may have its length there.
+        first: whether the batch is certainly the input's first axis, as for images and clips; a
+            sequence may have its length there.
     """
 
     number: int | None
@@ -29,15 +29,15 @@ class Sample:
         of elements; where it folds the input's elements into clips, an element is a clip.
 
         Raises:
-            CaptureError: the batch has no such sample, or does not split evenly.
+            CaptureError: the batch has no such sample, or does not divide evenly.
         """
         if self.number is None:
             return slice(0, length)
         uneven = length % self.batch and self.batch % length
         if uneven and self.first:
             raise CaptureError(
-                f"ran on a batch of {length}, which does not split among the {self.batch} samples "
-                "of the input"
+                f"ran on a batch of {length}, which does not divide evenly among the "
+                f"{self.batch} samples of the input"
             )
         run = 1 if uneven else max(length // self.batch, 1)
         if not 0 <= self.number < length // run:

@@ -36,9 +36,10 @@ class Capture:
         affinities: block name → Affinity, in order of use; the name is the module's path, and a
             block that ran again in the same pass is numbered: ``nl``, ``nl#2``.
         fidelity: block name → ‖row · g − y‖ over some queries, y being what the block put into
-            its output projection, beside the size of y without what all queries have in common:
-            about 1e-6 in float32 where the capture is right.
-        refused: block name → why it was found but not understood; such a block is never drawn.
+            its output projection, relative to the size of y without what all queries have in
+            common: about 1e-6 in float32 where the capture is right.
+        refused: block name → why nlviz found the block but could not reproduce it; it never draws
+            such a block.
         kinds: block name → what it is, in a few words.
     """
 
@@ -54,19 +55,19 @@ def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Captur
 
     A block is any sub-module whose children are named as in the paper: g and an output projection,
     θ and φ unless it is Gaussian, ``concat_project`` if it concatenates; or as in CCNet or GCNet.
-    Which pairwise function and scale it uses is settled by recomputing its own y and keeping what
-    reproduces it. Self-attention is seen where it is computed, fused or written out, whatever the
-    module; its output is recomputed likewise.
+    nlviz finds its pairwise function and scale by recomputing the block's own y and keeping what
+    reproduces it. It sees self-attention where it is computed, fused or written out, whatever the
+    module, and recomputes its output likewise.
 
-    The module runs in evaluation mode without gradients; its training mode, parameters and hooks
-    are afterwards what they were, also after an error. Passes over one module wait for each other,
-    and calls that other threads make of it are not seen.
+    The module runs in evaluation mode without gradients; nlviz leaves its training mode, parameters
+    and hooks as they were, also after an error. Passes over one module wait for each other, and
+    calls from other threads go unseen.
 
     Args:
         module: any module with non-local blocks or attention in it, or a block itself.
         inputs: what to call it with: a tensor, a tuple of arguments or a mapping of keywords.
-        sample: which element of the batch to keep; None if the whole batch is one clip: what the
-            elements show is put together in time.
+        sample: which element of the batch to keep; None if the whole batch is one clip, whose
+            elements follow each other in time.
 
     Raises:
         CaptureError: no block was found, none ran, or none was understood.
@@ -107,7 +108,7 @@ surroundings = WeakKeyDictionary()
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients, one thread at a time; the mode is put back at the end."""
+    """Evaluation mode without gradients, one thread at a time; restores the mode at the end."""
     with _one_at_a_time, surroundings.get(module, nullcontext)(), torch.no_grad():
         modes = {m: m.training for m in module.modules()}
         try:
@@ -178,7 +179,8 @@ class _Log:
         if not self.kinds:
             if found:
                 raise CaptureError(
-                    f"No non-local block ran in this forward pass; found were {', '.join(found)}."
+                    "No non-local block ran in this forward pass; the module has "
+                    f"{', '.join(found)}."
                 )
             raise CaptureError(
                 f"No non-local block was found in {type(self.module).__name__}, and no "

@@ -22,23 +22,23 @@ _LIMITS = {True: (0.02, 1e-3), False: (0.05, 0.2)}
 
 
 def checked_queries(affinity: Affinity) -> list[Cell | str]:
-    """The queries that are recomputed: cells spread over the grid, and some tokens."""
+    """The queries to recompute: cells spread over the grid, and some tokens."""
     size = affinity.query_grid.size
     spread = np.linspace(0, size - 1, min(size, _CHECKED_QUERIES)).round().astype(int)
     return [*(affinity.query_grid.cell(int(i)) for i in spread), *affinity.tokens[:4]]
 
 
 def relative_error(weighed: Array, even: Array, y: Array, dtype: torch.dtype) -> float:
-    """‖row · g − y‖ beside the size of y without what says nothing about the weights.
+    """‖row · g − y‖ relative to the size of y without what says nothing about the weights.
 
     Args:
         weighed: (n, width) row · g of some queries.
-        even: what even weights would give them, taken off y; 0 unless rows sum to 1.
+        even: what even weights would give them, subtracted from y; 0 unless rows sum to 1.
         y: what the block put out for them.
         dtype: the precision that the block worked in.
 
     Raises:
-        CaptureError: y is nothing, or not finite.
+        CaptureError: y is zero, or not finite.
     """
     size = float(np.linalg.norm(y))
     if not size or not np.isfinite(size):
@@ -52,7 +52,7 @@ def relative_error(weighed: Array, even: Array, y: Array, dtype: torch.dtype) ->
 
 
 def is_right(error: float, dtype: torch.dtype) -> bool:
-    """Whether an error is what rounding in that precision leaves of a capture that is right."""
+    """Whether rounding in that precision explains an error."""
     limit, _ = _LIMITS[is_precise(dtype)]
     return error < limit
 
@@ -63,7 +63,7 @@ def is_precise(dtype: torch.dtype) -> bool:
 
 
 def even_weights(affinity: Affinity, queries: Sequence[Cell | str]) -> Array:
-    """(n, M): rows of queries that weigh all they can reach alike."""
+    """(n, M): rows of queries that weigh all the keys they can reach equally."""
     nothing = (np.zeros((1, t.shape[1]), np.float32) for t in (affinity.theta, affinity.phi))
     theta, phi = nothing
     return replace(affinity, theta=theta, phi=phi, heads=1).weights(queries)

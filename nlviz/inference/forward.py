@@ -59,8 +59,8 @@ def analyse(
     most = _MOST_PIXELS // (width * height)
     if len(clip.frames) > most:
         raise BudgetError(
-            f"{len(clip.frames)} frames at {width}×{height} are more than fit; take at most {most} "
-            "frames, or a smaller input size."
+            f"{len(clip.frames)} frames at {width}×{height} do not fit into memory; take at most "
+            f"{most} frames, or a smaller input size."
         )
     try:
         frames = network_input(clip, view, network)
@@ -97,7 +97,7 @@ def network_input(clip: Clip, view: View, network: Network) -> torch.Tensor:
 
 
 def _explaining(network: Network, frames: torch.Tensor) -> AbstractContextManager[None]:
-    """What a user's own module raises is told as such; our own networks raise only by a fault."""
+    """Report errors of a user's own module as such; ours raise only where nlviz has a bug."""
     return network.explaining(frames) if isinstance(network, UserNetwork) else nullcontext()
 
 
@@ -109,7 +109,7 @@ def _resize(frames: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
 
 
 def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
-    """The affinity with its grids put where the network's tap says; else they tile the input."""
+    """Put the affinity's grids where the network's tap says; without one they tile the input."""
     queries = affinity.query_grid
     if tap is None:
         dt, dy, dx = (
@@ -134,7 +134,7 @@ def class_scores(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
 
 
 def top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
-    """The classes of greatest score, best first; none where there are no class scores."""
+    """The classes with the highest scores, best first; empty without class scores."""
     scores = class_scores(output, classes)
     if scores is None:
         return ()
@@ -147,7 +147,7 @@ def top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]
 
 @contextmanager
 def _reporting(network: Network, report: Progress) -> Iterator[None]:
-    """Say which stage has begun, as the network's stages are entered one after the other."""
+    """Report each of the network's stages as it begins."""
     stages = network.stages
     begun: set[str] = set()
 

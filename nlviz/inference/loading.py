@@ -1,4 +1,4 @@
-"""The one way to a network: a name of the zoo, or FILE.py:FUNCTION of the user's own."""
+"""The one way to a network: a name of the zoo, or FILE.py:FUNCTION of your own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import NetworkError
 from nlviz.inference.own_modules import keep_own_modules, own_modules
-from nlviz.inference.tracebacks import own_traceback, sentence
+from nlviz.inference.tracebacks import sentence, user_traceback
 from nlviz.inference.user_network import Input, UserNetwork
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def load(
     Args:
         spec: a name of ``nlviz.models.zoo.names()``, or ``FILE.py:FUNCTION`` as for
             ``load_user_network``.
-        device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
-        weights: a checkpoint of your own for it; a bundled network has none but its own.
+        device: "cuda", "mps", "cpu", or "auto" for the first of these that is available.
+        weights: your own checkpoint for it; a bundled network takes only its own.
 
     Raises:
         NetworkError: what ``zoo.load`` or ``load_user_network`` raises.
@@ -60,18 +60,18 @@ def load_user_network(
         name: ``FILE.py:FUNCTION``, as in ``net.py:build``.
         weights: a checkpoint of the module, safetensors or PyTorch, that is loaded into it; what
             is in it cannot run.
-        device: where to put the module: "cuda", "mps", "cpu", or "auto" for the first there is.
+        device: where to put the module: "cuda", "mps", "cpu", or "auto" for the first available.
 
     Raises:
         NetworkError: no such file or function, one that raises (with its traceback), something
-            else than a module, weights of another network, a device that is not there.
+            other than a module, weights of another network, a device that is not available.
     """
     file, _, function = name.rpartition(":")
     if not file.endswith(".py"):
         raise NetworkError(f"{name!r} does not say which function; give FILE.py:FUNCTION.")
     path = Path(file).resolve()
     if not path.is_file():
-        raise NetworkError(f"There is no file {file!r}; give FILE.py:FUNCTION.")
+        raise NetworkError(f"The file {file!r} does not exist; give FILE.py:FUNCTION.")
     build = _function(path, function)
     with _running(path, f"{function}()"):
         built = build()
@@ -109,7 +109,7 @@ def _function(path: Path, name: str) -> Callable[[], Any]:
     if not callable(build):
         there = [key for key, value in vars(namespace).items() if _is_own(value, spec.name)]
         raise NetworkError(
-            f"There is no function {name!r} in {path.name}; "
+            f"{path.name} has no function {name!r}; "
             + (f"it has {', '.join(there)}." if there else "it has none.")
         )
     made: Callable[[], Any] = build
@@ -135,7 +135,7 @@ def _running(path: Path, what: str) -> Iterator[None]:
                 f"{path.name} hides the folder {path.stem!r} beside it from import; give the file "
                 "another name, or the folder an __init__.py."
             ) from error
-        lines = own_traceback(error, str(path))
+        lines = user_traceback(error, str(path))
         raise NetworkError(
             f"{path.name} could not be used: {what} raised {type(error).__name__}: "
             f"{sentence(error, str(path))}." + (f"\n{lines}" if lines else "")
@@ -151,7 +151,7 @@ def _load(module: torch.nn.Module, weights: str | Path) -> None:
     given = _without_prefix(given, wanted)
     if wrong := misfit(given, wanted):
         raise NetworkError(
-            f"{Path(weights).name} is not of this {type(module).__name__}: {wrong}; "
+            f"{Path(weights).name} is not for this {type(module).__name__}: {wrong}; "
             f"{likeness(given)}. Give weights that were saved from it."
         )
     module.load_state_dict(given)

@@ -1,4 +1,4 @@
-"""What the library needs of a network; ``nlviz.models.zoo.load`` gives one, and so can anyone."""
+"""What the library needs of a network: ``nlviz.models.zoo.load`` gives one; you can too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose error it was: the user's own code, and which line of it, the machine's, or ours."""
+"""Tell the user's errors, and their line, from the machine's and from ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def sentence(error: BaseException, path: str | None) -> str:
     return text.splitlines()[0].rstrip(".") + where
 
 
-def own_traceback(error: BaseException, path: str) -> str:
+def user_traceback(error: BaseException, path: str) -> str:
     """From the first frame in a file to the last that is not Python's or an installed package's."""
     frames = _frames(error)
     first = next((i for i, f in enumerate(frames) if f.filename == path), len(frames))
@@ -28,7 +28,7 @@ def own_traceback(error: BaseException, path: str) -> str:
     return "".join(traceback.format_list(frames[first : last + 1])).rstrip()
 
 
-def is_the_modules(error: BaseException) -> bool:
+def is_from_module(error: BaseException) -> bool:
     """Whether a module raised it in its forward pass, and not a hook of ours meanwhile."""
     within = [frame.name for frame in _frames(error) if frame.filename.startswith(_OURS)]
     return within[-1:] in (["_call"], ["__torch_function__"])

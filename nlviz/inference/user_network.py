@@ -1,4 +1,4 @@
-"""A live module of the user's own as a network, and how frames become its input."""
+"""A user's own module as a network, and how frames become its input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nlviz.errors import NetworkError, NlvizError
 from nlviz.inference.protocol import Tap
-from nlviz.inference.tracebacks import is_out_of_memory, is_the_modules, sentence
+from nlviz.inference.tracebacks import is_from_module, is_out_of_memory, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -27,15 +27,15 @@ class Input:
     """How frames become what a module is called with; the defaults are ImageNet's.
 
     Args:
-        size: the longer side in pixels, the aspect being kept; or (width, height), to which every
+        size: the longer side in pixels, which keeps the aspect; or (width, height), to which every
             frame is stretched.
-        multiple: what each side is rounded to a multiple of where the aspect is kept.
-        mean: taken off each channel, red, green, blue, of pixels from 0 to 1.
+        multiple: each side is rounded to a multiple of this where the aspect is kept.
+        mean: subtracted from each channel, red, green, blue, of pixels from 0 to 1.
         deviation: what the rest is divided by.
         frames: how many frames the module takes; None for any number.
         layout: the axes: "BCTHW" or "BTCHW" for clips, "TCHW" for a module of images that runs on
-            each frame by itself. None settles it by the module's first convolution: clips as
-            "BCTHW" if it is 3-D, else images.
+            each frame alone. None lets the module's first convolution decide: clips as "BCTHW"
+            if it is 3-D, else images.
         classes: names of the classes, in the order of the scores the module returns.
 
     Raises:
@@ -71,7 +71,7 @@ class Input:
             raise NetworkError("The input's multiple and frames must be at least 1.")
         if len(self.mean) != 3 or len(self.deviation) != 3 or not all(self.deviation):
             raise NetworkError(
-                "The input's mean and deviation are three numbers; none divides by 0."
+                "The input's mean and deviation must be three numbers each, no deviation being 0."
             )
 
     @classmethod
@@ -146,7 +146,7 @@ class UserNetwork:
         wanted = self.input.frames
         if wanted is not None and len(frames) != wanted:
             raise NetworkError(
-                f"{self.name} takes {wanted} frames and got {len(frames)}; choose as many."
+                f"{self.name} takes {wanted} frames and got {len(frames)}; choose {wanted}."
             )
         kinds = (p for p in self.module.parameters() if p.is_floating_point())
         like = next(kinds, torch.empty(0))
@@ -176,7 +176,7 @@ class UserNetwork:
         except NlvizError:
             raise
         except Exception as error:
-            if is_out_of_memory(error) or not is_the_modules(error):
+            if is_out_of_memory(error) or not is_from_module(error):
                 raise
             raise NetworkError(
                 f"{self.name} cannot take an input of shape {tuple(prepared.shape)}: "

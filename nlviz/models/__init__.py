@@ -1,1 +1,1 @@
-"""Networks. Nothing here knows of nlviz more than its errors and where its files lie."""
+"""Networks, their weights and the zoo; of nlviz they know only its errors and its files."""

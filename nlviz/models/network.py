@@ -31,7 +31,7 @@ class Network:
         classes: names of the classes, in the order of the scores.
         stages: the module's children, in order of use.
         default_size: the longer side of the input, in pixels.
-        mean: of the input, red, green, blue from 0 to 255; it is taken off.
+        mean: of the input, red, green, blue from 0 to 255; it is subtracted.
         deviation: what the rest is divided by.
         side: what each side of the input is a multiple of, in pixels.
         step: what the number of frames is a multiple of; ``prepare`` sees to it.
@@ -70,8 +70,8 @@ class Network:
     def prepare(self, frames: np.ndarray) -> Tensor:
         """What ``module`` takes, (1, 3, T, h, w) on the device, from RGB frames (T, h, w, 3) uint8.
 
-        The frames have been resized to ``input_size``. Where T is no multiple of ``step`` the last
-        frame is repeated: the network would drop what is left over, or have nothing to pool.
+        The frames have been resized to ``input_size``. Where T is not a multiple of ``step``, the
+        last frame is repeated: the network would drop what is left over, or have nothing to pool.
 
         Raises:
             ZooError: another shape or type of frames.
@@ -94,7 +94,7 @@ class Network:
 
 
 def device(name: str) -> torch.device:
-    """The device of a name, "auto" for the first of CUDA, MPS and CPU that is there.
+    """The device of a name, "auto" for the first of CUDA, MPS and CPU that is available.
 
     Raises:
         ZooError: an unknown one, or one that is not on this machine.

@@ -1,4 +1,4 @@
-"""What tells one video ResNet of the non-local literature from another: a frozen plan of it."""
+"""A video ResNet of the non-local literature, as a frozen plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from nlviz.models.nonlocal_block import Function
 from nlviz.models.taps import Tap
 
-Places = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+BlockPlaces = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 Stages = tuple[int, int, int, int]
 
 R50: Stages = (3, 4, 6, 3)
@@ -52,7 +52,7 @@ class Plan:
     pool1_padding: int = 0
     pool2: int = 2
     shift: bool = False
-    places: Places = ((), (1, 3), (1, 3, 5), ())
+    places: BlockPlaces = ((), (1, 3), (1, 3, 5), ())
     function: Function = "embedded_gaussian"
     scaled: bool = True
     sub_sample: bool = True
@@ -117,7 +117,7 @@ def paper(
     return Plan(blocks=stages[depth], kernels=kernels[kind], places=places, function=function)
 
 
-def spread(blocks: Stages, count: int) -> Places:
+def spread(blocks: Stages, count: int) -> BlockPlaces:
     """Where the paper puts 1, 5 or 10 non-local blocks in a ResNet-50 or -101.
 
     One sits before the last residual block of res4; five sit after every other block of res3 and
@@ -134,4 +134,4 @@ def spread(blocks: Stages, count: int) -> Places:
         return ((), (1, 3), (6, 13, 20) if long else (1, 3, 5), ())
     if count == 10:
         return ((), (0, 1, 2, 3), (2, 6, 10, 14, 18, 22) if long else (0, 1, 2, 3, 4, 5), ())
-    raise ValueError(f"{count} non-local blocks have no places in the paper; choose 1, 5 or 10.")
+    raise ValueError(f"The paper has no network with {count} non-local blocks; choose 1, 5 or 10.")

@@ -1,4 +1,4 @@
-"""The networks there are, bundled or published, and how to load one."""
+"""Every network, bundled or published, and how to load one."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def published(name: str) -> Published:
     if isinstance(known, Published):
         return known
     raise ZooError(
-        f"Model {name!r} comes with nlviz with its weights; there are no others to fetch or give."
+        f"Model {name!r} comes with nlviz and its own weights; you cannot fetch it or give it "
+        "others."
     )
 
 
@@ -85,20 +86,22 @@ def load(
 
     Args:
         name: one of ``names()``.
-        device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
-        weights: a checkpoint of your own of a published kind of network, in any project's format,
+        device: "cuda", "mps", "cpu", or "auto" for the first of these that is available.
+        weights: your own checkpoint of a published kind of network, in any project's format,
             with as many classes as it has; nothing needs to be fetched then.
         folder: of fetched networks; see ``nlviz.models.published.fetch.cache``.
 
     Raises:
-        ZooError: an unknown name, a network not fetched yet, a device that is not there, weights
-            missing, damaged, or of another network.
+        ZooError: an unknown name, a network not fetched yet, a device that is not available,
+            weights missing, damaged, or of another network.
     """
     known = record(name) if weights is None else published(name)
     place = find_device(device)
     module: nn.Module
     if isinstance(known, Published):
-        module = fetch.module(known, folder) if weights is None else fetch.own(known, weights)
+        module = (
+            fetch.module(known, folder) if weights is None else fetch.module_from(known, weights)
+        )
         labels, mean, deviation = _KINETICS, known.mean, known.deviation
         side, step = _STRIDE, known.plan.frames_step
     else:

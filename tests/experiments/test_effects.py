@@ -129,7 +129,7 @@ def test_an_attention_is_ablated_to_zero_and_told_where_it_has_no_parts():
     with nlviz.ablated(module, "attend"):
         torch.testing.assert_close(module(x), x)
     assert not torch.equal(module(x), x)
-    with pytest.raises(nlviz.CaptureError, match="has not the parts of a non-local block"):
+    with pytest.raises(nlviz.CaptureError, match="is not a non-local block, so it cannot be"):
         parts_of(module, "attend")
     assert not counted_hooks(module)
 

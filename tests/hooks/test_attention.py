@@ -404,7 +404,7 @@ def _tampered(q, k, v):
         (_triangle, "mask that does not split queries and keys into groups"),
         (_headed, "heads with masks of their own"),
         (_elsewhere, "1 × 3 slots, which fit none of the feature grids"),
-        (_tampered, "puts out something else than its weights give: relative error"),
+        (_tampered, "puts out something other than its weights give: relative error"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_with_the_reason(how, why):

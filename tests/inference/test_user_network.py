@@ -189,7 +189,7 @@ def test_weights_of_another_network_are_told_in_groups(file, tmp_path):
     with pytest.raises(
         nlviz.NetworkError,
         match=r"of 6 keys 5 missing \(embed 2×, head 2×, qkv 1×\), 1 unexpected \(body\.\* 1×\), "
-        r"1 of another shape \(qkv 1×\); its names are those of no known project",
+        r"1 of another shape \(qkv 1×\); no known project uses its names",
     ):
         nlviz.load_user_network(f"{file}:build", weights=path)
 
@@ -208,9 +208,9 @@ def test_weights_with_code_in_them_are_refused_and_nothing_runs(file, tmp_path):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("nowhere.py:build", "There is no file 'nowhere.py'; give FILE.py:FUNCTION"),
+        ("nowhere.py:build", "The file 'nowhere.py' does not exist; give FILE.py:FUNCTION"),
         ("{file}", "does not say which function"),
-        ("{file}:biuld", "no function 'biuld' in net.py; it has Net, plain, build, fails"),
+        ("{file}:biuld", "net.py has no function 'biuld'; it has Net, plain, build, fails"),
         ("{file}:fails", r"fails\(\) raised ValueError: no luck \(line 30 of net.py\)"),
         ("{file}:number", r"number\(\) in net.py returned a int; return a torch.nn.Module"),
         ("{file}:unknown", "has sise; it may have size, multiple, mean, deviation"),
@@ -280,7 +280,7 @@ def test_an_error_inside_the_module_names_the_line_of_the_users_file(file):
         ({"size": (64, 64, 64)}, "give one number or"),
         ({"layout": "CHW"}, "layout 'CHW' is unknown"),
         ({"multiple": 0}, "multiple and frames must be at least 1"),
-        ({"deviation": (1, 1, 0)}, "none divides by 0"),
+        ({"deviation": (1, 1, 0)}, "no deviation being 0"),
         ({"size": "large"}, "size is 'large'; give numbers"),
         ({"size": 64.5}, "size is 64.5; give numbers"),
         ({"mean": 3}, "mean is 3; give numbers"),

@@ -80,7 +80,7 @@ def test_a_second_fetch_asks_for_nothing(small, server):
 
 def test_a_download_goes_on_where_it_broke_off(small, server, content):
     server.until = len(content) // 2
-    with pytest.raises(FetchError, match=r"broke off .*; run it again to go on"):
+    with pytest.raises(FetchError, match=r"broke off .*; run it again to resume"):
         fetch.fetch(small)
     server.until = None
     told = []
@@ -144,7 +144,7 @@ def test_a_wrong_hash_is_refused_and_not_kept(small, server, tmp_path):
     ("change", "sentence"),
     [
         ({"status": 404}, r"answers 404 \(Not Found\); .* --from FILE"),
-        ({"kind": "text/html; charset=utf-8"}, "answers with a web page and not the file"),
+        ({"kind": "text/html; charset=utf-8"}, "answers with a web page instead of the file"),
         ({"content": b"<html>sign in</html>"}, "is a text or web page"),
     ],
 )
@@ -196,7 +196,7 @@ def test_a_damaged_kept_file_is_told_with_its_place(small, tmp_path):
 def test_another_checkpoint_under_the_name_is_refused(small, server, tmp_path):
     torch.save({"state_dict": state(PROJECTS["TSM"])}, tmp_path / "g.pth")
     record = replace(small, digest="")
-    with pytest.raises(CheckpointError, match=r"not of small: .*% of its names are TSM's"):
+    with pytest.raises(CheckpointError, match=r"not for small: .*% of its names are TSM's"):
         fetch.fetch(record, source=tmp_path / "g.pth")
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from training.data import photographs as module
+from training.data.packages import PACKAGES, Package
 from training.data.photographs import collect, fetch
 from training.data.qt_resources import unpack_resources
-from training.data.sources import SOURCES, Source
 
 
 def resources(*files: tuple[str, bytes, int]) -> bytes:
@@ -70,10 +70,10 @@ def test_held_out_photographs_are_never_trained_on(
         picture(tmp_path / "stamps" / f"{name}.png", seed)
     (tmp_path / "stamps" / "complete").touch()
     both = (
-        Source("stamps", "apt", "CC0-1.0", photographs=("**/*.png",)),
-        Source("stamps", "apt", "CC0-1.0", photographs=("animals/*.png",), held_out=True),
+        Package("stamps", "apt", "CC0-1.0", photographs=("**/*.png",)),
+        Package("stamps", "apt", "CC0-1.0", photographs=("animals/*.png",), held_out=True),
     )
-    monkeypatch.setattr(module, "SOURCES", both)
+    monkeypatch.setattr(module, "PACKAGES", both)
     monkeypatch.setattr(module, "FEWEST", 1)
     monkeypatch.setattr(module, "FEWEST_HELD_OUT", 1)
     trained, kept = collect(tmp_path), collect(tmp_path, held_out=True)
@@ -86,11 +86,11 @@ def test_held_out_photographs_are_never_trained_on(
 
 
 def test_every_source_names_files_and_a_licence() -> None:
-    for source in SOURCES:
+    for source in PACKAGES:
         assert source.licence
         assert source.photographs + source.cutouts + source.clips
-    assert any(source.held_out and source.photographs for source in SOURCES)
-    assert any(source.held_out and source.cutouts for source in SOURCES)
+    assert any(source.held_out and source.photographs for source in PACKAGES)
+    assert any(source.held_out and source.cutouts for source in PACKAGES)
 
 
 def test_a_damaged_archive_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_damaged_archive_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(module.subprocess, "run", download)
     with pytest.raises(zipfile.BadZipFile):
-        fetch(Source("photos", "pip", "MIT"), tmp_path)
+        fetch(Package("photos", "pip", "MIT"), tmp_path)
     assert not list((tmp_path / "downloads" / "photos").iterdir())
     assert not (tmp_path / "photos" / "complete").exists()
 

@@ -16,18 +16,18 @@ import nlviz
 from nlviz.models import zoo
 from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
 from nlviz.models.nonlocal_lite import NonLocalLite
-from training.__main__ import plan_of, write_weights
+from training.__main__ import recipe_of, write_weights
 from training.cards import card, pictures
 from training.clips import Pose, _middle
 from training.data import photographs as found
 from training.data.corruptions import KINDS, corrupt
+from training.data.packages import PACKAGES
 from training.data.photographs import Photographs, collect
 from training.data.render import RenderedClip, render
-from training.data.sources import SOURCES
-from training.evaluate import Report, precision_table, text
+from training.evaluate import Measures, precision_table, text
 from training.measures import correspondence, robustness, same_object
 from training.measures.same_object import Sequence, score
-from training.plan import Plan
+from training.recipe import Recipe
 from training.stages import find, mend
 from training.stages.objective import (
     IGNORED,
@@ -40,7 +40,7 @@ from training.stages.objective import (
 from training.train import Clips, note, train
 
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
-SMALL = Plan(
+SMALL = Recipe(
     find_steps=2,
     mend_steps=2,
     width=96,
@@ -212,7 +212,7 @@ def test_a_run_that_was_stopped_ends_where_an_uninterrupted_one_does(
         torch.testing.assert_close(parts.state_dict()[name], value, atol=1e-6, rtol=0, msg=name)
     log = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
     assert json.loads(log[0])["plan"]["mend_steps"] == 2
-    with pytest.raises(RuntimeError, match="a run of another plan"):
+    with pytest.raises(RuntimeError, match="a run of another recipe"):
         train(replace(SMALL, seed=1), pictures_of_noise, tmp_path / "parts", workers=0)
 
 
@@ -229,10 +229,10 @@ def test_training_leaves_the_backbone_as_it_is_and_moves_every_block(
 def test_the_gaussian_kind_goes_straight_to_mending(
     pictures_of_noise: Photographs, tmp_path: Path
 ) -> None:
-    assert plan_of("gaussian").find_steps == 0
-    assert plan_of("dot_product") == replace(Plan(), function="dot_product")
-    plan = replace(SMALL, function="gaussian", find_steps=0, mend_steps=1)
-    state = train(plan, pictures_of_noise, tmp_path, workers=0).state_dict()
+    assert recipe_of("gaussian").find_steps == 0
+    assert recipe_of("dot_product") == replace(Recipe(), function="dot_product")
+    recipe = replace(SMALL, function="gaussian", find_steps=0, mend_steps=1)
+    state = train(recipe, pictures_of_noise, tmp_path, workers=0).state_dict()
     assert state["nl5.W.1.weight"].abs().sum() > 0
 
 
@@ -252,7 +252,7 @@ def test_missing_packages_are_named_and_too_few_photographs_refused(
     monkeypatch.setattr(found, "fetch", nothing)
     with pytest.raises(RuntimeError, match=r"Only 0 photographs .* training needs 100"):
         collect(tmp_path)
-    for source in SOURCES:
+    for source in PACKAGES:
         assert source.name in caplog.text
 
 
@@ -314,7 +314,7 @@ def test_the_gain_is_counted_clip_by_clip() -> None:
     assert seen.error == pytest.approx((1 / 3) ** 0.5 / 2)  # of the gains 0, 1, 1, 0
 
 
-def made_report() -> Report:
+def made_report() -> Measures:
     scores = tuple(
         same_object.Score("fish 1", block, what, 0.8, 0.9, 0.1)
         for block in ("nl3", "nl4", "nl5")
@@ -322,7 +322,7 @@ def made_report() -> Report:
     )
     blocks = ("nl3", "nl4", "nl5")
     variants = ((), ("nl3",), ("nl4",), ("nl5",), blocks)
-    return Report(
+    return Measures(
         model="nl-lite0",
         real=(),
         painted=scores,
@@ -343,11 +343,11 @@ def test_the_card_holds_every_table_the_licences_and_how_to_make_it_again(tmp_pa
     for step in range(8):
         note(tmp_path, {"step": step, "s": 10 * (step % 5), "nl5": 1.0, "mend": 2.0})
     log = tmp_path / "log.jsonl"
-    card.write(report, Plan(), "0" * 64, log, tmp_path)
+    card.write(report, Recipe(), "0" * 64, log, tmp_path)
     written = (tmp_path / "nl-lite0.md").read_text()
     for part in text(report).split("\n\n")[2::2]:
         assert part in written
-    for source in SOURCES:
+    for source in PACKAGES:
         assert source.licence in written
     assert "python -m training nl-lite0" in written
     facts = json.loads((tmp_path / "nl-lite0.json").read_text())

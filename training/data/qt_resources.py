@@ -19,7 +19,7 @@ def unpack_resources(file: Path, folder: Path) -> int:
     big-endian. Names that climb out of the folder, and other kinds of files, are passed over.
 
     Raises:
-        ValueError: the file is no Qt resource file, or is damaged.
+        ValueError: the file is not a Qt resource file, or is damaged.
     """
     count = 0
     try:

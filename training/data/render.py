@@ -51,7 +51,7 @@ def render(
     height: int,
     objects: int | None = None,
 ) -> RenderedClip:
-    """A clip of ``length`` frames, other at every call with the same ``rng``.
+    """A clip of ``length`` frames, a new one at every call with the same ``rng``.
 
     One to four ``objects`` fly over the background unless their number is given.
     """

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nlviz.models.nonlocal_block import NonLocalBlock
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
-from training.plan import Plan
+from training.recipe import Recipe
 from training.stages.objective import affinity_loss, choose_queries, targets, truth_at
 
 _SELF_LOGIT = 6.0  # θᵀφ of a feature with itself at the start, on average
@@ -38,7 +38,7 @@ def parameters(module: NonLocalLite) -> list[nn.Parameter]:
     ]
 
 
-def settle(module: NonLocalLite, clips: Tensor) -> None:
+def initialise(module: NonLocalLite, clips: Tensor) -> None:
     """Start θ = φ as the half-whitened principal directions of each block's own features.
 
     That is close to the cosine of centred features, which finds objects before any training.
@@ -74,13 +74,13 @@ def _wake(block: NonLocalBlock, x: Tensor) -> None:
 
 
 def losses(
-    module: NonLocalLite, batch: Sequence[Found], plan: Plan, rng: np.random.Generator
+    module: NonLocalLite, batch: Sequence[Found], recipe: Recipe, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """The affinity loss of each block; the blocks' outputs take no part."""
     inputs = block_inputs(module, torch.stack([sample.frames for sample in batch]))
     return {
         name: sum(
-            _loss(getattr(module, name), x, sample, plan, rng, stride=stride, pooled=pooled)
+            _loss(getattr(module, name), x, sample, recipe, rng, stride=stride, pooled=pooled)
             for sample, x in zip(batch, inputs[name].split(1), strict=True)
         )
         / len(batch)
@@ -112,7 +112,7 @@ def _loss(
     block: NonLocalBlock,
     x: Tensor,
     sample: Found,
-    plan: Plan,
+    recipe: Recipe,
     rng: np.random.Generator,
     *,
     stride: int,
@@ -120,9 +120,9 @@ def _loss(
 ) -> Tensor:
     queries = truth_at(sample.layers, sample.places, stride=stride)
     keys = truth_at(sample.layers, sample.places, stride=stride, pooled=pooled)
-    chosen = choose_queries(queries, plan.queries, rng)
-    near = plan.near * stride * (2 if pooled else 1)
-    aim = targets(queries, keys, chosen, near=near, same_object=plan.same_object)
+    chosen = choose_queries(queries, recipe.queries, rng)
+    near = recipe.near * stride * (2 if pooled else 1)
+    aim = targets(queries, keys, chosen, near=near, same_object=recipe.same_object)
     theta, phi = block.theta(x)[0].flatten(1)[:, chosen], block.phi(x)[0].flatten(1)
     of_rows = logits(block, theta, phi)
     aim, own, frames = (t.to(of_rows.device) for t in (aim, queries.frame[chosen], keys.frame))

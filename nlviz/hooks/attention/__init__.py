@@ -1,1 +1,1 @@
-"""Self-attention, watched where it is computed."""
+"""Self-attention: watch it where it is computed, and find its cells."""

@@ -1,4 +1,4 @@
-"""Where in a network an attention is computed, and so what its slots may be."""
+"""Which modules are running where an attention is computed, and so what its slots may be."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModuleStack:
     """The modules that are running, outermost first, and what the slots of attention are.
 
     Args:
-        sample: what of each batch is kept.
+        sample: what of each batch to keep.
         given: the module's input, or None.
         tokens: the names that the network has for tokens.
     """
@@ -83,7 +83,9 @@ class ModuleStack:
         b, heads, n, _ = call.query.shape
         m = call.key.shape[2]
         if n == 1 < m and len(self.given) >= 4:
-            raise CaptureError("has one query for all keys, which is no cell (attention pooling)")
+            raise CaptureError(
+                "has one query for all keys, which is not a cell (attention pooling)"
+            )
         part = self.sample.elements(b)
         sequences = part.stop - part.start
         # One head may be several that were folded into the batch.
@@ -97,7 +99,7 @@ class ModuleStack:
                 first = first or why
                 continue
             return affinity_of(call.of(part, fold), queries, keys)
-        raise first or CaptureError("ran on no sequence")
+        raise first or CaptureError("ran without a sequence")
 
     def _layout(
         self, sequences: int, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]
@@ -113,7 +115,7 @@ class ModuleStack:
             if sizes := self._windowed(shape[1:-1], elements, seen):
                 laid = window_layout(sizes, _sizes(window), _sizes(shift, 0), elements)
                 if laid.columns.shape != (sequences, length):
-                    raise CaptureError("has other windows than its sizes say")
+                    raise CaptureError("has windows that do not match its sizes")
                 return laid
         return sequence_layout(sequences, length, self._grids(length, seen), self.tokens)
 
@@ -129,7 +131,7 @@ class ModuleStack:
         return found and (1, *found[1:])
 
     def _grids(self, length: int, seen: Sequence[tuple[int, tuple[int, ...]]]) -> Iterator[Sizes]:
-        """What the cells may be: the latest feature map first, then the input's aspect."""
+        """Candidate grids, most likely first: the latest feature map, then the input's aspect."""
         maps = self._maps(seen)
         yield from reversed(maps)
         if len(self.given) >= 4:
@@ -147,8 +149,8 @@ class ModuleStack:
     def _maps(self, seen: Sequence[tuple[int, tuple[int, ...]]]) -> list[Sizes]:
         """The sample's feature maps, whose elements follow in time.
 
-        Time steps grow fewer through a network, so elements of which there are more are no frames:
-        heads that a pool of queries or keys has folded into the batch (MViT), or windows.
+        Time steps only grow fewer through a network. Where there are more elements, they are not
+        frames but windows, or heads that a pool of queries or keys has put into the batch (MViT).
         """
         maps: list[Sizes] = []
         for batch, sizes in seen:

@@ -29,8 +29,8 @@ def affinity_of(call: Attended, queries: TokenLayout, keys: TokenLayout) -> tupl
         keys: where those of the keys lie.
 
     Raises:
-        CaptureError: masks that are no groups, a bias over too many keys, queries and keys with
-            other tokens, or an output that the affinity does not reproduce.
+        CaptureError: masks that do not form groups, a bias over too many keys, queries and keys
+            with different tokens, or an output that the affinity does not reproduce.
     """
     if queries.tokens != keys.tokens:
         raise CaptureError("has queries and keys with different tokens")
@@ -54,7 +54,7 @@ def affinity_of(call: Attended, queries: TokenLayout, keys: TokenLayout) -> tupl
     error = _error(affinity, call, queries, keys)
     if not is_right(error, call.output.dtype):
         raise CaptureError(
-            f"puts out something else than its weights give: relative error {error:.2g}"
+            f"puts out something other than its weights give: relative error {error:.2g}"
         )
     return affinity, error
 

@@ -38,12 +38,12 @@ def sequence_layout(
 ) -> TokenLayout:
     """The layout of sequences of tokens, then cells in row-major order; one frame or more each.
 
-    Sequences of a divided attention, one for each place and over time, are known as well.
+    It also knows sequences of a divided attention: one for each place, over time.
 
     Args:
         sequences: how many there are of one sample, in the order of time or of place.
         length: slots of each.
-        grids: what the cells may be, likeliest first.
+        grids: candidate grids, most likely first.
         tokens: the names that the network has for tokens.
 
     Raises:
@@ -57,7 +57,7 @@ def sequence_layout(
     ]
     if not fits:
         raise CaptureError(
-            f"has {sequences} × {length} slots, which fit none of the feature grids that were seen"
+            f"has {sequences} × {length} slots, which fit none of the feature grids seen"
         )
     _, more, _, sizes, over_time = min(fits)
     if any(fit[3] == sizes and fit[4] != over_time for fit in fits):
@@ -88,7 +88,7 @@ def _fits(sequences: int, length: int, sizes: Sizes) -> Iterable[tuple[bool, int
 def window_layout(sizes: Sizes, window: Sizes, shift: Sizes, elements: int = 1) -> TokenLayout:
     """The layout of a grid cut into windows after a cyclic shift, as in Swin.
 
-    Each of several elements, which follow in time, is cut by itself.
+    Each of several elements, which follow in time, is cut separately.
 
     Raises:
         CaptureError: the windows do not divide the grid, so that padding takes part as keys.

@@ -1,1 +1,1 @@
-"""Non-local blocks: recognised by their parts, listened to, their convention settled."""
+"""Non-local blocks: recognise their children, listen to them, find their convention."""

@@ -1,4 +1,4 @@
-"""Which pairwise function and scale a block uses: settled by recomputing its own output."""
+"""Which pairwise function and scale a block uses: found by recomputing its own output."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
 
     Raises:
         CaptureError: the block did not do what such a block does, or computes none of the known
-            conventions; with the errors that were measured.
+            conventions; with the measured errors.
     """
     if a_pass.refused is not None:
         raise CaptureError(a_pass.refused)
@@ -46,7 +46,7 @@ def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
     tried = list(_tries(a_pass.parts, seen, shapes))
     right = is_right(min(error for error, *_ in tried), dtype)
     if not right and shapes["theta"] == shapes["phi"] and min(shapes["phi"][-2:]) > 1:
-        # What φ and g put out may be pooled by a call that is no module of the block's.
+        # What φ and g put out may be pooled by a call that is not a module of the block.
         tried += _tries(a_pass.parts, *_pooled(seen, shapes), ", keys pooled")
     error, _, best = min(tried, key=itemgetter(0))
     if not is_right(error, dtype):

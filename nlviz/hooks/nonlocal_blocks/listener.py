@@ -17,12 +17,12 @@ from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 class Listener:
     """Hooks on a block and its children; each call of the block becomes a ``Pass``.
 
-    Calls that other threads make are not seen.
+    It does not see the calls of other threads.
 
     Args:
         name: what to call the block.
         parts: the block.
-        sample: what of each batch is kept.
+        sample: what of each batch to keep.
         end: called with each pass as it ends.
     """
 

@@ -1,4 +1,4 @@
-"""Blocks by what they are: modules whose children go by the names that projects give them."""
+"""Recognise blocks: modules whose children have the names that projects give them."""
 
 from __future__ import annotations
 

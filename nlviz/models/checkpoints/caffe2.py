@@ -13,7 +13,7 @@ from nlviz.errors import CheckpointError
 
 
 class ForbiddenGlobalError(CheckpointError):
-    """A pickle that asks for something else than arrays; carries its name, ``module.name``."""
+    """A pickle that asks for something other than arrays; carries its name, ``module.name``."""
 
 
 def load(file: IO[bytes]) -> Any:
@@ -43,7 +43,7 @@ class _ArrayType:
 
 
 def _array(kind: object, shape: object, code: object) -> np.ndarray:
-    """An empty array, to be filled by the state that follows; whatever size was asked for."""
+    """An empty array that the state that follows will fill, whatever size it asks for."""
     return np.ndarray((0,), np.uint8)
 
 

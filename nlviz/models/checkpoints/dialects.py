@@ -41,7 +41,7 @@ class Dialect:
     first: int = 2
 
     def ours(self, key: str) -> str | None:
-        """Our name of a key, "" for one that is left out, None for one that is not known."""
+        """Our name of a key, "" for one that nlviz leaves out, None for an unknown one."""
         for pattern, template in self.rules:
             if found := re.fullmatch(pattern, key):
                 return template.format(**self._named(found.groupdict()))

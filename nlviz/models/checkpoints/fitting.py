@@ -37,7 +37,7 @@ def fit(weights: Mapping[str, Tensor], module: nn.Module, *, name: str = "the ne
     ours = _filled(ours, wanted, module)
     ours = {key: _shaped(value, wanted.get(key)) for key, value in ours.items()}
     if wrong := misfit(ours, wanted):
-        raise CheckpointError(f"The checkpoint is not of {name}: {wrong}; {likeness(weights)}.")
+        raise CheckpointError(f"The checkpoint is not for {name}: {wrong}; {likeness(weights)}.")
     module.load_state_dict(ours, assign=True)
     return dialect
 
@@ -59,7 +59,7 @@ def likeness(weights: Mapping[str, Tensor]) -> str:
     """Which known project's names they are, in words."""
     found = recognise(weights)
     if found is None:
-        return "its names are those of no known project"
+        return "no known project uses its names"
     dialect, share = found
     return f"{share:.0%} of its names are {dialect.name}'s"
 

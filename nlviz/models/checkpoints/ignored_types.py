@@ -1,4 +1,4 @@
-"""What trainers save beside weights: known by name, and read as nothing at all."""
+"""What trainers save beside weights: nlviz knows it by name and ignores it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class _Nothing:
 
 @contextmanager
 def read_as_nothing() -> Iterator[None]:
-    """As long as it lasts, ``torch.load`` reads these names as nothing and still runs none."""
+    """While it lasts, ``torch.load`` reads these names as nothing, and still runs none of them."""
     with _one_at_a_time, torch.serialization.safe_globals([(_Nothing, name) for name in _NAMES]):
         yield

@@ -41,7 +41,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
     """
     path = Path(path)
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise CheckpointError(f"The checkpoint {path.name} is no file; give one.")
+        raise CheckpointError(f"The checkpoint {path.name} is not a file; give one.")
     try:
         with path.open("rb") as file:
             start = file.read(512)
@@ -52,8 +52,8 @@ def read(path: Path | str) -> dict[str, Tensor]:
     text = b"" if _is_safetensors(path, start) else start.lstrip().lower()
     if text.startswith((b"<", b"{", b"version https://git-lfs")):
         raise CheckpointError(
-            f"{path.name} is a text or web page, not a checkpoint, as servers send it in place "
-            "of a file that they do not give; download it again."
+            f"{path.name} is a text or web page, not a checkpoint, as servers send it instead "
+            "of a file that they withhold; download it again."
         )
     try:
         content = _content(path, start)
@@ -66,7 +66,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
         if found is not None:
             raise _holds_code(path, found[1]) from error
         raise CheckpointError(
-            f"{path.name} is no checkpoint, or a damaged or truncated one; download it again."
+            f"{path.name} is not a checkpoint, or it is damaged or truncated; download it again."
         ) from error
     weights = _weights(content)
     if not weights:

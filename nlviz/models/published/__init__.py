@@ -1,1 +1,1 @@
-"""Networks that others have published: what is known of them, and how they come here."""
+"""Networks that others have published: what is known about them, and how to download them."""

@@ -12,20 +12,20 @@ from urllib.request import Request, urlopen
 
 from nlviz.errors import FetchError
 
-Progress = Callable[[int, int | None], None]
+ByteProgress = Callable[[int, int | None], None]
 
 _CHUNK = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def download(url: str, target: Path, *, progress: Progress, timeout: float = 30.0) -> None:
-    """Bring a file; what is there of it after an earlier try, ``target``.part, is gone on from.
+def download(url: str, target: Path, *, progress: ByteProgress, timeout: float = 30.0) -> None:
+    """Download a file; resume what an earlier try left in ``target``.part.
 
     Args:
         url: where it is.
-        target: where it goes; it appears only when it is whole.
-        progress: called with the bytes that are there, and how many there will be if that is
-            known; what it raises ends the download, which can be gone on with.
+        target: where it goes; it appears only when it is complete.
+        progress: called with the bytes received so far, and the total if that is known; what it
+            raises stops the download, which can be resumed.
         timeout: seconds without an answer.
 
     Raises:
@@ -56,7 +56,7 @@ def download(url: str, target: Path, *, progress: Progress, timeout: float = 30.
             raise _full(target, part.stat().st_size if part.exists() else 0) from error
         reason = error.reason if isinstance(error, URLError) else error
         raise FetchError(
-            f"{url} cannot be reached or broke off ({reason}); run it again to go on, or get the "
+            f"{url} cannot be reached or broke off ({reason}); run it again to resume, or get the "
             "file another way and give it with --from FILE."
         ) from error
     part.replace(target)
@@ -73,10 +73,10 @@ def _goes_on(answer: HTTPResponse, start: int) -> bool:
     return str(answer.headers.get("Content-Range", "")).startswith(f"bytes {start}-")
 
 
-def _keep(answer: HTTPResponse, part: Path, tag: Path, start: int, progress: Progress) -> None:
+def _keep(answer: HTTPResponse, part: Path, tag: Path, start: int, progress: ByteProgress) -> None:
     if answer.headers.get_content_type() == "text/html":
         raise FetchError(
-            f"{answer.url} answers with a web page and not the file; open it in a browser, and "
+            f"{answer.url} answers with a web page instead of the file; open it in a browser, and "
             "give the file with --from FILE."
         )
     length = answer.headers.get("Content-Length", "")
@@ -96,11 +96,11 @@ def _keep(answer: HTTPResponse, part: Path, tag: Path, start: int, progress: Pro
             done += len(chunk)
             progress(done, total)
     if total is not None and done < total:
-        raise ConnectionError(f"{done:,} of {total:,} bytes came")
+        raise ConnectionError(f"{done:,} of {total:,} bytes received")
 
 
 def _full(path: Path, needed: int) -> FetchError:
     return FetchError(
-        f"The disk of {path.parent} is full: {needed / 1e6:,.0f} MB more are needed; free some, or "
-        "set NLVIZ_CACHE to a folder elsewhere."
+        f"The disk of {path.parent} is full: {needed / 1e6:,.0f} MB more are needed; free some "
+        "space, or set NLVIZ_CACHE to a folder elsewhere."
     )

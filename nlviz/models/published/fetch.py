@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from nlviz.errors import FetchError, ZooError
 from nlviz.models import checkpoints
-from nlviz.models.published.download import Progress, download
+from nlviz.models.published.download import ByteProgress, download
 from nlviz.models.published.record import Published
 from nlviz.models.resnet import VideoResNet
 
@@ -22,7 +22,7 @@ _one_at_a_time = threading.Lock()
 
 
 def cache(folder: Path | str | None = None) -> Path:
-    """The folder of fetched networks: what is given, else NLVIZ_CACHE, else ~/.cache/nlviz."""
+    """The folder of fetched networks: ``folder``, else NLVIZ_CACHE, else ~/.cache/nlviz."""
     if folder is not None:
         return Path(folder)
     if chosen := os.environ.get("NLVIZ_CACHE"):
@@ -40,19 +40,19 @@ def fetch(
     *,
     source: Path | str | None = None,
     folder: Path | str | None = None,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> Path:
-    """The file of a published network's weights under our names; made where it is not there yet.
+    """The file of a published network's weights under our names; made if it does not exist yet.
 
     Args:
         record: which one.
-        source: its checkpoint, where that is here already; it is downloaded otherwise.
+        source: its checkpoint, if you have it already; else nlviz downloads it.
         folder: see ``cache``.
         progress: see ``download``.
 
     Raises:
         FetchError: a download that fails, a full disk, or a file with another hash.
-        CheckpointError: a file that is no checkpoint, holds code, or is of another network.
+        CheckpointError: a file that is not a checkpoint, holds code, or is for another network.
     """
     kept = _kept(record, folder)
     with _one_at_a_time:
@@ -82,7 +82,7 @@ def fetch(
 
 
 def module(record: Published, folder: Path | str | None = None) -> VideoResNet:
-    """A fetched network; ZooError that says how to fetch one that is not."""
+    """A fetched network; ZooError with how to fetch it if it is not."""
     kept = _kept(record, folder)
     if not kept.is_file():
         raise ZooError(
@@ -99,11 +99,11 @@ def module(record: Published, folder: Path | str | None = None) -> VideoResNet:
     return network
 
 
-def own(record: Published, file: Path | str) -> VideoResNet:
-    """A network of the same plan with weights of one's own, and as many classes as these have.
+def module_from(record: Published, file: Path | str) -> VideoResNet:
+    """A network of the same plan with your own weights, and as many classes as they have.
 
     Raises:
-        CheckpointError: a file that is no checkpoint, holds code, or is of another network.
+        CheckpointError: a file that is not a checkpoint, holds code, or is for another network.
     """
     weights = checkpoints.read(file)
     _, ours = checkpoints.translate(weights)

@@ -1,4 +1,4 @@
-"""What is known of a checkpoint that others have published, without having it."""
+"""What is known about a checkpoint that others have published, before it is downloaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nlviz.models.taps import Tap
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What is known about a published checkpoint without having it; all are of Kinetics-400.
+    """A published checkpoint, before it is downloaded; all were trained on Kinetics-400.
 
     Args:
         name: ours, for ``fetch`` and ``load``.
@@ -21,11 +21,11 @@ class Published:
         dialect: the project whose names and conventions it has; see docs/dialects.md.
         plan: the network.
         frames: how many it was trained on.
-        every: which of the source's frames those were: every so-manieth; None if evenly spread.
+        every: it took every n-th frame of the source; None if it spread them evenly.
         mean, deviation: of its input, red, green, blue from 0 to 255.
         url: where its project keeps it.
-        digest: what is published of its hash, as "sha256:" or "sha1:" and its first digits.
-        licence: under which it is given.
+        digest: the published part of its hash, as "sha256:" or "sha1:" and its first digits.
+        licence: its licence.
         top1: accuracy in per cent that its project reports.
         top1_without: the same of the same network without non-local blocks, where reported.
         default_size: of the longer side; a film's shorter side then is near the 224 of training.
@@ -58,7 +58,7 @@ class Published:
 
     @property
     def short(self) -> str:
-        """What is measured of it beside that; empty where nothing is."""
+        """What its project reports without the blocks, as a sentence; empty where it does not."""
         if self.top1_without is None:
             return ""
         return f"Its project reports {self.top1_without:.1f} % for the same network without blocks."

@@ -8,7 +8,7 @@ from nlviz.models.nonlocal_block import Function
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Recipe:
     """First θ and φ of every block learn to find, then g and W learn to mend.
 
     The backbone stays as it is. In the first ``find_steps`` the rows of f/C are aimed at the true

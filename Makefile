@@ -1,23 +1,36 @@
-# `make run` serves the app, `make test` runs every test, `make docs` makes the site of docs/;
-# each sets up what it needs, once.
+# `make run` serves the app, `make test` checks and tests everything, `make quick` runs the tests
+# that need no browser and are not slow; CONTRIBUTING.md has the others. Each sets up what it needs,
+# once.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PORT ?= 8501
+# Tests run side by side: a process for each core, with one thread (tests/conftest.py).
+WORKERS ?= logical
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
-.PHONY: run test lint bench docs clean
+.PHONY: run test quick check-python check-js lint bench docs wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
-test: $(VENV)/.test
-	$(BIN)/python -m tests.support.setup_browser
+test: check-python check-js
+	$(BIN)/python -m tests.support.setup_programs
+	$(PYTEST)
+
+quick: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(PYTEST) -q -m "not browser and not slow"
+
+check-python: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+
+check-js: $(VENV)/.test
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format .
@@ -25,15 +38,20 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 bench: $(VENV)/.test
-	$(BIN)/python -m tests.support.setup_browser
+	$(BIN)/python -m tests.support.setup_programs
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -c tools . build/docs
 	@echo "Open build/docs/index.html"
 
+wheel: $(VENV)/bin/python
+	rm -rf dist
+	$(PIP) wheel --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
 clean:
-	rm -rf $(VENV) build/docs
+	rm -rf $(VENV) build dist
 
 # The stamps are newer than what they were made from, so a second `make` installs nothing.
 $(VENV)/.run: requirements.txt | $(VENV)/bin/python

@@ -67,7 +67,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the folder of weights that may be spoilt."""
     folder = tmp_path / "weights"
     shutil.copytree(zoo.record("nl-lite0").card.parent, folder)
-    monkeypatch.setattr(bundled, "_WEIGHTS", folder)
+    monkeypatch.setattr(bundled, "WEIGHTS", folder)
     return folder
 
 

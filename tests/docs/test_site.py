@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nlviz.models import zoo
-from training.plan import Plan
+from training.recipe import Recipe
 
 pytest.importorskip("sphinx", reason="needs requirements-docs.txt")
 
@@ -68,9 +68,9 @@ def test_formulas_need_no_script(site):
 
 
 @pytest.mark.parametrize("name", zoo.bundled())
-def test_the_page_on_training_tells_the_plan_and_names_every_network(name):
+def test_the_page_on_training_has_the_recipe_and_names_every_network(name):
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    plan = Plan()
-    assert f"\n{plan.find_steps} steps" in text
-    assert f"\n{plan.mend_steps} steps" in text
+    recipe = Recipe()
+    assert f"\n{recipe.find_steps} steps" in text
+    assert f"\n{recipe.mend_steps} steps" in text
     assert f"models/weights/{name}.md" in text

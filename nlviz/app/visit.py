@@ -8,7 +8,8 @@ import streamlit as st
 
 from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice, ClipPart, Material
-from nlviz.app.shown import Recent, Shown, of_bundled
+from nlviz.app.recent import Recent, of_bundled
+from nlviz.app.shown import Shown
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
 from nlviz.query import origin

@@ -12,7 +12,8 @@ import pytest
 
 import nlviz
 from nlviz import export
-from nlviz.app.address.query_string import LONGEST, Address, read, shortened, write
+from nlviz.app.address.query_string import LONGEST, Address, shortened, write
+from nlviz.app.address.reading import read
 from nlviz.app.choice import ClipPart, bundled
 from nlviz.heat.colormap import PALETTE, Colours
 from nlviz.heat.scale import Against, Curve

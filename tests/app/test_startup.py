@@ -10,7 +10,7 @@ import pytest
 import nlviz
 from nlviz.app import startup
 from nlviz.app.choice import Choice, ClipPart, Material
-from nlviz.app.shown import network
+from nlviz.app.running import network
 from nlviz.app.tabs import commands
 from nlviz.cli import app, main, parser
 from nlviz.viewer.messages import Options

@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 
 import nlviz
-from nlviz.app.tabs import block, charts, jobs, matter, spacetime_plot, tracking, tracking_start
+from nlviz.app.tabs import (
+    block,
+    charts,
+    jobs,
+    matter,
+    spacetime_plot,
+    tracking,
+    tracking_frames,
+    tracking_start,
+)
 from nlviz.app.tabs.multiples import Mosaic
 from tests.support import make
 
@@ -264,7 +273,7 @@ def test_masks_of_another_size_or_length_are_one_sentence_without_our_folder():
 
 def test_the_object_is_tinted_and_the_rest_is_left():
     frame = np.full((48, 64, 3), 100, np.uint8)
-    shown = tracking.tinted(frame, masks(1)[0], "#FF0000")
+    shown = tracking_frames.tinted(frame, masks(1)[0], "#FF0000")
     assert (shown[:6] == 100).all()
     assert tuple(shown[15, 28]) == (185, 45, 45)
 

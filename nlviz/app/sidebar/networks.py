@@ -56,7 +56,7 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
 
 def _user_model(visit: Visit, material: Material, part: ClipPart, model: str) -> Choice:
     """The network that the app was started with; its record may fix the size of the input."""
-    from nlviz.app.shown import network
+    from nlviz.app.running import network
 
     st.caption("The network that the app was started with.")
     try:

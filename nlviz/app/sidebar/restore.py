@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from nlviz.app import startup
-from nlviz.app.address import query_string
+from nlviz.app.address import reading
 from nlviz.app.choice import ClipPart, Material, bundled
 from nlviz.app.sidebar.networks import MODEL, SIZES
 from nlviz.app.visit import Awaited, Visit
@@ -24,20 +24,20 @@ _AWAITED = "awaited"
 
 def from_address(visit: Visit, said: Mapping[str, Sequence[str]]) -> None:
     """Begin a new visit as the address says; a remark for each thing that cannot be shown."""
-    asked, problems = query_string.read(said)
+    address, problems = reading.read(said)
     visit.restoring, visit.remarks = True, problems
-    visit.options = asked.options
-    if asked.digest:
+    visit.options = address.options
+    if address.digest:
         visit.material = None
-        visit.keep(_AWAITED, _pins(asked))
-        visit.awaited = Awaited(asked.clip, asked.digest, asked.part, _AWAITED)
-    elif asked.clip:
-        _bundled(visit, asked)
-    _network(visit, asked)
+        visit.keep(_AWAITED, _pins(address))
+        visit.awaited = Awaited(address.clip, address.digest, address.part, _AWAITED)
+    elif address.clip:
+        _bundled(visit, address)
+    _network(visit, address)
 
 
 def from_session(visit: Visit, material: Material) -> None:
-    """Put a session file before the visitor, with the pins and options that it keeps."""
+    """Show a session file, with the pins and options that it keeps."""
     if material.session is None:
         return
     held = material.session
@@ -52,11 +52,9 @@ def from_session(visit: Visit, material: Material) -> None:
         pins, visit.remarks = settings.pins(held.queries, held.settings)
         visit.keep(material.id, pins)
     sampling = sampling_of(analysis.clip)
-    part = (
-        ClipPart()
-        if sampling is None
-        else ClipPart(sampling.start, sampling.frames, sampling.stride)
-    )
+    part = ClipPart()
+    if sampling is not None:
+        part = ClipPart(sampling.start, sampling.frames, sampling.stride)
     made = held.provenance
     visit.awaited = Awaited(made.clip, made.checksum, part, material.id)
     if made.model in _models():
@@ -64,47 +62,48 @@ def from_session(visit: Visit, material: Material) -> None:
         visit.sizes[made.model] = max(made.input)
 
 
-def _bundled(visit: Visit, asked: Address) -> None:
-    named = [each for each in bundled() if each.name == asked.clip]
+def _bundled(visit: Visit, address: Address) -> None:
+    named = [each for each in bundled() if each.name == address.clip]
     if not named:
         names = ", ".join(each.name for each in bundled())
         visit.remarks += (
-            f"There is no sample '{asked.clip:.60}'; choose one of {names}, or give your own file.",
+            f"The sample '{address.clip:.60}' does not exist; choose one of {names}, or upload "
+            "your own file.",
         )
         return
     material = named[0]
     visit.material = material
-    visit.parts[material.id] = asked.part
-    if asked.pins is not None:
-        visit.keep(material.id, _pins(asked))
+    visit.parts[material.id] = address.part
+    if address.pins is not None:
+        visit.keep(material.id, _pins(address))
 
 
-def _pins(asked: Address) -> Pins:
-    return Pins.of(asked.pins or ())
+def _pins(address: Address) -> Pins:
+    return Pins.of(address.pins or ())
 
 
-def _network(visit: Visit, asked: Address) -> None:
+def _network(visit: Visit, address: Address) -> None:
     from nlviz.models import zoo
 
-    model = asked.model
+    model = address.model
     if model and model not in _models():
         usual = zoo.bundled()[0]
         visit.remarks += (
-            f"There is no network '{model:.60}' here; {usual} is shown. A network of one's own is "
-            "given when the app is started, with --model.",
+            f"The network '{model:.60}' is not available here; {usual} is shown. To use your own "
+            "network, start the app with --model.",
         )
         return
     if model:
         st.session_state[MODEL] = model
         if not startup.is_user_model(model) and not zoo.is_here(model):
-            visit.remarks += (f"{model} is to be fetched first, in the sidebar.",)
-    if asked.size is None:
+            visit.remarks += (f"Download {model} first, in the sidebar.",)
+    if address.size is None:
         return
-    nearest = min(SIZES, key=lambda size: abs(size - (asked.size or size)))
-    size = asked.size if startup.is_user_model(model) else nearest
+    nearest = min(SIZES, key=lambda size: abs(size - (address.size or size)))
+    size = address.size if startup.is_user_model(model) else nearest
     visit.sizes[model or _models()[0]] = size
-    if size != asked.size:
-        visit.remarks += (f"An input of {asked.size} px is not offered; {size} px is shown.",)
+    if size != address.size:
+        visit.remarks += (f"An input of {address.size} px is not offered; {size} px is shown.",)
 
 
 def _models() -> tuple[str, ...]:

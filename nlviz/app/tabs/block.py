@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from nlviz.about import About
-from nlviz.app.shown import turn
+from nlviz.app.running import turn
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
-import cv2
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from nlviz.analysis import Analysis
-from nlviz.app.shown import turn
+from nlviz.app.running import turn
 from nlviz.app.tabs import overlay
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
+from nlviz.app.tabs.tracking_frames import strip
 from nlviz.app.tabs.tracking_start import Start, choose_start
 from nlviz.clip import Clip
 from nlviz.experiments.baselines import baseline
@@ -36,11 +31,9 @@ from nlviz.tracking import (
     track,
 )
 from nlviz.viewer import blobs
-from nlviz.viewer.blobs import encoded
 
 _RAW = "Raw features"
 _CLOSE = 0.25  # seconds between two frames
-_WIDTH = 360  # pixels across of a frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +161,7 @@ def _work(context: TabContext, start: Start, protocol: Protocol, *, raw: bool) -
         )
         scores = measured(found, masks) if start.scored else ()
         over = blobs.mask_blob(found.objects, start.color, context.shown.tags[0])
-        return Tracked(found, scores, over, _strip(analysis, found, scores, start.color))
+        return Tracked(found, scores, over, strip(analysis, found, scores, start.color))
 
     return work
 
@@ -179,36 +172,3 @@ def measured(found: Track, truth: Masks) -> tuple[tuple[float, float], ...]:
         (region_similarity(mask, real), contour_accuracy(mask, real))
         for mask, real in zip(found.objects, truth, strict=True)
     )
-
-
-def _strip(
-    analysis: Analysis, found: Track, scores: Sequence[tuple[float, float]], color: str
-) -> str:
-    """The frames with the object tinted, as HTML."""
-    figures = []
-    for position, (frame, mask) in enumerate(zip(analysis.view.frames, found.objects, strict=True)):
-        words = f"frame {frame}" + (" · start" if frame == found.frame else "")
-        told = f"{mask.mean():.1%} of the frame"
-        if scores:
-            told = "J {:.2f} · F {:.2f}".format(*scores[position])
-        picture = tinted(analysis.clip.frames[position], mask, color)
-        src = "data:image/jpeg;base64," + base64.b64encode(encoded(picture, 85)).decode()
-        figures.append(
-            f'<figure><img src="{src}" alt="Frame {frame} with the object tinted">'
-            f"<figcaption>{escape(words)}<span>{escape(told)}</span></figcaption></figure>"
-        )
-    return f'<div class="tracked">{"".join(figures)}</div>'
-
-
-def tinted(frame: NDArray[np.uint8], mask: Masks, color: str) -> NDArray[np.uint8]:
-    """A smaller frame with the object half in a colour and outlined."""
-    width = min(_WIDTH, frame.shape[1])
-    size = width, max(1, round(width * frame.shape[0] / frame.shape[1]))
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    on = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
-    small[on > 0] = small[on > 0] * 0.45 + rgb * 0.55
-    picture = np.ascontiguousarray(small.astype(np.uint8))
-    edges, _ = cv2.findContours(on, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, edges, -1, (255, 255, 255), 1, cv2.LINE_AA)
-    return picture

@@ -1,0 +1,94 @@
+"""Side by side: the block on screen and another block or network, asked at one cursor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from nlviz.analysis import Analysis
+from nlviz.app.running import network, turn
+from nlviz.app.tabs.context import TabContext
+from nlviz.app.tabs.jobs import Work
+from nlviz.app.tabs.multiples import Mosaic
+from nlviz.app.tabs.picture_grid import askable
+from nlviz.app.tabs.progress import job_result
+from nlviz.app.tabs.tiles import TileRequest, drawn
+from nlviz.geometry import Point
+from nlviz.inference.forward import analyse
+from nlviz.models import zoo
+from nlviz.progress import Progress
+from nlviz.viewer.messages import asked
+from nlviz.viewer.pins import Pin
+
+_PLACE = "nlviz-compare-place"
+
+
+def show(context: TabContext, pin: Pin) -> None:
+    """This block and another one, of this network or of another; a click asks both there."""
+    blocks = [block for block in context.analysis.blocks if block != context.block]
+    models = [
+        name for name in zoo.names() if name != context.shown.choice.model and zoo.is_here(name)
+    ]
+    others = [*(f"block {block}" for block in blocks), *(f"network {name}" for name in models)]
+    if not others:
+        st.info("There is no other block, and no other network is here; fetch one to compare.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        other = st.selectbox("Beside", others, key="beside", width=320)
+        point = _place(context, pin)
+        if point is not pin.point:
+            st.button(f"Back to {context.name(pin)}", on_click=_ask, args=(context, pin, None))
+    kind, _, name = other.partition(" ")
+    against = context.analysis
+    block = name
+    if kind == "network":
+        found: Analysis | None = job_result(
+            context.shown.choice, other, _analysed(context, name), name="beside"
+        )
+        if found is None:
+            return
+        against = found
+        block = st.segmented_control(
+            "Its block",
+            against.blocks,
+            default=against.blocks[-1],
+            required=True,
+            key=f"beside-block-{name}",
+        )
+    moved = replace(pin, point=point)
+    query = context.query(moved)
+    mosaic = Mosaic.of(context.analysis, query)
+    there = asked(against, moved, replace(context.options, block=block))
+    both = [
+        TileRequest("this", f"{context.analysis.network} {context.block}", query),
+        TileRequest("other", f"{against.network} {block}", there, against),
+    ]
+    tiles = drawn(context, moved, both, name="both")
+
+    def ask(u: float, v: float) -> None:
+        _ask(context, pin, mosaic.place(context.analysis.view, u, v))
+
+    if tiles is not None:
+        askable(tiles, "sheet-beside", ask)
+    st.caption("One cursor in both; a click asks both there. Arrow keys move it, Enter asks.")
+
+
+def _analysed(context: TabContext, name: str) -> Work:
+    def work(progress: Progress) -> Analysis:
+        with turn(progress):
+            progress(0.0, f"loading {name}")
+            return analyse(context.analysis.clip, network(name), progress=progress)
+
+    return work
+
+
+def _place(context: TabContext, pin: Pin) -> Any:
+    """Where both are asked: the place clicked last on this analysis, else the pin's."""
+    about, point = st.session_state.get(_PLACE, (None, None))
+    return point if about == (context.shown.choice, pin.id) else pin.point
+
+
+def _ask(context: TabContext, pin: Pin, point: Point | None) -> None:
+    st.session_state[_PLACE] = (context.shown.choice, pin.id) if point else None, point

@@ -77,7 +77,7 @@ def test_a_file_that_is_no_checkpoint_of_it_says_why_and_another_can_be_given(pa
     assert texts(page) == [
         before,
         "problem: weights.pkl is a text or web page, not a checkpoint, "
-        "as servers send it in place of a file that they do not give; download it again.",
+        "as servers send it instead of a file that they withhold; download it again.",
     ]
     page.file_uploader(key="give-small").upload("weights.pkl", content).run()
     assert texts(page) == ["small at 416", "problem: None"]

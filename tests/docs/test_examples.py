@@ -22,6 +22,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 ALIKE = 8  # grey levels of 255: other fonts and rounding stay below, another picture does not
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_an_example_makes_what_the_page_shows_and_names(page, tmp_path):
     if ".show(" in page.read_text(encoding="utf-8"):

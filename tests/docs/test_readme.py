@@ -40,6 +40,7 @@ def in_a_folder_with_a_clip(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_python_lines_work(in_a_folder_with_a_clip):
     torch.manual_seed(0)
     names: dict[str, object] = {}
@@ -50,6 +51,7 @@ def test_the_python_lines_work(in_a_folder_with_a_clip):
     exec(CAPTURING, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
 
 
+@pytest.mark.slow
 def test_the_network_of_the_guide_is_built_and_asked(in_a_folder_with_a_clip, capsys):
     pytest.importorskip("tests.support.vision", reason="needs timm", exc_type=ImportError)
     assert BUILDING.startswith("# net.py")
@@ -69,6 +71,7 @@ def commands(block: str) -> list[list[str]]:
     return [line[1:] for line in lines]
 
 
+@pytest.mark.slow
 def test_the_command_lines_work(in_a_folder_with_a_clip, capsys):
     for line in commands(TYPED.split("```")[1]):
         assert main([*line, "--device", "cpu", "--size", "160"]) == 0  # small: quicker

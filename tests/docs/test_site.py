@@ -28,6 +28,7 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_page_is_on_the_site_and_in_its_contents(site):
     contents = (site / "docs" / "README.html").read_text(encoding="utf-8")
     for page in PAGES:
@@ -48,6 +49,7 @@ def test_docs_holds_pages_and_pictures_and_each_picture_is_on_a_page():
         assert f"images/{picture.relative_to(ROOT / 'docs' / 'images').as_posix()})" in text
 
 
+@pytest.mark.slow
 def test_the_site_loads_nothing_from_outside(site):
     for file in site.rglob("*.html"):
         text = file.read_text(encoding="utf-8")
@@ -60,6 +62,7 @@ def test_the_site_loads_nothing_from_outside(site):
         assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", styles), file
 
 
+@pytest.mark.slow
 def test_formulas_need_no_script(site):
     text = (site / "docs" / "how-it-works.html").read_text(encoding="utf-8")
     assert text.count("<math") == 7

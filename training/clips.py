@@ -287,7 +287,9 @@ def _encode(path: Path, frames: list[np.ndarray]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Paint the sample clips of assets/clips.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.clips", description="Paint the sample clips of assets/clips."
+    )
     parser.add_argument("--cache", type=Path, default=_HERE / "cache")
     parser.add_argument("--output", type=Path, default=_HERE.parent / "assets" / "clips")
     options = parser.parse_args(arguments)

@@ -56,7 +56,7 @@ def evaluate(network: zoo.Network, held_out: Photographs, folder: Path | None) -
     )
 
 
-def _scored(network: zoo.Network, found: Iterable[same_object.Sequence]) -> list[Score]:
+def _scored(network: zoo.Network, found: Iterable[same_object.MaskedClip]) -> list[Score]:
     return [row for sequence in found for row in same_object.score(network, sequence)]
 
 
@@ -139,7 +139,7 @@ def text(measured: Measures) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="holds SEQUENCE/{frames,masks}")
     parser.add_argument("--model", action="append", help="repeatable; all bundled ones without")
     parser.add_argument("--cache", type=Path, default=CACHE)

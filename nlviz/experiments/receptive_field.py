@@ -129,7 +129,7 @@ def _stopping(module: nn.Module, block: str, before: tuple[str, ...]) -> Iterato
 
 
 def _without(block: tuple[nn.Module, Any, int], hooks: ExitStack) -> None:
-    """The block gives its input on, or nothing where its caller adds that; nothing is kept."""
+    """The block passes its input on, or zero where its caller adds x; autograd keeps none of it."""
     module, parts, _ = block
 
     @this_thread

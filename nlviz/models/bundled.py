@@ -47,7 +47,7 @@ class Record:
 
     @property
     def sha256(self) -> str:
-        """Of ``file``, as training wrote it down; ZooError where it did not."""
+        """The checksum of ``file`` that training wrote down; ZooError if it did not."""
         sums = WEIGHTS / "SHA256SUMS"
         lines = sums.read_text().splitlines() if sums.is_file() else []
         known = {name: digest for digest, name in map(str.split, lines)}

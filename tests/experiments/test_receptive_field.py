@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -134,3 +136,29 @@ def test_an_attention_behind_another_sees_its_patch_and_what_the_first_reaches()
     )
     assert first.local == second.local == Footprint(64.0, 48.0, 96.0, 72.0, frames=(3,))
     assert (first.through, second.through) == ((), ("blocks.0.attn",))
+
+
+def test_a_pass_of_another_thread_neither_stops_nor_counts():
+    network = awake(convolutions())
+    other = torch.randn(1, 3, 8, 48, 64)
+    answers = []
+
+    class Meddled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, x):
+            thread = threading.Thread(target=lambda: answers.append(network(other).shape))
+            thread.start()
+            thread.join()
+            return self.network(x)
+
+    analysis, alone = analysed(network)
+    meddled = nlviz.UserNetwork(Meddled(), alone.input)
+    point = nlviz.Point(12, 64, 48)
+    field = nlviz.receptive_field(
+        nlviz.analyse(analysis.clip, meddled), meddled, "network.8", point
+    )
+    assert len(answers) == 2
+    assert field.local == nlviz.receptive_field(analysis, alone, "8", point).local

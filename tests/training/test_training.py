@@ -26,7 +26,7 @@ from training.data.photographs import Photographs, collect
 from training.data.render import RenderedClip, render
 from training.evaluate import Measures, precision_table, text
 from training.measures import correspondence, robustness, same_object
-from training.measures.same_object import Sequence, score
+from training.measures.same_object import MaskedClip, score
 from training.recipe import Recipe
 from training.stages import find, mend
 from training.stages.objective import (
@@ -268,7 +268,7 @@ def test_an_object_of_one_colour_on_another_scores_high_and_is_in_the_table() ->
     mask[:, 32:112, 32:112] = True
     frame[mask[0]] = (220, 40, 160)
     network = zoo.load("nl-lite0", device="cpu")
-    scores = score(network, Sequence(still(frame, 3), {"flat": mask}), size=160)
+    scores = score(network, MaskedClip(still(frame, 3), {"flat": mask}), size=160)
     of = {(s.block, s.what): s for s in scores}
     assert of["nl5", "raw cosine"].precision > 0.6
     assert of["nl5", "raw cosine"].best_a_frame > 0.9

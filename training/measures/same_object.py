@@ -38,23 +38,23 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sequence:
+class MaskedClip:
     """A clip, and the masks (T, H, W) bool of each object by its name."""
 
     clip: Clip
     objects: Mapping[str, np.ndarray]
 
 
-def real(folder: Path) -> Iterator[Sequence]:
+def real(folder: Path) -> Iterator[MaskedClip]:
     """Every SEQUENCE/{frames,masks} under ``folder``, by name, one object each."""
     for path in sorted(p for p in folder.iterdir() if (p / "masks").is_dir()):
         frames = nlviz.read(path / "frames", frames=_FRAMES)
         files = sorted((path / "masks").iterdir())
         masks = [cv2.imread(str(files[i]), cv2.IMREAD_GRAYSCALE) > 127 for i in frames.indices]
-        yield Sequence(frames, {path.name: np.stack(masks)})
+        yield MaskedClip(frames, {path.name: np.stack(masks)})
 
 
-def painted() -> Iterator[Sequence]:
+def painted() -> Iterator[MaskedClip]:
     """The bundled clips, whose masks are exact: every object of each."""
     for entry in json.loads((_CLIPS / "index.json").read_text(encoding="utf-8")):
         path = _CLIPS / entry["file"]
@@ -63,10 +63,10 @@ def painted() -> Iterator[Sequence]:
         clip = nlviz.read(path, frames=_FRAMES)
         labels = np.load(path.with_suffix(".masks.npz"))["labels"][list(clip.indices)]
         numbers = [int(n) for n in np.unique(labels) if n]
-        yield Sequence(clip, {f"{path.stem} {n}": labels == n for n in numbers})
+        yield MaskedClip(clip, {f"{path.stem} {n}": labels == n for n in numbers})
 
 
-def score(network: Network, sequence: Sequence, *, size: int | None = None) -> list[Score]:
+def score(network: Network, sequence: MaskedClip, *, size: int | None = None) -> list[Score]:
     """Scores of each block, and of the cosine of its input, on each object of a sequence."""
     with block_inputs(network) as inputs:
         analysis = nlviz.analyse(sequence.clip, network, size=size)

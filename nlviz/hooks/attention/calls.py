@@ -22,8 +22,6 @@ from torch.overrides import TorchFunctionMode
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.logits import LogitTerms, fused_terms, terms_of
 
-Report = Callable[["Attended | str"], None]
-
 _PRODUCTS = 4  # before a softmax, whose logits may be one of them: others make biases by position
 _MHA = inspect.signature(F.multi_head_attention_forward)
 
@@ -79,7 +77,7 @@ class Watch(TorchFunctionMode):
     be kept; ``grids`` fills with (batch, sizes) of every convolution's output.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Callable[[Attended | str], None]) -> None:
         super().__init__()
         self.grids: list[tuple[int, tuple[int, ...]]] = []
         self._report = report

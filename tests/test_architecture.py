@@ -104,6 +104,7 @@ def test_every_public_name_is_there_and_says_what_it_is():
         _ = nlviz.nothing
 
 
+@pytest.mark.slow
 def test_the_function_capture_stays_a_function_after_an_analysis_was_imported():
     script = "import nlviz; nlviz.analyse; nlviz.top_links; print(callable(nlviz.capture))"
     done = subprocess.run(

@@ -82,6 +82,7 @@ def test_a_figure_of_the_command_holds_the_command(tmp_path, monkeypatch, kind):
     assert made["weights"].startswith("sha256:")
 
 
+@pytest.mark.slow
 def test_films_of_the_library_say_what_they_show():
     analysis = make.analysis()
     start, end = QUERY.point, Point(5, 40.0, 30.0)

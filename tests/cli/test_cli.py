@@ -119,6 +119,7 @@ def test_a_baseline_takes_the_place_of_the_block(clip, capsys):
     assert "nl5 (cosine)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_links_are_ranked_by_contribution(clip, capsys):
     asked = [str(clip), "--at", "0,25,45", *SMALL, "--rank", "contribution", "--k", "4"]
     assert main(["links", *asked, "--json"]) == 0
@@ -129,6 +130,7 @@ def test_links_are_ranked_by_contribution(clip, capsys):
     assert "contribution" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ablate_tells_each_blocks_effect_and_masks_a_places_links(clip, capsys):
     asked = [str(clip), "--at", "0,25,45", *SMALL, "--draws", "1"]
     assert main(["ablate", *asked, "--json"]) == 0
@@ -142,6 +144,7 @@ def test_ablate_tells_each_blocks_effect_and_masks_a_places_links(clip, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 1 + 1 + 3
 
 
+@pytest.mark.slow
 def test_track_carries_a_region_and_measures_itself_against_masks(clip, tmp_path, capsys):
     truth, out = tmp_path / "truth", tmp_path / "out"
     truth.mkdir()
@@ -179,6 +182,7 @@ def test_a_figure_is_written(clip, tmp_path, ending, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_a_figure_has_the_choices_that_a_paper_needs(clip, tmp_path):
     out = tmp_path / "figure.png"
     line = ["figure", str(clip), "--at", "0,25,45", "--at", "0,90,60", *SMALL, "-o", str(out)]
@@ -257,6 +261,7 @@ def test_a_fault_of_ours_is_no_traceback(monkeypatch, capsys):
     assert "fault in nlviz" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_one_sentence():
     with open("/dev/full", "w") as full:
@@ -269,6 +274,7 @@ def test_a_full_disk_is_one_sentence():
     )
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_ascii_only_gets_its_answer(clip):
     done = subprocess.run(
         [sys.executable, "-m", "nlviz", "links", str(clip), "--at", "0,25,45", *SMALL],

@@ -205,6 +205,7 @@ def test_more_pins_than_there_are_colours_are_told(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_page_of_a_bundled_clip_fits_in_a_mail(tmp_path):
     """All blocks of the first sample at the usual size."""
     clip = Path(__file__).resolve().parents[2] / "assets" / "clips" / "ball.mp4"

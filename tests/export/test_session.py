@@ -48,6 +48,7 @@ def content(session) -> bytes:
     return export.save(session)
 
 
+@pytest.mark.slow
 def test_a_session_opens_to_the_same_picture(session, content):
     again = export.open_session(content)
     assert again.queries == session.queries
@@ -192,6 +193,7 @@ def test_nothing_can_unfold_to_more_than_lies_in_the_file(content):
         export.open_session(liar)
 
 
+@pytest.mark.slow
 def test_the_command_line_saves_a_session_and_asks_it_without_the_model(tmp_path, monkeypatch):
     clip = make.picture(tmp_path / "picture.png")
     monkeypatch.chdir(tmp_path)

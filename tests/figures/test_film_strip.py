@@ -300,6 +300,7 @@ def test_pdf_is_vector_with_its_fonts_and_the_frames_inside():
     assert b"/CreationDate" not in content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_the_same_figure_has_the_same_bytes(kind):
     seen = analysis()

@@ -184,6 +184,7 @@ def test_what_cannot_be_a_film_is_told(analysis):
         Film(1, Fraction(1), lambda i: flat()[0]).save("a.avi")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
@@ -208,6 +209,7 @@ def test_the_command_draws_films(tmp_path, monkeypatch, capsys, more):
         assert told["command"].endswith("-o a.mp4")
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_the_command_line_leaves_nothing(tmp_path):
     clip = make.picture(tmp_path / "picture.png")
     asked = ["--at", "0,5,5", "--at", "0,60,40", "--path", "--seconds", "60", "--fps", "60"]

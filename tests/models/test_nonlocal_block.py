@@ -120,6 +120,7 @@ def test_keys_that_do_not_divide_evenly_are_pooled_as_max_pool_does(function):
     assert block(torch.randn(1, 4, 1, 7, 3)).shape == (1, 4, 1, 7, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_forward_pass_never_holds_the_matrix(function):
     # 3,136² weights are 38 MiB; the pass may hold far less. A fresh process, because a peak

@@ -123,6 +123,7 @@ def test_blocks_of_full_size_lie_where_their_taps_say(record):
         assert 0 < tap.first[0] <= tap.stride[0] / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Caffe2 I3D", "mmaction2 I3D gaussian", "SlowFast", "TSM"])
 def test_taps_are_the_centres_of_what_the_cells_read(name):
     # With all weights positive and mean for max, a gradient reaches all that a cell reads.

@@ -193,6 +193,7 @@ def test_corruption_touches_as_many_frames_as_asked(clip: RenderedClip) -> None:
         assert changed.any(axis=(1, 2, 3)).sum() == 3, kind
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_where_an_uninterrupted_one_does(
     pictures_of_noise: Photographs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +291,7 @@ def test_in_a_clip_that_stands_still_the_cosine_finds_every_place(
     assert of["nl5", "block"].chance < 0.2
 
 
+@pytest.mark.slow
 def test_blocks_that_are_the_identity_neither_help_nor_harm(pictures_of_noise: Photographs) -> None:
     network = zoo.load("nl-lite0", device="cpu")
     for name in network.taps:
@@ -392,6 +394,7 @@ def test_the_first_query_lies_deepest_inside_its_object() -> None:
     assert Pose(1, 2, 3).stretch == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.bundled())
 def test_the_committed_weights_give_the_committed_numbers(name: str) -> None:
     """Of the painted ball clip, on every block, within a hundredth."""

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.film import ink
-from nlviz.film.heat import paint
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.geometry import Point, Region
-from nlviz.heat.overlay import Shade, scale_of
+from nlviz.heat.overlay import HeatLayer, Shade, scale_of
 from nlviz.heat.scale import HeatScale
 from nlviz.query import Link, Query
 
@@ -42,7 +41,14 @@ class Warmth:
         """The heat of what a query weighs over the frames of a sheet."""
         row = row_of(self.analysis, query)
         scale = self.common or scale_of(self.analysis, query, row, self.shade)
-        paint(picture, sheet, self.analysis.view, row, scale, self.shade)
+        if scale.most <= 0 or self.shade.opacity <= 0:
+            return
+        layer = HeatLayer.of(self.analysis.view, row, scale, self.shade, premultiplied=True)
+        width, height = sheet.frame
+        for position in sheet.positions:
+            x, y = sheet.corner(position)
+            frame = picture[y : y + height, x : x + width]
+            layer.paint(frame, position, sheet.scale, sheet.scale)
 
 
 def links(

@@ -1,4 +1,4 @@
-"""A query's weights as heat over small frames: the viewer's picture, made without a browser."""
+"""A query's weights as heat over frames: the viewer's picture, made without a browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import Row, row_of
-from nlviz.geometry import Point, Region
+from nlviz.geometry import Grid, Point, Region, View
 from nlviz.heat.colormap import Colours, coloured
 from nlviz.heat.scale import Against, Curve, HeatScale, heat_scale
 from nlviz.query import Query
@@ -66,33 +66,68 @@ def heat(
     clip, view = analysis.clip, analysis.view
     height = max(1, round(width * clip.height / clip.width))
     scale = scale_of(analysis, query, row, shade)
-    tiles, across, down = _tiles(row, scale, shade), *_lattice(analysis, row, width, height)
-    step_of = {p: t for t in range(row.grid.t) for p in view.positions(t, row.grid)}
+    layer = HeatLayer.of(view, row, scale, shade, premultiplied=False)
     pictures = []
     for position in positions:
         frame = cv2.resize(clip.frames[position], (width, height), interpolation=cv2.INTER_AREA)
-        picture = frame.astype(np.float32)
-        if position in step_of:
-            layer = cv2.remap(
-                *(tiles[step_of[position]], across, down, cv2.INTER_LINEAR),
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            alpha = layer[..., 3:]
-            picture = picture * (1 - alpha) + layer[..., :3] * alpha
-        drawn = np.ascontiguousarray(picture.round().astype(np.uint8))
+        drawn = np.ascontiguousarray(frame, dtype=np.uint8)
+        layer.paint(drawn, position, width / view.source[0], height / view.source[1])
         if getattr(query.point, "frame", None) == view.frames[position]:
             _mark(drawn, query, width / clip.width, color)
         pictures.append(drawn)
     return pictures
 
 
-def _tiles(row: Row, scale: HeatScale, shade: Shade) -> NDArray[np.float32]:
-    """(T', H', W', 4): each cell's colour, 0 to 255, and opacity; clear where none is allowed."""
-    places = scale.places(row.ranked)
-    tiles = coloured(places, scale.signed, shade.opacity, shade.colours).astype(np.float32)
-    tiles[..., :3] *= 255
-    tiles[..., 3] *= row.allowed
-    return tiles
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatLayer:
+    """A row in colours, ready to be laid over frames of any size.
+
+    Args:
+        view: how source pixels and the row's grid correspond.
+        grid: the row's.
+        tiles: (T', H', W', 4) float32: each cell's colour and its opacity, 0 to 1; clear where no
+            link is allowed.
+        premultiplied: whether the colours are already times their opacity, so that between cells
+            each counts by its opacity, as in a browser.
+    """
+
+    view: View
+    grid: Grid
+    tiles: NDArray[np.float32]
+    premultiplied: bool
+
+    @classmethod
+    def of(
+        cls, view: View, row: Row, scale: HeatScale, shade: Shade, *, premultiplied: bool
+    ) -> HeatLayer:
+        """The colours of a row's cells on a scale."""
+        places = scale.places(row.ranked)
+        tiles = coloured(places, scale.signed, shade.opacity, shade.colours).astype(np.float32)
+        tiles[~row.allowed, 3] = 0
+        if premultiplied:
+            tiles[..., :3] *= tiles[..., 3:]
+        return cls(view, row.grid, tiles, premultiplied)
+
+    def paint(self, frame: Picture, position: int, across: float, down: float) -> None:
+        """Lay the heat over a frame, in place, bilinear between the cells' centres.
+
+        Args:
+            frame: (height, width, 3) RGB, the whole of it in any size.
+            position: which sampled frame it is, from 0.
+            across, down: pixels of the frame for one of the source.
+        """
+        _, dy, dx = self.view.steps(self.grid)
+        x0, y0 = self.view.origin(self.grid)
+        # From columns and rows of cells to pixels of the frame, both counted at their centres.
+        place = np.array([[dx * across, 0, x0 * across - 0.5], [0, dy * down, y0 * down - 0.5]])
+        size = frame.shape[1], frame.shape[0]
+        for t in range(self.grid.t):
+            if position not in self.view.positions(t, self.grid) or not self.tiles[t, ..., 3].any():
+                continue
+            layer = cv2.warpAffine(self.tiles[t], place, size, borderMode=cv2.BORDER_REPLICATE)
+            colour, alpha = layer[..., :3], layer[..., 3:]
+            mixed = frame * (1 - alpha) + 255 * (colour if self.premultiplied else colour * alpha)
+            frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
 def scale_of(analysis: Analysis, query: Query, row: Row, shade: Shade) -> HeatScale:
@@ -102,19 +137,6 @@ def scale_of(analysis: Analysis, query: Query, row: Row, shade: Shade) -> HeatSc
     if against != "row":
         return scale
     return replace(scale, most=float(np.abs(np.where(row.allowed, row.ranked, 0)).max()))
-
-
-def _lattice(
-    analysis: Analysis, row: Row, width: int, height: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Which column and row of the grid, in fractions, lies under each pixel of a picture."""
-    view, grid = analysis.view, row.grid
-    _, dy, dx = view.steps(grid)
-    x0, y0 = view.origin(grid)
-    x = (np.arange(width) + 0.5) * view.source[0] / width
-    y = (np.arange(height) + 0.5) * view.source[1] / height
-    across, down = np.meshgrid((x - x0) / dx, (y - y0) / dy)
-    return across.astype(np.float32), down.astype(np.float32)
 
 
 def _mark(picture: Picture, query: Query, scale: float, color: str) -> None:

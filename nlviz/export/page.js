@@ -1,5 +1,9 @@
 // The page as a host of the viewer: it brings the blobs, keeps the pins, and answers without Python.
 
+import { pageStore } from "../viewer/js/data/store.js";
+import { reduce } from "../viewer/js/pointer/pins.js";
+import { createViewer } from "../viewer/js/viewer.js";
+
 function bytesOf(text) {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
@@ -9,29 +13,9 @@ function bytesOf(text) {
 
 const scene = JSON.parse(document.getElementById("scene").textContent);
 const taken = new Set(scene.pins.map(({ id }) => id));
-let pins = scene.pins;
+let pins = scene.pins; // those that Python never saw have no exact links
 const past = [];
 const undone = [];
-
-/** The pins after what a person did; pins that Python never saw have no exact links. */
-function after({ type, id, ...said }) {
-  switch (type) {
-    case "add":
-      return [...pins, { ...said, id: freshId(), color: freeColour(), exact: null }];
-    case "remove":
-      return pins.filter((pin) => pin.id !== id);
-    case "clear":
-      return [];
-    case "rename":
-      return pins.map((pin) => (pin.id === id ? { ...pin, ...said } : pin));
-    case "move": {
-      const others = pins.filter((pin) => pin.id !== id);
-      return others.toSpliced(said.to, 0, ...pins.filter((pin) => pin.id === id));
-    }
-    default:
-      return pins;
-  }
-}
 
 function freshId() {
   let number = taken.size + 1;
@@ -40,14 +24,10 @@ function freshId() {
   return `pin-${number}`;
 }
 
-function freeColour() {
-  const used = new Set(pins.map(({ color }) => color.toUpperCase()));
-  return PIN_COLOURS.find((colour) => !used.has(colour.toUpperCase())) ?? PIN_COLOURS[0];
-}
-
 function act(said) {
   const [from, to] = { undo: [past, undone], redo: [undone, past] }[said.type] ?? [null, past];
-  const next = from ? (from.pop() ?? pins) : after(said);
+  const id = said.type === "add" ? freshId() : "";
+  const next = from ? (from.pop() ?? pins) : reduce(pins, said, id);
   if (next !== pins) to.push(pins);
   if (!from) undone.length = 0;
   pins = next;

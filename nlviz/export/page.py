@@ -48,7 +48,7 @@ def page(
     """
     staged = Staged.of(analysis, queries, settings)
     style = bundle.style() + (_HERE / "page.css").read_text(encoding="utf-8")
-    script = bundle.library() + (_HERE / "page.js").read_text(encoding="utf-8")
+    script = bundle.join(_HERE / "page.js")
     clip = analysis.clip
     length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
     facts = [f"{clip.width} × {clip.height}", length, analysis.network]

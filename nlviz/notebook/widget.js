@@ -4,6 +4,9 @@
 // "constants TAG" and "sizes TAG" for what belongs to a block. Back: {type: "scene", scene} for each of the first
 // three; for "want" {type: "blob"} with the next one, or {type: "enough"}.
 
+import { pageStore } from "../viewer/js/data/store.js";
+import { createViewer } from "../viewer/js/viewer.js";
+
 const UNANSWERED = "This view is drawn by Python: run its cell again.";
 
 function render({ model, el }) {

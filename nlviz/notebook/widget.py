@@ -23,8 +23,7 @@ _HERE = Path(__file__).parent
 def _module() -> str:
     """The viewer and its host as one ES module, its style inside: it lives in a shadow root."""
     style = bundle.style() + (_HERE / "widget.css").read_text(encoding="utf-8")
-    host = (_HERE / "widget.js").read_text(encoding="utf-8")
-    return f"{bundle.library()}const STYLE = {json.dumps(style)};\n{host}"
+    return f"const STYLE = {json.dumps(style)};\n{bundle.join(_HERE / 'widget.js')}"
 
 
 class Widget(anywidget.AnyWidget):

@@ -90,6 +90,44 @@ def test_the_joined_modules_load_nothing_from_anywhere() -> None:
     assert store.count("export default") == 1
 
 
+def test_joined_modules_may_use_the_same_names(tmp_path: Path, browser: Browser) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "draw").mkdir()
+    (tmp_path / "rows" / "a.js").write_text(
+        "const secret = 1;\nexport const one = () => secret;\nexport class Kept {}\n"
+    )
+    (tmp_path / "draw" / "a.js").write_text(
+        'import { Kept, one as first } from "../rows/a.js";\n'
+        "const secret = 2;\nexport function two() {\n  return [first(), secret, Kept.name];\n}\n"
+    )
+    (tmp_path / "entry.js").write_text(
+        'import {\n  two,\n} from "./draw/a.js";\nimport { one } from "./rows/a.js";\n'
+        "const secret = 3;\nglobalThis.found = [...two(), one(), secret];\n"
+        "export default function () {}\n"
+    )
+    text = bundle.join(tmp_path / "entry.js")
+    assert text.count("const secret = 1") == 1, "a module that two others import is there once"
+    page = browser.new_page()
+    page.set_content(f'<script type="module">{text}</script>')
+    page.wait_for_function("() => globalThis.found !== undefined")
+    assert page.evaluate("() => found") == [1, 2, "Kept", 1, 3]
+    page.close()
+
+
+def test_the_library_exports_what_hosts_take(browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content("<main></main>")
+    exported = page.evaluate(
+        """async text => {
+            const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+            return Object.keys(await import(address));
+        }""",
+        bundle.library(),
+    )
+    assert sorted(exported) == ["createViewer", "pageStore", "unpack"]
+    page.close()
+
+
 def test_a_missing_browser_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     class Playwright:
         class chromium:

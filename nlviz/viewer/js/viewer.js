@@ -14,17 +14,16 @@
 // timing() of the last drawing in ms, and toClient(place) in CSS pixels of the window.
 
 import { DAMAGED } from "./data/blob.js";
-import { createChips } from "./controls/chips.js";
+import { createChips, createTokens } from "./controls/chips.js";
 import { PIN_COLOURS } from "./draw/colour.js";
 import { element, setText } from "./dom.js";
 import { describe } from "./inspect.js";
 import { middleOf } from "./rows/grid.js";
 import { createHint } from "./controls/hint.js";
 import { listen } from "./pointer/input.js";
-import { answers, exactLinks } from "./rows/links.js";
-import { createMemory } from "./rows/memory.js";
+import { answers, createMemory, exactLinks } from "./rows/links.js";
 import { createOptions } from "./controls/options.js";
-import { createPins } from "./pointer/pins.js";
+import { createPins, pinNear } from "./pointer/pins.js";
 import { createPlayer } from "./controls/player.js";
 import { createPointing } from "./pointer/pointing.js";
 import { createReadout } from "./controls/readout.js";
@@ -33,17 +32,15 @@ import { heatScale } from "./rows/scale.js";
 import { drawScene } from "./draw/scene.js";
 import { createStage } from "./draw/stage.js";
 import { pageStore } from "./data/store.js";
-import { createTokens } from "./controls/tokens.js";
 import { createToolbar } from "./controls/toolbar.js";
 
 const LATER = { constants: "later", sizes: "sized" }; // blobs that come after their block, and where it keeps them
-const NEAR = 10; // CSS pixels around a pin that count as the pin
 const TURN = 8; // ms of computing in one drawing; what takes longer goes on in the next
 
 export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = {}) {
   const store = pageStore();
   const options = createOptions(onOptions);
-  const pins = createPins(PIN_COLOURS, onAct);
+  const pins = createPins(onAct);
   const stage = createStage({
     changed: invalidate,
     failed: (t) => say(`Frame ${clip.frames[t]} could not be drawn; its links can still be explored.`),
@@ -176,17 +173,7 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     return shown.find(({ id }) => id === selected) ?? shown.at(-1) ?? null;
   }
 
-  function pinAt(place) {
-    if (place.region || place.token) return null;
-    const at = stage.pointOf(place);
-    const distance = (pin) => {
-      if (pin.t !== place.t) return Infinity;
-      const point = stage.pointOf(pin);
-      return Math.hypot(point.x - at.x, point.y - at.y);
-    };
-    const [nearest] = shownPins().sort((a, b) => distance(a) - distance(b));
-    return nearest && distance(nearest) <= NEAR ? nearest : null;
-  }
+  const pinAt = (place) => pinNear(stage, shownPins(), place);
 
   function act(change) {
     localNotice = null;

@@ -1,4 +1,4 @@
-// Chips: the pins by name, to choose, rename, put in order or remove.
+// Chips: the pins by name, to choose, rename, put in order or remove; and the tokens, to point at and to pin.
 
 import { element } from "../dom.js";
 
@@ -89,4 +89,25 @@ function field(pin, name, { edit, rename }) {
     if (event.key === "Escape") finish(false);
   });
   return input;
+}
+
+/** Tokens take part in a block without a place in the picture. hover(name or null) while one is pointed at or has the focus; pin(name) on a click. */
+export function createTokens({ hover, pin }) {
+  const root = element("div", { className: "nlviz-tokens", role: "group", "aria-label": "Tokens" });
+  let shown = "";
+  const leave = () => hover(null);
+  const chip = (name) =>
+    element("button", {
+      type: "button", title: "A token: it has no place in the picture",
+      onpointerenter: () => hover(name), onpointerleave: leave, onfocus: () => hover(name), onblur: leave,
+      onclick: () => pin(name),
+    }, name);
+  return {
+    root,
+    show(names) {
+      if (names.join() === shown) return;
+      shown = names.join();
+      root.replaceChildren(...(names.length ? [element("span", {}, "Tokens"), ...names.map(chip)] : []));
+    },
+  };
 }

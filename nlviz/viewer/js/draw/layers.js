@@ -1,9 +1,9 @@
-// Heat: one row of weights over the frames, each place where it lies, however the grid lies.
+// Layers over the frames: one row of weights as heat, each place where it lies, and an object as a mask.
 
 import { EXCLUDED } from "../rows/question.js";
+import { levels } from "../rows/scale.js";
 import { heatPixels } from "./colour.js";
 import { isVisible } from "./layout.js";
-import { levels } from "../rows/scale.js";
 
 const UNREACHED_PIXEL = 0xa0808080; // grey, where no link can exist
 
@@ -69,4 +69,39 @@ function place(context, tile, frame, grid, clip) {
     grid.rows * grid.dy * sy,
   );
   context.restore();
+}
+
+/** An object tinted and outlined, as pictures that the host made. changed() asks for a new drawing, once one is there. */
+export function createMask(changed) {
+  let blob = null;
+  let pictures = [];
+
+  async function decode(owner, part, t) {
+    try {
+      const picture = await createImageBitmap(new Blob([part]));
+      if (owner !== blob) return picture.close();
+      pictures[t] = picture;
+      changed();
+    } catch (error) {
+      console.warn("nlviz:", error); // the frame stays as it is
+    }
+  }
+
+  return {
+    /** Take a blob of kind "mask", or null for none. */
+    show(next) {
+      if (next === blob) return;
+      pictures.forEach((picture) => picture?.close());
+      pictures = [];
+      blob = next;
+      blob?.frames.forEach((_, t) => decode(blob, blob.parts[`mask${t}`], t));
+      changed();
+    },
+
+    draw(context, layout) {
+      layout.frames.forEach(({ x, y, w, h }, t) => {
+        if (pictures[t] && isVisible(layout, t)) context.drawImage(pictures[t], x, y, w, h);
+      });
+    },
+  };
 }

@@ -1,9 +1,8 @@
 // Stage: canvases on each other, for the frames, the heat map, a mask and the ink, sized to the screen.
 
 import { element } from "../dom.js";
-import { createHeat } from "./layers.js";
+import { createHeat, createMask } from "./layers.js";
 import { drawFrames } from "./ink.js";
-import { createMask } from "./mask.js";
 import { arrange, arrangeOne, placeAt, pointAt } from "./layout.js";
 
 const LABEL =

@@ -1,7 +1,6 @@
 // Pointing: the place under the pointer or the keyboard's cursor, and the region that is being drawn.
 
 import { cellAt, centreOf } from "../rows/grid.js";
-import { boxBetween, createDraft } from "./draft.js";
 
 const inside = (value, count) => Math.min(Math.max(value, 0), count - 1);
 
@@ -74,6 +73,51 @@ export function createPointing({ stage, changed, start, asks }) {
       const from = hover ?? start();
       const { t, x, y } = from.head ?? from;
       set({ t: inside(t + frames, clip.frames.length), x, y });
+    },
+  };
+}
+
+const FINEST = 2; // a lasso's corners lie this many source pixels apart, or farther
+const MOST_CORNERS = 200;
+
+/** The part of a frame between two of its places, as a region's outline. */
+const boxBetween = (a, b) => [[a.x, a.y], [b.x, a.y], [b.x, b.y], [a.x, b.y]];
+
+/** The box or lasso that is being drawn on one frame, by the pointer or cell by cell by the keyboard. */
+function createDraft() {
+  let lasso = false;
+  let corners = [];
+  let frame = null;
+
+  return {
+    /** Begin, or go on to a place of the same frame; gives the place with its region, or null without an area. */
+    to({ t, x, y }, asLasso) {
+      if (!corners.length) [frame, lasso] = [t, asLasso];
+      const last = corners.at(-1);
+      if (!lasso && corners.length > 1) corners.pop();
+      const far = !last || !lasso || Math.hypot(x - last[0], y - last[1]) >= FINEST;
+      if (far) corners.push([x, y]);
+      if (corners.length > MOST_CORNERS) corners = corners.filter((_, i) => i % 2 === 0);
+      return this.place();
+    },
+
+    place() {
+      if (corners.length < (lasso ? 3 : 2)) return null;
+      const [[x0, y0], [x1, y1]] = corners;
+      const region = lasso ? corners.slice() : boxBetween({ x: x0, y: y0 }, { x: x1, y: y1 });
+      return { t: frame, region };
+    },
+
+    get frame() {
+      return frame;
+    },
+    get active() {
+      return corners.length > 0;
+    },
+
+    forget() {
+      corners = [];
+      frame = null;
     },
   };
 }

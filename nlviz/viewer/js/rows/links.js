@@ -1,7 +1,7 @@
 // Links: what a place looks at in one block, or who looks at it, computed in the page from θ and φ.
 
-import { asked, leftOut, UNREACHED } from "./question.js";
-import { cellAt, cellOf, centreOf, sizeOf } from "./grid.js";
+import { cellAt, cellOf, centreOf, indexOf, sizeOf } from "./grid.js";
+import { UNREACHED, asked, leftOut } from "./question.js";
 import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
 import { rangeOf, strongest } from "./top.js";
 
@@ -16,7 +16,7 @@ export const answers = (block, { reverse, rank_by }) =>
  * shares (by frame), done}. `ranked` is what links and heat show: the row, or with rank_by "contribution" each weight times
  * the size of what its key adds. A link is {rank, weight, contribution, share, t, x, y, cell}; done rises to 1.
  */
-export function createLook(block, clip, place, options) {
+function createLook(block, clip, place, options) {
   const { k, reverse } = options;
   const question = asked(block, place, reverse);
   const { other: grid, cells, indices } = question;
@@ -113,4 +113,31 @@ export function exactLinks(pin, block, { k, exclude, head, reverse, rank_by }) {
   const grid = reverse ? block.query : block.key;
   const links = exact.links.map((link) => ({ ...link, cell: cellAt(grid, link) }));
   return { links, covered: exact.covered };
+}
+
+const MOST_KEPT = 32; // rows; eight pins, and a pointer that wanders
+
+/** The last looks, so that of pins and a moving pointer only the new row is computed. get(block, clip, place, options, until): the look, further along where it takes several turns, and its key. */
+export function createMemory() {
+  const looks = new Map(); // the oldest first
+
+  function keyOf(block, place, { k, exclude, head, reverse, rank_by }) {
+    const grid = reverse ? block.key : block.query;
+    const at = place.token ?? (place.region ? [place.t, place.region] : indexOf(grid, cellAt(grid, place)));
+    return JSON.stringify([at, block.tag, k, exclude, head, reverse, rank_by]);
+  }
+
+  return {
+    get(block, clip, place, options, until) {
+      const key = keyOf(block, place, options);
+      const look = looks.get(key) ?? createLook(block, clip, place, options);
+      looks.delete(key);
+      looks.set(key, look);
+      if (looks.size > MOST_KEPT) looks.delete(looks.keys().next().value);
+      const seen = look.seen.done < 1 && until > 0 ? look.run(until) : look.seen;
+      return { seen, key: `${key} ${seen.done}` };
+    },
+
+    forget: () => looks.clear(),
+  };
 }

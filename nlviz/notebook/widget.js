@@ -33,7 +33,9 @@ function render({ model, el }) {
     more = asking;
     if (asking) return;
     asking = true;
-    const have = [...store.values()].map(({ kind, block, tag }) => (block ? `${kind} ${block}` : tag));
+    const have = [...store.values()].map((
+      { kind, block, tag },
+    ) => (block ? `${kind} ${block}` : tag));
     model.send({ type: "want", have });
   }
 
@@ -80,6 +82,7 @@ function render({ model, el }) {
   };
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
+const bytesOf = ({ buffer, byteOffset, byteLength }) =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 export default { render };

@@ -5,7 +5,9 @@ const mounts = new WeakMap();
 
 /** Streamlit's own parts of an address (embed, embed_options) stay. */
 function follow(query) {
-  const kept = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("embed")));
+  const kept = new URLSearchParams(
+    [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("embed")),
+  );
   const search = `?${[query, kept.toString()].filter(Boolean).join("&")}`;
   if (search === location.search) return;
   try {

@@ -21,7 +21,10 @@ function tileOf(tile, action) {
   if (!opens) {
     picture.tabIndex = 0;
     picture.setAttribute("role", "application");
-    picture.setAttribute("aria-label", `${tile.label}: arrow keys move the cursor, with Shift farther; Enter asks there`);
+    picture.setAttribute(
+      "aria-label",
+      `${tile.label}: arrow keys move the cursor, with Shift farther; Enter asks there`,
+    );
   }
   image.draggable = false;
   picture.append(image);

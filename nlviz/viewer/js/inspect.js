@@ -1,19 +1,24 @@
-// Face: what the viewer shows, as plain data, for tests and benchmarks.
+// Inspect: what the viewer shows, as plain data, for tests and benchmarks.
 
 import { boxOf } from "./rows/grid.js";
 import { exactLinks } from "./rows/links.js";
 
-export function describe({ clip, block, look, pins, options, stage, player, words, message, timing, tool }) {
+export function describe({ model, look, stage, player, said, timing, tool }) {
+  const { clip, block, pins, wanted: options } = model;
   const { pin, place, seen, scale } = look;
   const { layout } = stage;
   const own = options.reverse ? block?.key : block?.query;
   const [cell] = seen?.cells ?? [];
   return {
-    message,
-    ...words,
+    ...said,
     place: place && {
-      t: place.t, frame: clip.frames[place.t] ?? null, x: place.x, y: place.y,
-      region: place.region ?? null, token: place.token ?? null, hovered: look.hovered,
+      t: place.t,
+      frame: clip.frames[place.t] ?? null,
+      x: place.x,
+      y: place.y,
+      region: place.region ?? null,
+      token: place.token ?? null,
+      hovered: look.hovered,
     },
     cell: cell ? { ...cell, index: seen.indices[0], box: boxOf(own, cell, clip) } : null,
     cells: seen?.cells.length ?? 0,
@@ -23,15 +28,32 @@ export function describe({ clip, block, look, pins, options, stage, player, word
     shares: seen?.shares ?? [],
     done: seen?.done ?? 0,
     heat: scale && options.heat ? scale : null,
-    pins: pins.map(({ id, color, name = "", t, x, y, region = null, token = null, pending = false, exact }) => ({
-      id, color, name, t, x, y, region, token, pending, exact: Boolean(block && exactLinks({ exact }, block, options)),
+    pins: pins.map((
+      { id, color, name = "", t, x, y, region = null, token = null, pending = false, exact },
+    ) => ({
+      id,
+      color,
+      name,
+      t,
+      x,
+      y,
+      region,
+      token,
+      pending,
+      exact: Boolean(block && exactLinks({ exact }, block, options)),
     })),
     selected: pin?.id ?? null,
     options: { ...options },
     tool,
     now: options.view === "player" ? player.now : null,
     playing: player.playing,
-    layout: layout && { columns: layout.columns, width: layout.width, height: layout.height, frames: layout.frames },
+    layout: layout &&
+      {
+        columns: layout.columns,
+        width: layout.width,
+        height: layout.height,
+        frames: layout.frames,
+      },
     drawn: { ...timing, frames: stage.decoded },
   };
 }

@@ -4,7 +4,11 @@ import { element } from "../dom.js";
 import { shapeOf, strideOf } from "./words.js";
 
 export function createBlocks(change) {
-  const root = element("div", { className: "nlviz-blocks", role: "radiogroup", "aria-label": "Block" });
+  const root = element("div", {
+    className: "nlviz-blocks",
+    role: "radiogroup",
+    "aria-label": "Block",
+  });
   let shown = "";
 
   root.addEventListener("keydown", (event) => {
@@ -22,11 +26,17 @@ export function createBlocks(change) {
     root,
     show(list, label) {
       const key = JSON.stringify(list.map((block) => [block.tag, block.label]));
-      if (key !== shown) root.replaceChildren(...list.map((block) => button(block, () => change({ block: block.label }))));
+      if (key !== shown) {
+        root.replaceChildren(
+          ...list.map((block) => button(block, () => change({ block: block.label }))),
+        );
+      }
       shown = key;
       list.forEach((block, i) => {
         const chosen = block.label === label;
-        if (chosen && root.children[i].getAttribute("aria-checked") !== "true") reveal(root, root.children[i]);
+        if (chosen && root.children[i].getAttribute("aria-checked") !== "true") {
+          reveal(root, root.children[i]);
+        }
         root.children[i].setAttribute("aria-checked", chosen);
         root.children[i].tabIndex = chosen ? 0 : -1;
       });
@@ -37,13 +47,20 @@ export function createBlocks(change) {
 /** Where the row is too long for the page, what is chosen is to be seen; the page itself stays. */
 function reveal(row, child) {
   const before = child.offsetLeft - row.offsetLeft;
-  const hidden = before < row.scrollLeft || before + child.offsetWidth > row.scrollLeft + row.clientWidth;
+  const hidden = before < row.scrollLeft ||
+    before + child.offsetWidth > row.scrollLeft + row.clientWidth;
   if (hidden) row.scrollLeft = before - (row.clientWidth - child.offsetWidth) / 2;
 }
 
 function button(block, choose) {
   return element(
-    "button", { type: "button", role: "radio", title: `${block.name ?? block.label}, ${strideOf(block)}`, onclick: choose },
+    "button",
+    {
+      type: "button",
+      role: "radio",
+      title: `${block.name ?? block.label}, ${strideOf(block)}`,
+      onclick: choose,
+    },
     element("b", {}, block.label),
     element("small", {}, shapeOf(block.query)),
   );

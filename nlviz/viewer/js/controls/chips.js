@@ -17,11 +17,20 @@ export function createChips({ choose, remove, rename, move, clear }) {
     shown = key;
     const active = root.getRootNode().activeElement;
     const focused = root.contains(active) ? active.dataset.key : null;
-    const chips = pins.map((pin, i) => chip({ pin, i, last: pins.length - 1, clip, chosen: pin === selected, edit, told, editing }));
-    const all = element("button", { type: "button", className: "nlviz-clear", title: "Remove all pins", onclick: clear }, "Clear");
+    const chips = pins.map((pin, i) =>
+      chip({ pin, i, last: pins.length - 1, clip, chosen: pin === selected, edit, told, editing })
+    );
+    const all = element("button", {
+      type: "button",
+      className: "nlviz-clear",
+      title: "Remove all pins",
+      onclick: clear,
+    }, "Clear");
     root.replaceChildren(...chips, ...(pins.length ? [all] : []));
     const input = root.querySelector("input");
-    const again = [...root.querySelectorAll("[data-key]")].find((node) => node.dataset.key === focused);
+    const again = [...root.querySelectorAll("[data-key]")].find((node) =>
+      node.dataset.key === focused
+    );
     if (input) input.select();
     else if (again) again.focus();
     else if (focused) root.querySelector("button")?.focus();
@@ -55,25 +64,50 @@ function chip({ pin, i, last, clip, chosen, edit, told, editing }) {
   const dot = element("i", {});
   dot.style.background = pin.color;
   const button = (key, label, text, onclick, more = {}) => {
-    const node = element("button", { type: "button", "aria-label": `${label}, ${name}`, title: label, onclick, ...more }, text);
+    const node = element("button", {
+      type: "button",
+      "aria-label": `${label}, ${name}`,
+      title: label,
+      onclick,
+      ...more,
+    }, text);
     node.dataset.key = `${pin.id} ${key}`;
     return node;
   };
-  const choose = element("button", { type: "button", "aria-pressed": chosen, title: "Show this pin’s heat map", onclick: () => told.choose(pin) }, dot, name);
+  const choose = element(
+    "button",
+    {
+      type: "button",
+      "aria-pressed": chosen,
+      title: "Show this pin’s heat map",
+      onclick: () => told.choose(pin),
+    },
+    dot,
+    name,
+  );
   choose.dataset.key = `${pin.id} choose`;
   choose.addEventListener("dblclick", () => edit(pin));
-  const tools = chosen && !pin.pending ? [
-    button("rename", "Rename", "✎", () => edit(pin)),
-    button("earlier", "Move earlier", "‹", () => told.move(pin, i - 1), { disabled: i === 0 }),
-    button("later", "Move later", "›", () => told.move(pin, i + 1), { disabled: i === last }),
-  ] : [];
-  const cross = button("remove", `Remove pin ${i + 1}`, "×", () => told.remove(pin), { className: "nlviz-cross" });
+  const tools = chosen && !pin.pending
+    ? [
+      button("rename", "Rename", "✎", () => edit(pin)),
+      button("earlier", "Move earlier", "‹", () => told.move(pin, i - 1), { disabled: i === 0 }),
+      button("later", "Move later", "›", () => told.move(pin, i + 1), { disabled: i === last }),
+    ]
+    : [];
+  const cross = button("remove", `Remove pin ${i + 1}`, "×", () => told.remove(pin), {
+    className: "nlviz-cross",
+  });
   const first = editing === pin.id ? field(pin, name, { edit, rename: told.rename }) : choose;
   return element("span", { className: "nlviz-chip" }, first, ...tools, cross);
 }
 
 function field(pin, name, { edit, rename }) {
-  const input = element("input", { type: "text", value: name, maxLength: 40, "aria-label": "Name of the pin" });
+  const input = element("input", {
+    type: "text",
+    value: name,
+    maxLength: 40,
+    "aria-label": "Name of the pin",
+  });
   let done = false;
   const finish = (keep) => {
     if (done) return;
@@ -98,8 +132,12 @@ export function createTokens({ hover, pin }) {
   const leave = () => hover(null);
   const chip = (name) =>
     element("button", {
-      type: "button", title: "A token: it has no place in the picture",
-      onpointerenter: () => hover(name), onpointerleave: leave, onfocus: () => hover(name), onblur: leave,
+      type: "button",
+      title: "A token: it has no place in the picture",
+      onpointerenter: () => hover(name),
+      onpointerleave: leave,
+      onfocus: () => hover(name),
+      onblur: leave,
       onclick: () => pin(name),
     }, name);
   return {
@@ -107,7 +145,9 @@ export function createTokens({ hover, pin }) {
     show(names) {
       if (names.join() === shown) return;
       shown = names.join();
-      root.replaceChildren(...(names.length ? [element("span", {}, "Tokens"), ...names.map(chip)] : []));
+      root.replaceChildren(
+        ...(names.length ? [element("span", {}, "Tokens"), ...names.map(chip)] : []),
+      );
     },
   };
 }

@@ -23,7 +23,12 @@ export function slider(label, range, change, words) {
 export function toggle(label, title, change) {
   const input = element("input", { type: "checkbox", role: "switch" });
   input.addEventListener("change", () => change(input.checked));
-  const root = element("label", { className: "nlviz-switch", title }, input, element("span", {}, label));
+  const root = element(
+    "label",
+    { className: "nlviz-switch", title },
+    input,
+    element("span", {}, label),
+  );
   const show = (on, disabled) => {
     input.checked = on;
     input.disabled = Boolean(disabled);
@@ -39,12 +44,19 @@ export function menu(label, title, choices, change) {
   const fill = (list) => {
     if (filled === JSON.stringify(list)) return;
     filled = JSON.stringify(list);
-    select.replaceChildren(...Object.entries(list).map(([value, name]) => element("option", { value }, name)));
+    select.replaceChildren(
+      ...Object.entries(list).map(([value, name]) => element("option", { value }, name)),
+    );
   };
   fill(choices);
   select.addEventListener("change", () => change(select.value));
   select.addEventListener("keydown", (event) => event.stopPropagation());
-  const root = element("label", { className: "nlviz-menu", title }, element("span", {}, label), select);
+  const root = element(
+    "label",
+    { className: "nlviz-menu", title },
+    element("span", {}, label),
+    select,
+  );
   /** Disabled where a sentence says why. */
   const able = (why) => {
     select.disabled = Boolean(why);
@@ -57,8 +69,14 @@ export function menu(label, title, choices, change) {
 export function choice(label, choices, change) {
   const entries = Object.entries(choices);
   const buttons = entries.map(([value, [name, title]]) =>
-    element("button", { type: "button", title, onclick: () => change(value) }, name));
-  const root = element("div", { className: "nlviz-choice", role: "group", "aria-label": label }, ...buttons);
-  const show = (value) => buttons.forEach((button, i) => button.setAttribute("aria-pressed", entries[i][0] === value));
+    element("button", { type: "button", title, onclick: () => change(value) }, name)
+  );
+  const root = element(
+    "div",
+    { className: "nlviz-choice", role: "group", "aria-label": label },
+    ...buttons,
+  );
+  const show = (value) =>
+    buttons.forEach((button, i) => button.setAttribute("aria-pressed", entries[i][0] === value));
   return { root, show };
 }

@@ -27,14 +27,22 @@ function remember() {
 }
 
 export function createHint() {
-  const root = element("div", { className: "nlviz-hint", role: "note", "aria-label": "How it works" });
+  const root = element("div", {
+    className: "nlviz-hint",
+    role: "note",
+    "aria-label": "How it works",
+  });
   if (dismissed()) root.hidden = true;
   const close = () => {
     root.hidden = true;
     remember();
   };
   root.append(
-    element("ol", {}, ...LESSONS.map(([what, how]) => element("li", {}, element("b", {}, what), ` ${how}`))),
+    element(
+      "ol",
+      {},
+      ...LESSONS.map(([what, how]) => element("li", {}, element("b", {}, what), ` ${how}`)),
+    ),
     element("button", { type: "button", onclick: close }, "Got it"),
   );
   return { root };

@@ -102,7 +102,7 @@ function createClock({ turn, stopped }) {
       clearTimeout(timer);
       [times, t, loop, speed] = [clip.times, from, !still, at];
       if (times.length < 2) return;
-      if (still && t === times.length - 1) turn((t = 0));
+      if (still && t === times.length - 1) turn(t = 0);
       timer = setTimeout(next, (1000 * stay(t)) / speed);
     },
     pause() {

@@ -7,7 +7,8 @@ import { blockText, linksText, placeText, reachText, spokenText, weightText } fr
 
 const HINT = "Point at anything to see what it looks at; click to pin it.";
 const REVERSED = "Point at anything to see who looks at it; click to pin it.";
-const FIDELITY = "Fidelity: how far y recomputed from these weights lies from what the block put out, relative";
+const FIDELITY =
+  "Fidelity: how far y recomputed from these weights lies from what the block put out, relative";
 const LEFT_OUT = { none: "", cell: ", without its own cell", frame: ", without its own frame" };
 const SPEECH_PAUSE = 400; // ms: a hand that moves on is not talked over
 
@@ -39,7 +40,11 @@ export function createReadout() {
       setText(detail, block ? blockText(block) : "");
       bar.root.classList.toggle("nlviz-idle", !(seen && options.heat));
       if (!seen) return setText(where, waiting ?? (options.reverse ? REVERSED : HINT));
-      const parts = [placeText(place, clip), linksText(seen, place, options.reverse), reachText(seen)];
+      const parts = [
+        placeText(place, clip),
+        linksText(seen, place, options.reverse),
+        reachText(seen),
+      ];
       setText(where, parts.filter(Boolean).join(" · "));
       bar.show(scale, options.colours, LEFT_OUT[options.exclude], options.reverse);
       if (seen.done === 1) speak(spokenText(place, seen, clip, options.reverse));
@@ -49,7 +54,12 @@ export function createReadout() {
   };
 }
 
-const SCALED = { row: "scaled to this row", column: "scaled to this column", block: "scaled to the whole block", absolute: "on a fixed scale" };
+const SCALED = {
+  row: "scaled to this row",
+  column: "scaled to this column",
+  block: "scaled to the whole block",
+  absolute: "on a fixed scale",
+};
 const SHOWN = { affinity: "affinity f/C", contribution: "contribution, weight × ‖W_z·g‖" };
 const CURVED = { linear: "", root: ", square root", log: ", logarithmic" };
 
@@ -59,8 +69,11 @@ function createBar() {
   const ends = [0, 1, 2].map(() => element("span", {}));
   const unit = element("div", { className: "nlviz-unit" });
   const root = element(
-    "div", { className: "nlviz-scale", role: "img" },
-    strip, element("div", { className: "nlviz-ends" }, ...ends), unit,
+    "div",
+    { className: "nlviz-scale", role: "img" },
+    strip,
+    element("div", { className: "nlviz-ends" }, ...ends),
+    unit,
   );
   let drawn = "";
   return {
@@ -73,7 +86,9 @@ function createBar() {
       const texts = ticks(scale).map(weightText);
       if (scale.curve === "log" && !scale.signed) texts[0] = `≤ ${texts[0]}`;
       ends.forEach((end, i) => setText(end, texts[i]));
-      const words = `${SHOWN[scale.of]}, ${SCALED[reverse && scale.range === "row" ? "column" : scale.range]}${CURVED[scale.curve]}${rest}`;
+      const words = `${SHOWN[scale.of]}, ${
+        SCALED[reverse && scale.range === "row" ? "column" : scale.range]
+      }${CURVED[scale.curve]}${rest}`;
       setText(unit, words);
       const label = `Heat map: ${words}, from ${texts[0]} to ${texts[2]}`;
       if (root.getAttribute("aria-label") !== label) root.setAttribute("aria-label", label);

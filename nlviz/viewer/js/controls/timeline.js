@@ -10,24 +10,37 @@ const SPEEDS = { 1: "1×", 0.5: "½×", 0.25: "¼×" };
 export function createTimeline({ scrub, play, speed }) {
   const button = element("button", { type: "button", className: "nlviz-play", onclick: play });
   const choice = element(
-    "select", { "aria-label": "Speed", title: "Speed" },
+    "select",
+    { "aria-label": "Speed", title: "Speed" },
     ...Object.entries(SPEEDS).map(([value, name]) => element("option", { value }, name)),
   );
   choice.value = 1;
   choice.addEventListener("change", () => speed(Number(choice.value)));
   choice.addEventListener("keydown", (event) => event.stopPropagation());
-  const holder = element("div", { innerHTML: `<svg viewBox="0 0 1000 ${HEIGHT}" preserveAspectRatio="none"><polyline/></svg>` });
+  const holder = element("div", {
+    innerHTML: `<svg viewBox="0 0 1000 ${HEIGHT}" preserveAspectRatio="none"><polyline/></svg>`,
+  });
   const drawing = holder.firstChild;
   const blank = drawing.firstChild; // one line, to be copied
   const most = element("span", { className: "nlviz-most" });
   const head = element("i", { className: "nlviz-head" });
   const rail = element("div", { className: "nlviz-rail" });
   const track = element(
-    "div", { className: "nlviz-track", role: "slider", tabIndex: 0, "aria-label": "Frame" }, drawing, rail,
+    "div",
+    { className: "nlviz-track", role: "slider", tabIndex: 0, "aria-label": "Frame" },
+    drawing,
+    rail,
   );
   const now = element("output", {});
   const words = element("div", { className: "nlviz-now" }, now, most);
-  const root = element("div", { className: "nlviz-timeline", hidden: true }, button, track, words, choice);
+  const root = element(
+    "div",
+    { className: "nlviz-timeline", hidden: true },
+    button,
+    track,
+    words,
+    choice,
+  );
   let clip = null;
   let shown = "";
 
@@ -56,7 +69,14 @@ export function createTimeline({ scrub, play, speed }) {
   track.addEventListener("keydown", (event) => {
     const last = clip.times.length - 1;
     const t = Number(track.getAttribute("aria-valuenow"));
-    const steps = { ArrowLeft: t - 1, ArrowDown: t - 1, ArrowRight: t + 1, ArrowUp: t + 1, Home: 0, End: last };
+    const steps = {
+      ArrowLeft: t - 1,
+      ArrowDown: t - 1,
+      ArrowRight: t + 1,
+      ArrowUp: t + 1,
+      Home: 0,
+      End: last,
+    };
     if (event.key === " ") play();
     else if (event.key in steps) scrub(Math.min(Math.max(steps[event.key], 0), last));
     else return;
@@ -68,7 +88,9 @@ export function createTimeline({ scrub, play, speed }) {
     const highest = Math.max(...curves.flatMap(({ shares }) => shares), 1e-9);
     const line = ({ shares, colour, strong }) => {
       const path = blank.cloneNode();
-      const points = shares.map((share, t) => `${1000 * along(t)},${(HEIGHT - 4) * (1 - share / highest) + 2}`);
+      const points = shares.map((share, t) =>
+        `${1000 * along(t)},${(HEIGHT - 4) * (1 - share / highest) + 2}`
+      );
       path.setAttribute("points", points.join(" "));
       path.setAttribute("stroke", colour);
       path.setAttribute("class", strong ? "nlviz-strong" : "");
@@ -98,7 +120,12 @@ export function createTimeline({ scrub, play, speed }) {
       head.style.left = `${100 * along(t)}%`;
       const where = `Frame ${clip.frames[t]}, ${clip.times[t].toFixed(2)} s`;
       setText(now, where);
-      const state = { "aria-valuemin": 0, "aria-valuemax": clip.times.length - 1, "aria-valuenow": t, "aria-valuetext": where };
+      const state = {
+        "aria-valuemin": 0,
+        "aria-valuemax": clip.times.length - 1,
+        "aria-valuenow": t,
+        "aria-valuetext": where,
+      };
       for (const [name, value] of Object.entries(state)) track.setAttribute(name, value);
     },
   };

@@ -24,7 +24,8 @@ export function weightText(value) {
   const size = Math.abs(value);
   if (size >= 0.001 && size < 1000) return value.toPrecision(size >= 1 ? 3 : 2).replace("-", "−");
   const [digits, power] = value.toExponential(1).split("e");
-  const raised = [...String(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(c)] ?? "⁻").join("");
+  const raised = [...String(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(c)] ?? "⁻")
+    .join("");
   return `${digits}×10${raised}`.replace("-", "−");
 }
 
@@ -42,9 +43,17 @@ export function placeText({ t, x, y, region, token }, clip) {
 
 /** What the drawn links say, or why there are none. */
 export function linksText({ links, covered, range, total, done }, place, reverse) {
-  if (range.none) return place.token ? "this block has no such token" : "it holds the centre of no cell of this block";
+  if (range.none) {
+    return place.token
+      ? "this block has no such token"
+      : "it holds the centre of no cell of this block";
+  }
   if (done === 0) return "averaging…";
-  if (range.empty) return range.unreached ? "nothing can be reached from here" : "every place lies in the own frame, so no link is left: under “More”, leave out nothing";
+  if (range.empty) {
+    return range.unreached
+      ? "nothing can be reached from here"
+      : "every place lies in the own frame, so no link is left: under “More”, leave out nothing";
+  }
   if (total === 0) return reverse ? "nothing looks here" : "every weight of this row is zero";
   const count = `${links.length} link${links.length === 1 ? "" : "s"}`;
   const whose = reverse ? "of the weight that all places give it" : "of the row’s weight";
@@ -61,9 +70,14 @@ export function reachText({ reaches, left }) {
 export function blockText(block) {
   const { key, query } = block;
   const frames = Math.max(...key.frames.map((list) => list.length));
-  const cover = `one covers ${Math.round(key.dx)}×${Math.round(key.dy)} px of ${frames} frame${frames === 1 ? "" : "s"}`;
+  const cover = `one covers ${Math.round(key.dx)}×${Math.round(key.dy)} px of ${frames} frame${
+    frames === 1 ? "" : "s"
+  }`;
   const pooled = isPooled(block) ? `pooled from ${shapeOf(query)}, ` : "";
-  const parts = [`${block.label}, ${FUNCTIONS[block.function]}, ${strideOf(block)}`, `keys ${shapeOf(key)} (${pooled}${cover})`];
+  const parts = [
+    `${block.label}, ${FUNCTIONS[block.function]}, ${strideOf(block)}`,
+    `keys ${shapeOf(key)} (${pooled}${cover})`,
+  ];
   if (block.heads > 1) parts.push(`${block.heads} heads`);
   if (Number.isFinite(block.fidelity)) parts.push(`fidelity ${weightText(block.fidelity)}`);
   return parts.join(" · ");
@@ -72,7 +86,11 @@ export function blockText(block) {
 /** For a screen reader: the place, its links and where the strongest leads. */
 export function spokenText(place, seen, clip, reverse) {
   const first = seen.links[0];
-  const added = first?.contribution == null ? "" : `, contribution ${weightText(first.contribution)}`;
-  const best = first ? `. Strongest: ${placeText(first, clip)}, affinity ${weightText(first.weight)}${added}` : "";
+  const added = (first?.contribution ?? null) === null
+    ? ""
+    : `, contribution ${weightText(first.contribution)}`;
+  const best = first
+    ? `. Strongest: ${placeText(first, clip)}, affinity ${weightText(first.weight)}${added}`
+    : "";
   return `${placeText(place, clip)}: ${linksText(seen, place, reverse)}${best}.`;
 }

@@ -14,7 +14,9 @@ export function unpack(bytes) {
 
 function split(bytes) {
   const length = new DataView(bytes.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(4, 4 + length)));
+  const header = JSON.parse(
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(4, 4 + length)),
+  );
   const start = Math.ceil((4 + length) / 8) * 8;
   const parts = {};
   for (const { name, dtype, offset, length } of header.parts) {
@@ -38,21 +40,29 @@ function checked(blob) {
 function checkClip({ width, height, frames, times, parts }) {
   if (!(width > 0 && height > 0 && frames.length > 0)) throw new Error("an empty clip");
   if (frames.length !== times.length) throw new Error("frames and times differ in length");
-  if (frames.some((_, i) => !(parts[`frame${i}`] instanceof Uint8Array))) throw new Error("a frame is missing");
+  if (frames.some((_, i) => !(parts[`frame${i}`] instanceof Uint8Array))) {
+    throw new Error("a frame is missing");
+  }
 }
 
 function checkMask({ frames, parts }) {
-  if (frames.some((_, i) => !(parts[`mask${i}`] instanceof Uint8Array))) throw new Error("a mask is missing");
+  if (frames.some((_, i) => !(parts[`mask${i}`] instanceof Uint8Array))) {
+    throw new Error("a mask is missing");
+  }
 }
 
 function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 0 }) {
   for (const grid of [query, key]) {
-    if (!(grid.dx > 0 && grid.dy > 0) || grid.frames.length !== grid.t) throw new Error("a grid is not whole");
+    if (!(grid.dx > 0 && grid.dy > 0) || grid.frames.length !== grid.t) {
+      throw new Error("a grid is not whole");
+    }
   }
   if (!(heads >= 1) || width % heads) throw new Error("the channels do not split into heads");
   const columns = (grid) => grid.t * grid.rows * grid.cols + tokens.length;
   const fits = (part, length) => {
-    if (!(length > 0) || parts[part].length !== length) throw new Error(`${part} does not fit its grid`);
+    if (!(length > 0) || parts[part].length !== length) {
+      throw new Error(`${part} does not fit its grid`);
+    }
   };
   fits("theta", columns(query) * width);
   fits("phi", columns(key) * width);
@@ -64,7 +74,9 @@ function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 
 }
 
 function checkConstants({ block, extremes, parts }) {
-  if (typeof block !== "string" || !(extremes?.length > 0)) throw new Error("constants of no block");
+  if (typeof block !== "string" || !(extremes?.length > 0)) {
+    throw new Error("constants of no block");
+  }
   if (!(parts.constants instanceof Float32Array)) throw new Error("the constants are missing");
 }
 

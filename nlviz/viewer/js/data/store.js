@@ -21,6 +21,7 @@ class Store extends Map {
     }
   }
 
+  /** @override */
   set(tag, blob) {
     super.set(tag, blob);
     this.tell();

@@ -1,21 +1,57 @@
 // Colours: pins that colour-blind people can tell apart, and heat maps that are even to the eye.
 
 /** Okabe and Ito's colours, in the order in which pins take them. */
-export const PIN_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF"];
+export const PIN_COLOURS = [
+  "#E69F00",
+  "#56B4E9",
+  "#009E73",
+  "#F0E442",
+  "#0072B2",
+  "#D55E00",
+  "#CC79A7",
+  "#FFFFFF",
+];
 
 /** Colour maps for weights from 0 up; each is darkest at 0, and even in lightness. u runs from 0 to 1. */
 const SEQUENTIAL = {
   dusk: (u) => toRgb([0.2 + 0.76 * u, 0.08 + 0.13 * Math.sin(Math.PI * u ** 0.8), 290 + 170 * u]),
-  viridis: between(["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"]),
-  cividis: between(["00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838"]),
+  viridis: between([
+    "440154",
+    "472d7b",
+    "3b528b",
+    "2c728e",
+    "21918c",
+    "28ae80",
+    "5ec962",
+    "addc30",
+    "fde725",
+  ]),
+  cividis: between([
+    "00224e",
+    "123570",
+    "3b496c",
+    "575d6d",
+    "707173",
+    "8a8678",
+    "a59c74",
+    "c3b369",
+    "e1cc55",
+    "fee838",
+  ]),
   grey: (u) => toRgb([0.15 + 0.83 * u, 0, 0]),
 };
 
 /** The names of the colour maps, as a person reads them. */
-export const COLOUR_MAPS = { dusk: "Dusk", viridis: "Viridis", cividis: "Cividis", grey: "Grey, for print" };
+export const COLOUR_MAPS = {
+  dusk: "Dusk",
+  viridis: "Viridis",
+  cividis: "Cividis",
+  grey: "Grey, for print",
+};
 
 /** Signed weights: blue below zero, orange above, dark at zero. u runs from -1 to 1. */
-const diverging = (u) => toRgb([0.2 + 0.6 * Math.abs(u), 0.01 + 0.13 * Math.abs(u), u < 0 ? 245 : 62]);
+const diverging = (u) =>
+  toRgb([0.2 + 0.6 * Math.abs(u), 0.01 + 0.13 * Math.abs(u), u < 0 ? 245 : 62]);
 
 const VEIL = 0.4; // how much of the opacity a weight of zero gets, so that the rest stands out
 
@@ -39,7 +75,8 @@ export function heatGradient(name, signed) {
   return `linear-gradient(to right, ${stops.join(", ")})`;
 }
 
-const colourAt = (name, signed, u) => (signed ? diverging : (SEQUENTIAL[name] ?? SEQUENTIAL.dusk))(u);
+const colourAt = (name, signed, u) =>
+  (signed ? diverging : (SEQUENTIAL[name] ?? SEQUENTIAL.dusk))(u);
 
 /** Straight lines between colours at even distances. */
 function between(colours) {

@@ -14,7 +14,14 @@ const SOFT_CASING = "rgb(0 0 0 / 0.28)"; // under lines, which may be thinner th
  * back, `reverse` turns the arrows round. Where one frame is on the stage, links that leave it step back, and
  * those between two others are left out. A token is nowhere: its links are dots at their ends.
  */
-export function drawLinks(context, stage, source, links, colour, { ringed = true, faint = false, reverse = false } = {}) {
+export function drawLinks(
+  context,
+  stage,
+  source,
+  links,
+  colour,
+  { ringed = true, faint = false, reverse = false } = {},
+) {
   const { layout, clip } = stage;
   const from = source.token ? null : pointAt(layout, clip, source);
   const here = from !== null && isVisible(layout, source.t);
@@ -28,9 +35,16 @@ export function drawLinks(context, stage, source, links, colour, { ringed = true
     const width = 1.2 + 1.9 * strength + (i === 0 ? 0.5 : 0);
     const alpha = (faint ? 0.65 : 1) * (there ? 1 : 0.4) * (i === 0 ? 1 : 0.4 + 0.5 * strength);
     if (!from) drawDot(context, at, width + 2, colour, alpha);
-    else drawArrow(context, ...(reverse ? [at, beside(from, at)] : [from, at]), { colour, width, alpha, dashed: link.weight < 0 });
+    else {drawArrow(context, ...(reverse ? [at, beside(from, at)] : [from, at]), {
+        colour,
+        width,
+        alpha,
+        dashed: link.weight < 0,
+      });}
   }
-  if (ringed && links.length && isVisible(layout, links[0].t)) drawTarget(context, pointAt(layout, clip, links[0]), colour);
+  if (ringed && links.length && isVisible(layout, links[0].t)) {
+    drawTarget(context, pointAt(layout, clip, links[0]), colour);
+  }
 }
 
 /** A point at the rim of a pin, so that arrows that end there can be seen. */
@@ -47,7 +61,10 @@ function drawArrow(context, from, to, { colour, width, alpha, dashed }) {
   const length = Math.hypot(dx, dy);
   if (length < 3) return drawDot(context, to, width, colour, alpha);
   const bend = Math.min(0.14 * length, 46) * (dx < 0 ? -1 : 1);
-  const control = { x: (from.x + to.x) / 2 + (dy / length) * bend, y: (from.y + to.y) / 2 - (dx / length) * bend };
+  const control = {
+    x: (from.x + to.x) / 2 + (dy / length) * bend,
+    y: (from.y + to.y) / 2 - (dx / length) * bend,
+  };
   const angle = Math.atan2(to.y - control.y, to.x - control.x);
   const head = Math.min(3.5 + 2 * width, length * 0.6);
   const neck = { x: to.x - head * 0.7 * Math.cos(angle), y: to.y - head * 0.7 * Math.sin(angle) };
@@ -179,5 +196,6 @@ function caption(context, clip, t, room) {
   const time = `${clip.times[t].toFixed(2)} s`;
   const long = `frame ${clip.frames[t]} · ${time}`;
   const short = `${clip.frames[t]} · ${time}`;
-  return [long, short].find((text) => context.measureText(text).width <= room) ?? `${clip.frames[t]}`;
+  return [long, short].find((text) => context.measureText(text).width <= room) ??
+    `${clip.frames[t]}`;
 }

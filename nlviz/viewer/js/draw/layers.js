@@ -44,7 +44,9 @@ export function createHeat() {
         if (!frames.length) continue;
         const { canvas, context: small, image, pixels } = tiles[step];
         for (let i = 0, j = step * area; i < area; i++, j++) {
-          pixels[i] = left[j] ? (left[j] === EXCLUDED ? 0 : UNREACHED_PIXEL) : lut[level(ranked[j])];
+          pixels[i] = left[j]
+            ? (left[j] === EXCLUDED ? 0 : UNREACHED_PIXEL)
+            : lut[level(ranked[j])];
         }
         small.putImageData(image, 0, 0);
         for (const t of frames) place(context, canvas, layout.frames[t], grid, clip);

@@ -40,7 +40,13 @@ export function arrangeOne({ count, aspect, width, tallest, ratio, only }) {
   const sharp = (value) => Math.round(value * ratio) / ratio;
   const w = Math.min(width, Math.max(24, tallest - CAPTION) * aspect);
   const box = { x: sharp((width - w) / 2), y: 0, w: sharp(w), h: sharp(Math.max(w / aspect, 4)) };
-  return { frames: Array(count).fill(box), columns: 1, width, height: Math.ceil(box.h + CAPTION), only };
+  return {
+    frames: Array(count).fill(box),
+    columns: 1,
+    width,
+    height: Math.ceil(box.h + CAPTION),
+    only,
+  };
 }
 
 /** Whether a frame is on the stage. */
@@ -48,10 +54,16 @@ export const isVisible = ({ only }, t) => only === undefined || only === t;
 
 /** Place of the clip under a point of the stage, or null between the frames. */
 export function placeAt(layout, clip, x, y) {
-  const t = layout.frames.findIndex((f, i) => isVisible(layout, i) && x >= f.x && x < f.x + f.w && y >= f.y && y < f.y + f.h);
+  const t = layout.frames.findIndex((f, i) =>
+    isVisible(layout, i) && x >= f.x && x < f.x + f.w && y >= f.y && y < f.y + f.h
+  );
   if (t < 0) return null;
   const frame = layout.frames[t];
-  return { t, x: ((x - frame.x) / frame.w) * clip.width, y: ((y - frame.y) / frame.h) * clip.height };
+  return {
+    t,
+    x: ((x - frame.x) / frame.w) * clip.width,
+    y: ((y - frame.y) / frame.h) * clip.height,
+  };
 }
 
 /** Point of the stage of a place of the clip. */

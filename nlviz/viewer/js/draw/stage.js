@@ -11,12 +11,16 @@ const LABEL =
 
 /** changed() asks for a new drawing; failed(t) says that frame t is no picture. */
 export function createStage({ changed, failed }) {
-  const canvases = ["frames", "heat", "mask", "ink"].map((name) => element("canvas", { className: `nlviz-${name}` }));
+  const canvases = ["frames", "heat", "mask", "ink"].map((name) =>
+    element("canvas", { className: `nlviz-${name}` })
+  );
   const [frames, glow, over, ink] = canvases;
   const message = element("p", { className: "nlviz-message" });
   const node = element(
-    "div", { className: "nlviz-stage", tabIndex: 0, role: "application", "aria-label": LABEL },
-    ...canvases, message,
+    "div",
+    { className: "nlviz-stage", tabIndex: 0, role: "application", "aria-label": LABEL },
+    ...canvases,
+    message,
   );
   const heat = createHeat();
   const mask = createMask(drawMask);
@@ -54,7 +58,13 @@ export function createStage({ changed, failed }) {
     if (!clip || !width) return;
     ratio = globalThis.devicePixelRatio || 1;
     const tallest = Math.min(Math.max(globalThis.innerHeight * 0.66, 320), 820);
-    const room = { count: clip.frames.length, aspect: clip.width / clip.height, width, tallest, ratio };
+    const room = {
+      count: clip.frames.length,
+      aspect: clip.width / clip.height,
+      width,
+      tallest,
+      ratio,
+    };
     layout = only === undefined ? arrange(room) : arrangeOne({ ...room, only });
     node.style.height = `${layout.height}px`;
     for (const canvas of canvases) {
@@ -79,7 +89,11 @@ export function createStage({ changed, failed }) {
 
   function currentTheme() {
     const { fontFamily, color } = getComputedStyle(message);
-    return { font: `11.5px ${fontFamily}`, text: color, empty: getComputedStyle(message).backgroundColor };
+    return {
+      font: `11.5px ${fontFamily}`,
+      text: color,
+      empty: getComputedStyle(message).backgroundColor,
+    };
   }
 
   function cleared(canvas) {
@@ -100,7 +114,7 @@ export function createStage({ changed, failed }) {
     node,
     message,
     show,
-    lay: mask.show,
+    showMask: mask.show,
     get layout() {
       return layout;
     },

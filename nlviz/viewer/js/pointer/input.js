@@ -13,7 +13,8 @@ const STILL = 5; // CSS pixels a hand may move in a click
 export function listen(stage, card, asked) {
   let start = null; // the pointerdown of what may become a drag
   let dragged = false;
-  const far = (event) => Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > STILL;
+  const far = (event) =>
+    Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > STILL;
 
   stage.addEventListener("pointerdown", (event) => {
     dragged = false;

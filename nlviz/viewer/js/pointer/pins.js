@@ -133,7 +133,7 @@ export function createPins(send) {
         apply,
         answered(list) {
           const named = list.find((other) => same(other, pin));
-          if (named && removed === null) send({ type: "remove", id: (removed = named.id) });
+          if (named && removed === null) send({ type: "remove", id: removed = named.id });
           return removed !== null && !named;
         },
       });

@@ -63,10 +63,23 @@ export function createPointing({ stage, changed, start, asks }) {
       if (!grow || !hover) return set(place);
       const anchor = from.anchor ?? at;
       // From the far edge of one cell to that of the other, so that both centres lie inside.
-      const out = (a, b, step) => (a <= b ? [a - step / 2, b + step / 2] : [a + step / 2, b - step / 2]);
-      const [x0, x1] = out(anchor.x, place.x, grid.dx).map((x) => Math.min(Math.max(x, 0), clip.width));
-      const [y0, y1] = out(anchor.y, place.y, grid.dy).map((y) => Math.min(Math.max(y, 0), clip.height));
-      return set({ t: at.t, region: boxBetween({ x: x0, y: y0 }, { x: x1, y: y1 }), anchor, head: place });
+      const out = (
+        a,
+        b,
+        step,
+      ) => (a <= b ? [a - step / 2, b + step / 2] : [a + step / 2, b - step / 2]);
+      const [x0, x1] = out(anchor.x, place.x, grid.dx).map((x) =>
+        Math.min(Math.max(x, 0), clip.width)
+      );
+      const [y0, y1] = out(anchor.y, place.y, grid.dy).map((y) =>
+        Math.min(Math.max(y, 0), clip.height)
+      );
+      return set({
+        t: at.t,
+        region: boxBetween({ x: x0, y: y0 }, { x: x1, y: y1 }),
+        anchor,
+        head: place,
+      });
     },
 
     page(clip, frames) {

@@ -67,7 +67,9 @@ export function cellsInside(grid, { t, region }) {
   const cells = [];
   for (let row = 0; row < grid.rows; row++) {
     for (let col = 0; col < grid.cols; col++) {
-      if (holds(region, grid.x0 + grid.dx * col, grid.y0 + grid.dy * row)) cells.push({ step, row, col });
+      if (holds(region, grid.x0 + grid.dx * col, grid.y0 + grid.dy * row)) {
+        cells.push({ step, row, col });
+      }
     }
   }
   return cells;

@@ -1,7 +1,7 @@
 // Links: what a place looks at in one block, or who looks at it, computed in the page from θ and φ.
 
 import { cellAt, cellOf, centreOf, indexOf, sizeOf } from "./grid.js";
-import { UNREACHED, asked, leftOut } from "./question.js";
+import { leftOut, questionAt, UNREACHED } from "./question.js";
 import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
 import { rangeOf, strongest } from "./top.js";
 
@@ -18,10 +18,10 @@ export const answers = (block, { reverse, rank_by }) =>
  */
 function createLook(block, clip, place, options) {
   const { k, reverse } = options;
-  const question = asked(block, place, reverse);
+  const question = questionAt(block, place, reverse);
   const { other: grid, cells, indices } = question;
   const left = leftOut(block, question, options, clip);
-  const reaches = left.reduce((sum, why) => sum + (why !== UNREACHED), 0);
+  const reaches = left.reduce((sum, why) => sum + Number(why !== UNREACHED), 0);
   const ask = reverse ? affinityColumn : affinityRow;
   const size = sizeOf(grid);
   const order = scattered(indices);
@@ -29,8 +29,24 @@ function createLook(block, clip, place, options) {
   const sums = [1, ...(sizes ? [1] : [])].map(() => new Float64Array(order.length > 1 ? size : 0)); // of row and ranked
   const others = (block.tokens ?? []).map(() => 0); // what the tokens weigh
   let taken = 0;
-  let seen = { cells, indices, grid, left, reaches, row: new Float32Array(size), ranked: new Float32Array(size), total: 0, shares: [], done: indices.length ? 0 : 1 };
-  seen = { ...seen, range: { ...rangeOf(seen.row, left), none: !indices.length }, links: [], covered: 0 };
+  let seen = {
+    cells,
+    indices,
+    grid,
+    left,
+    reaches,
+    row: new Float32Array(size),
+    ranked: new Float32Array(size),
+    total: 0,
+    shares: [],
+    done: indices.length ? 0 : 1,
+  };
+  seen = {
+    ...seen,
+    range: { ...rangeOf(seen.row, left), none: !indices.length },
+    links: [],
+    covered: 0,
+  };
 
   function take() {
     const index = order[taken++];
@@ -54,14 +70,30 @@ function createLook(block, clip, place, options) {
 
   function summary(row, ranked) {
     const steps = sumsByStep(row, grid);
-    const total = [...steps, ...others.map((sum) => Math.abs(sum) / taken)].reduce((all, part) => all + part, 0);
+    const total = [...steps, ...others.map((sum) => Math.abs(sum) / taken)].reduce(
+      (all, part) => all + part,
+      0,
+    );
     const links = strongest(ranked, left, k).map((j, i) => {
       const cell = cellOf(grid, j);
       const contribution = sizes ? ranked[j] : null;
-      return { rank: i + 1, weight: row[j], contribution, share: total > 0 ? Math.abs(row[j]) / total : 0, ...centreOf(grid, cell, clip), cell };
+      return {
+        rank: i + 1,
+        weight: row[j],
+        contribution,
+        share: total > 0 ? Math.abs(row[j]) / total : 0,
+        ...centreOf(grid, cell, clip),
+        cell,
+      };
     });
     const covered = links.reduce((all, link) => all + link.share, 0);
-    return { total, range: { ...rangeOf(ranked, left), unreached: reaches === 0 }, links, covered, shares: byFrame(steps, total, grid, clip) };
+    return {
+      total,
+      range: { ...rangeOf(ranked, left), unreached: reaches === 0 },
+      links,
+      covered,
+      shares: byFrame(steps, total, grid, clip),
+    };
   }
 
   return {
@@ -98,7 +130,9 @@ function sumsByStep(row, grid) {
 function byFrame(steps, total, grid, clip) {
   const shares = clip.frames.map(() => 0);
   steps.forEach((sum, step) => {
-    for (const t of grid.frames[step]) shares[t] += total > 0 ? sum / total / grid.frames[step].length : 0;
+    for (const t of grid.frames[step]) {
+      shares[t] += total > 0 ? sum / total / grid.frames[step].length : 0;
+    }
   });
   return shares;
 }
@@ -123,7 +157,8 @@ export function createMemory() {
 
   function keyOf(block, place, { k, exclude, head, reverse, rank_by }) {
     const grid = reverse ? block.key : block.query;
-    const at = place.token ?? (place.region ? [place.t, place.region] : indexOf(grid, cellAt(grid, place)));
+    const at = place.token ??
+      (place.region ? [place.t, place.region] : indexOf(grid, cellAt(grid, place)));
     return JSON.stringify([at, block.tag, k, exclude, head, reverse, rank_by]);
   }
 

@@ -2,7 +2,10 @@
 // A block's `reach` counts its groupings; key j can be reached from query i if any puts both into one group.
 
 const groupings = (block) =>
-  Array.from({ length: block.reach ?? 0 }, (_, g) => [block.parts[`query${g}`], block.parts[`key${g}`]]);
+  Array.from(
+    { length: block.reach ?? 0 },
+    (_, g) => [block.parts[`query${g}`], block.parts[`key${g}`]],
+  );
 
 /** 1 for each key that any of some queries reaches (`reverse`: query that reaches any of some keys), or null for all. */
 export function reachable(block, indices, reverse) {
@@ -31,7 +34,12 @@ export function reachCounts(block, queries) {
     const parts = groupings(block);
     for (let i = 0; i < queries; i++) {
       const groups = parts.map(([query]) => query[i]).join();
-      if (!of.has(groups)) of.set(groups, Math.max(1, reachable(block, [i], false).reduce((sum, one) => sum + one, 0)));
+      if (!of.has(groups)) {
+        of.set(
+          groups,
+          Math.max(1, reachable(block, [i], false).reduce((sum, one) => sum + one, 0)),
+        );
+      }
       counts[i] = of.get(groups);
     }
     counted.set(block, counts);

@@ -26,7 +26,10 @@ export const constantsOf = (block) => block.parts.constants ?? block.later?.part
 /** Whether columns of the block can be had yet. */
 export const hasColumns = (block) => !SOFTMAX.has(block.function) || constantsOf(block) !== null;
 
-const chosen = (heads, head) => (head === null || head >= heads ? [...Array(heads).keys()] : [head]);
+const chosen = (
+  heads,
+  head,
+) => (head === null || head >= heads ? [...Array(heads).keys()] : [head]);
 
 /** Row `query` of f/C: the keys of the grid, then the tokens. `head` null is the mean over all. */
 export function affinityRow(block, query, head = null) {
@@ -36,9 +39,19 @@ export function affinityRow(block, query, head = null) {
   const row = new Float32Array(keys);
   const mean = new Float32Array(keys);
   for (const h of which) {
-    logits(theta, query * block.width + h * channels, phi, h * channels * keys, row, channels, block.scale ?? 1);
+    logits(
+      theta,
+      query * block.width + h * channels,
+      phi,
+      h * channels * keys,
+      row,
+      channels,
+      block.scale ?? 1,
+    );
     const soft = SOFTMAX.has(block.function);
-    const constant = soft ? exponentials(row, reached) : cut(row, reached, block.function === "concatenation");
+    const constant = soft
+      ? exponentials(row, reached)
+      : cut(row, reached, block.function === "concatenation");
     const factor = 1 / (constant * which.length);
     for (let j = 0; j < keys; j++) mean[j] += row[j] * factor;
   }
@@ -66,7 +79,7 @@ function logits(theta, start, phi, from, row, channels, scale) {
 
 /** Logits become exponentials, less the highest so that none overflows; gives their sum. */
 function exponentials(row, reached) {
-  if (reached) for (let j = 0; j < row.length; j++) if (!reached[j]) row[j] = -Infinity;
+  if (reached) { for (let j = 0; j < row.length; j++) if (!reached[j]) row[j] = -Infinity; }
   let highest = -Infinity;
   for (let j = 0; j < row.length; j++) if (row[j] > highest) highest = row[j];
   if (highest === -Infinity) { // a query that reaches nothing
@@ -101,13 +114,19 @@ export function affinityColumn(block, key, head = null) {
   const column = new Float32Array(queries);
   const vector = new Float32Array(channels);
   for (const h of which) {
-    for (let c = 0; c < channels; c++) vector[c] = phi[(h * channels + c) * keys + key] * (block.scale ?? 1);
+    for (let c = 0; c < channels; c++) {
+      vector[c] = phi[(h * channels + c) * keys + key] * (block.scale ?? 1);
+    }
     for (let i = 0; i < queries; i++) {
       if (reached && !reached[i]) continue;
       let logit = 0;
-      for (let c = 0, p = i * block.width + h * channels; c < channels; c++) logit += vector[c] * theta[p++];
+      for (let c = 0, p = i * block.width + h * channels; c < channels; c++) {
+        logit += vector[c] * theta[p++];
+      }
       if (soft) column[i] += Math.exp(logit - constants[h * queries + i]) / which.length;
-      else if (!rectified || logit > 0) column[i] += logit / (counts ? counts[i] : keys) / which.length;
+      else if (!rectified || logit > 0) {
+        column[i] += logit / (counts ? counts[i] : keys) / which.length;
+      }
     }
   }
   return column;

@@ -15,10 +15,19 @@ export function extremesOf(block, head) {
 export function heatScale(block, seen, { scale, curve, head, rank_by }) {
   const extremes = scale === "block" ? extremesOf(block, head) : null;
   const range = scale === "block" && !extremes ? "row" : scale;
-  const [low, high] = { row: [seen.range.low, seen.range.high], block: extremes, absolute: [-1, 1] }[range];
+  const [low, high] =
+    { row: [seen.range.low, seen.range.high], block: extremes, absolute: [-1, 1] }[range];
   const signed = block.function === "dot_product";
   const most = signed ? Math.max(Math.abs(low), Math.abs(high)) : Math.max(high, 0);
-  return { low: signed ? -most : 0, high: most, signed, curve, decades: DECADES[range], range, of: rank_by };
+  return {
+    low: signed ? -most : 0,
+    high: most,
+    signed,
+    curve,
+    decades: DECADES[range],
+    range,
+    of: rank_by,
+  };
 }
 
 /** From a weight to its colour's place, 0 to 255. */
@@ -29,7 +38,10 @@ export function levels({ high, signed, curve, decades }) {
     log: (size) => 1 + Math.log10(size) / decades,
   }[curve];
   const bounded = (size) => Math.min(Math.max(bend(size), 0), 1);
-  if (signed) return (weight) => Math.round(127.5 + Math.sign(weight) * 127.5 * bounded(Math.abs(weight) / high));
+  if (signed) {
+    return (weight) =>
+      Math.round(127.5 + Math.sign(weight) * 127.5 * bounded(Math.abs(weight) / high));
+  }
   return (weight) => Math.round(255 * bounded(Math.max(weight, 0) / high));
 }
 

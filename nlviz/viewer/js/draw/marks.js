@@ -1,4 +1,4 @@
-// Scene: all the ink of one moment, the pins with their links or the place under the pointer with its own.
+// Marks: all the ink of one moment, the pins with their links or the place under the pointer with its own.
 
 import { drawFootprint, drawLinks, drawPlace, drawRegion } from "./ink.js";
 
@@ -6,9 +6,11 @@ import { drawFootprint, drawLinks, drawPlace, drawRegion } from "./ink.js";
  * Draw on a context. `pins` are [pin, answer] pairs (answer null where its links are not shown), `pin` is the
  * chosen one and `seen` its look, `hover` is {place, seen, colour} or null; without `links` none are drawn.
  */
-export function drawScene(context, stage, { block, pins, pin, seen, hover, links, reverse }) {
+export function drawMarks(context, stage, { block, pins, pin, seen, hover, links, reverse }) {
   for (const [each, answer] of pins) {
-    if (links && answer) drawLinks(context, stage, each, answer.links, each.color, { faint: each !== pin, reverse });
+    if (links && answer) {
+      drawLinks(context, stage, each, answer.links, each.color, { faint: each !== pin, reverse });
+    }
   }
   if (hover) drawHover(context, stage, block, hover, links, reverse);
   else if (pin && seen && !pin.region && seen.cells.length) {
@@ -28,6 +30,8 @@ function drawHover(context, stage, block, { place, seen, colour }, links, revers
     drawLinks(context, stage, place, seen.links, colour, { ringed: false, reverse });
     drawFootprint(context, stage, seen.grid, seen.links[0].cell, colour);
   }
-  if (seen && !place.region && seen.cells.length) drawFootprint(context, stage, ownGrid(block, reverse), seen.cells[0], "#fff");
+  if (seen && !place.region && seen.cells.length) {
+    drawFootprint(context, stage, ownGrid(block, reverse), seen.cells[0], "#fff");
+  }
   if (!place.region) drawPlace(context, stage, place, colour, { open: true });
 }

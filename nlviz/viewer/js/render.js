@@ -1,0 +1,138 @@
+// Render: one moment of the viewer, looked up within a frame's time, painted and put into words.
+
+import { setText } from "./dom.js";
+import { drawMarks } from "./draw/marks.js";
+import { pinNear } from "./pointer/pins.js";
+import { middleOf } from "./rows/grid.js";
+import { exactLinks } from "./rows/links.js";
+import { heatScale } from "./rows/scale.js";
+
+const TURN = 8; // ms of computing in one drawing; what takes longer goes on in the next
+
+/** {invalidate(), look(), timing, close()}: draws once in an animation frame, when asked to. */
+export function createRender(viewer) {
+  const { model, stage, player } = viewer;
+  let timing = { count: 0, compute: 0, draw: 0 };
+  let queued = 0;
+
+  function invalidate() {
+    queued ||= requestAnimationFrame(render);
+  }
+
+  function render() {
+    queued = 0;
+    const start = performance.now();
+    if (model.clip && model.plays) stage.focus(player.now);
+    const look = lookNow(viewer, start + TURN);
+    const computed = performance.now();
+    if (stage.layout) paint(viewer, look);
+    tell(viewer, look);
+    const done = performance.now();
+    timing = { count: timing.count + 1, compute: computed - start, draw: done - computed };
+    if (look.unfinished) invalidate();
+  }
+
+  return {
+    invalidate,
+    look: () => lookNow(viewer),
+    get timing() {
+      return timing;
+    },
+    close() {
+      cancelAnimationFrame(queued);
+      queued = -1; // nothing is drawn any more
+    },
+  };
+}
+
+/**
+ * The place in focus, what it sees, and the pins with theirs; what is not computed by `until` stays
+ * unfinished.
+ */
+function lookNow(viewer, until = Infinity) {
+  const { model, stage, pointing } = viewer;
+  const pins = model.pins;
+  const pin = model.selectedOf(pins);
+  const hover = pointing.place;
+  const place = stage.layout ? (hover ?? pin) : null;
+  const look = {
+    pin,
+    place,
+    hovered: Boolean(hover),
+    pins: pins.map((each) => [each, null]),
+    curves: [],
+    seen: null,
+    scale: null,
+    key: "",
+    unfinished: false,
+  };
+  if (!stage.layout || !model.answers) return look;
+  const { block, wanted } = model;
+  const focus = place && model.look(place, until, wanted);
+  look.unfinished = focus ? focus.seen.done < 1 : false;
+  const answered = pins.map((each) => {
+    const late = performance.now() > until;
+    const { seen } = model.look(each, late ? 0 : until, wanted);
+    look.unfinished ||= seen.done < 1;
+    return [each, { ...seen, ...exactLinks(each, block, wanted) }];
+  });
+  const together = wanted.together && !hover;
+  const drawn = (each) => together || (!hover && each === pin);
+  look.pins = answered.map(([each, seen]) => [each, drawn(each) ? seen : null]);
+  look.curves = answered.map(([each, { shares }]) => {
+    return { shares, colour: each.color, strong: !hover && each === pin };
+  });
+  if (!focus) return look;
+  const exact = hover ? null : answered.find(([each]) => each.id === pin.id)[1];
+  look.seen = { ...focus.seen, ...exact };
+  if (hover) {
+    look.curves.push({ shares: look.seen.shares, colour: colourOf(viewer, hover), strong: true });
+  }
+  return { ...look, scale: heatScale(block, look.seen, wanted), key: focus.key };
+}
+
+const colourOf = ({ model, stage }, place) =>
+  pinNear(stage, model.pins, place)?.color ?? model.freeColour;
+
+/** Heat, ink and timeline. */
+function paint(viewer, { pin, place, hovered, pins, curves, seen, scale, key }) {
+  const { model, stage, player } = viewer;
+  const { heat, opacity, colours, links, reverse } = model.wanted;
+  const shown = seen && heat && (hovered || !model.mask);
+  const heatKey = shown ? `${key} ${JSON.stringify(scale)} ${opacity} ${colours}` : "";
+  stage.drawHeat(heatKey, seen, scale, { colours, opacity });
+  const hover = hovered && {
+    place: place.region ? { ...place, ...middleOf(place.region) } : place,
+    seen,
+    colour: colourOf(viewer, place),
+  };
+  drawMarks(...stage.ink(), { block: model.block, pins, pin, seen, hover, links, reverse });
+  player.show(model.plays, curves.filter(({ shares }) => shares.length));
+}
+
+/** Controls and words. */
+function tell(viewer, { pin, place, seen, scale }) {
+  const { model, stage, pointing, toolbar, tokens, chips, readout, notice, card } = viewer;
+  const { data, clip, block, wanted, missing } = model;
+  setText(stage.message, missing ?? "");
+  stage.message.hidden = Boolean(clip);
+  const own = model.notice ?? (clip ? (missing ?? model.unranked) : null);
+  setText(notice, data?.notice ?? own ?? "");
+  notice.hidden = notice.textContent === "";
+  card.classList.toggle("nlviz-empty", !clip);
+  if (!clip) return;
+  toolbar.show({
+    blocks: model.blocks,
+    block,
+    options: wanted,
+    single: model.single,
+    inFrame: model.inFrame,
+    can: model.can,
+    tool: pointing.tool,
+  });
+  tokens.show(block?.tokens ?? []);
+  chips.show(model.pins, clip, pin);
+  readout.show({ clip, block, place, seen, scale, waiting: model.waiting, options: wanted });
+  const over = pointing.place && stage.layout && pinNear(stage, model.pins, pointing.place);
+  stage.node.classList.toggle("nlviz-over-pin", Boolean(over));
+}

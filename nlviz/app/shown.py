@@ -17,7 +17,7 @@ from nlviz.media import read
 from nlviz.progress import Progress, silent
 from nlviz.query import origin
 from nlviz.viewer import blobs
-from nlviz.viewer.staged import Staged
+from nlviz.viewer.staged import packed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +114,7 @@ def make(choice: Choice, progress: Progress) -> Shown:
         _analysed(choice, progress) if material.session is None else material.session.analysis
     )
     progress(0.92, "Sending it to the page")
-    staged = Staged.of(analysis, ())
-    return Shown(choice, analysis, staged.blobs, staged.tags)
+    return Shown(choice, analysis, *packed(analysis))
 
 
 def _analysed(choice: Choice, progress: Progress) -> Analysis:

@@ -13,7 +13,8 @@ from nlviz.app.shown import Shown
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
 from nlviz.query import origin
-from nlviz.viewer.messages import Options, acted
+from nlviz.viewer.acts import acted
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pins
 
 _KEY = "nlviz"

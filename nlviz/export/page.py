@@ -62,7 +62,7 @@ def page(
             "HEADING": escape(title or clip.name),
             "FACTS": escape(" · ".join(facts)),
             "WORDS": escape(provenance.words),
-            "SCENE": _json(staged.scene(analysis, staged.pins, staged.options)),
+            "SCENE": _json(staged.scene(analysis).json()),
             "PROVENANCE": _json(asdict(provenance)),
             "BLOBS": "\n".join(map(_data, _blobs(analysis, staged))),
             "SCRIPT": script,

@@ -13,7 +13,9 @@ import traitlets
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.query import Query
-from nlviz.viewer import bundle, messages
+from nlviz.viewer import bundle
+from nlviz.viewer.acts import acted
+from nlviz.viewer.messages import Can, Scene, links_of, query_of
 from nlviz.viewer.pins import Pins
 from nlviz.viewer.staged import Staged
 
@@ -79,7 +81,7 @@ class Widget(anywidget.AnyWidget):
             case {"type": "want", "have": list(have)}:
                 self._give([each for each in have if isinstance(each, str)])
             case {"type": "act", "act": act}:
-                self._keep(messages.acted(self._kept, act, self.analysis.view))
+                self._keep(acted(self._kept, act, self.analysis.view))
                 self._answer()
             case {"type": "options", "options": options}:
                 self._options = self._options.changed(options)
@@ -88,26 +90,19 @@ class Widget(anywidget.AnyWidget):
 
     def _keep(self, pins: Pins) -> None:
         self._kept = pins
-        asked = [messages.asked(self.analysis, pin, self._options) for pin in pins.shown]
-        links = [messages.answer(self.analysis, pin, self._options) for pin in pins.shown]
+        queries = [query_of(self.analysis, pin, self._options) for pin in pins.shown]
+        links = [links_of(self.analysis, pin, self._options) for pin in pins.shown]
         with self.hold_trait_notifications():
-            self.set_trait("queries", tuple(asked))
+            self.set_trait("queries", tuple(queries))
             self.set_trait("pins", pins.shown)
             self.set_trait("links", tuple(links))
 
     def _answer(self) -> None:
         """The pins and their exact links, for the page."""
         links = dict(zip(self.pins, self.links, strict=True))
-        scene = messages.scene(
-            self.analysis,
-            self._staged.tags,
-            links,
-            self._options,
-            undo=bool(self._kept.before),
-            redo=bool(self._kept.after),
-            rank=bool(self.analysis.sizes),
-        )
-        self.send({"type": "scene", "scene": scene})
+        can = Can.of(self._kept, rank=bool(self.analysis.sizes))
+        scene = Scene.of(self.analysis, self._staged.tags, links, self._options, can=can)
+        self.send({"type": "scene", "scene": scene.json()})
 
     def _give(self, have: Collection[str]) -> None:
         """The next blob that the page lacks; so a click need not wait for all of them."""

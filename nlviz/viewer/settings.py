@@ -1,4 +1,4 @@
-"""Saved: the pins and options of the app as a session file keeps them, and again."""
+"""Settings: the viewer's pins and options as a session file keeps them, written and read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from nlviz.heat.colormap import PALETTE
 from nlviz.query import Query
-from nlviz.viewer.messages import Options
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import MOST, Pin, Pins
 
 _ASKED = {each.name for each in fields(Options)} & {each.name for each in fields(Query)}

@@ -1,4 +1,4 @@
-"""Staging: what the viewer needs of an analysis, wherever it lives outside the app."""
+"""Staged: an analysis as the viewer needs it, in whichever of its homes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from typing import Any
 from nlviz.analysis import Analysis
 from nlviz.errors import ExportError
 from nlviz.query import Query
-from nlviz.viewer import blobs as payload
-from nlviz.viewer import messages
 from nlviz.viewer import settings as saved
+from nlviz.viewer.blobs import block_blob, clip_blob, constants_blob, sizes_blob, tag
+from nlviz.viewer.messages import Can, Scene, links_of
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import MOST, Pins
+
+
+def packed(analysis: Analysis) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """The clip's blob, then each block's; and what the page calls them."""
+    clip = clip_blob(analysis.clip)
+    blocks = [block_blob(analysis, block, tag(clip)) for block in analysis.blocks]
+    blobs = (clip, *blocks)
+    return blobs, tuple(map(tag, blobs))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +38,7 @@ class Staged:
     blobs: tuple[bytes, ...]
     tags: tuple[str, ...]
     pins: Pins
-    options: messages.Options
+    options: Options
 
     @classmethod
     def of(
@@ -44,14 +53,10 @@ class Staged:
         """
         if len(queries) > MOST:
             raise ExportError(f"The viewer opens with at most {MOST} pins; got {len(queries)}.")
-        blobs = [payload.clip_blob(analysis.clip)]
-        tags = [payload.tag(blobs[0])]
-        for block in analysis.blocks:
-            blobs.append(payload.block_blob(analysis, block, tags[0]))
-            tags.append(payload.tag(blobs[-1]))
+        blobs, tags = packed(analysis)
         pins, _ = saved.pins(queries, settings or {})
         options = saved.options(queries, settings or {}).fitting(analysis)
-        return cls(tuple(blobs), tuple(tags), pins, options)
+        return cls(blobs, tags, pins, options)
 
     def tag(self, analysis: Analysis, block: str) -> str:
         """What the page calls a block."""
@@ -59,13 +64,15 @@ class Staged:
 
     def constants(self, analysis: Analysis, block: str) -> bytes:
         """The blob that "who looks here" and a scale of the whole block need."""
-        return payload.constants_blob(analysis, block, self.tag(analysis, block))
+        return constants_blob(analysis, block, self.tag(analysis, block))
 
     def sizes(self, analysis: Analysis, block: str) -> bytes:
         """The blob that a ranking by contribution needs."""
-        return payload.sizes_blob(analysis, block, self.tag(analysis, block))
+        return sizes_blob(analysis, block, self.tag(analysis, block))
 
-    def scene(self, analysis: Analysis, pins: Pins, options: messages.Options) -> dict[str, Any]:
-        """What the viewer shows, the links of each pin exact."""
-        links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
-        return messages.scene(analysis, self.tags, links, options, rank=bool(analysis.sizes))
+    def scene(self, analysis: Analysis) -> Scene:
+        """What the viewer opens with, the links of each pin exact."""
+        links = {pin: links_of(analysis, pin, self.options) for pin in self.pins.shown}
+        return Scene.of(
+            analysis, self.tags, links, self.options, can=Can(rank=bool(analysis.sizes))
+        )

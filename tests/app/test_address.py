@@ -18,7 +18,7 @@ from nlviz.app.choice import ClipPart, bundled
 from nlviz.heat.colormap import PALETTE, Colours
 from nlviz.heat.scale import Against, Curve
 from nlviz.viewer import settings as saved
-from nlviz.viewer.messages import Options
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pin, Pins
 from tests.support import make
 

@@ -12,7 +12,7 @@ from nlviz.app.tabs import commands
 from nlviz.cli import parser
 from nlviz.provenance import Provenance
 from nlviz.resources import ASSETS
-from nlviz.viewer.messages import Options
+from nlviz.viewer.options import Options
 from tests.support import make
 
 

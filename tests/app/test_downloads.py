@@ -15,7 +15,8 @@ from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import Download, palette_options, shade_of, shade_options
 from nlviz.cli import parser
 from nlviz.heat.colormap import PALETTE
-from nlviz.viewer.messages import Options, answer
+from nlviz.viewer.messages import links_of
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pins
 from tests.support import make
 
@@ -29,7 +30,7 @@ def context(options: Options = SHADED, **material) -> TabContext:
     )
     pins = Pins().add(nlviz.Point(0, 1, 2)).add(nlviz.Point(5, 20, 10)).remove("pin-1")
     pins = pins.add(nlviz.Region.box(10, 3, 3, 30, 30))
-    links = {pin: answer(analysis, pin, options) for pin in pins.shown}
+    links = {pin: links_of(analysis, pin, options) for pin in pins.shown}
     return TabContext(Shown(choice, analysis, (), ()), links, options)
 
 

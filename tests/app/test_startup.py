@@ -13,7 +13,7 @@ from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.running import network
 from nlviz.app.tabs import commands
 from nlviz.cli import app, main, parser
-from nlviz.viewer.messages import Options
+from nlviz.viewer.options import Options
 from tests.inference.test_user_network import BUILD
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from nlviz import ExportError, Point, Query, Region, export, top_links
 from nlviz.cli import main
-from nlviz.viewer import blobs as payload
+from nlviz.viewer.blobs import clip_blob, tag
 from tests.support import make
 
 QUERY = Query(Point(5, 20.0, 10.0), "fine", k=6)
@@ -175,8 +175,8 @@ def test_what_is_in_it_is_there_for_others(file):
     assert told["checksum"].startswith("sha256:")
     blobs = re.findall(r'octet-stream">([^<]*)<', text)
     analysis = make.analysis()
-    tags = [payload.tag(base64.b64decode(blob)) for blob in blobs]
-    assert tags[0] == payload.tag(payload.clip_blob(analysis.clip))
+    tags = [tag(base64.b64decode(blob)) for blob in blobs]
+    assert tags[0] == tag(clip_blob(analysis.clip))
     assert len(tags) == 1 + 2 * len(analysis.blocks), "each with the constants of its rows"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,8 +21,10 @@ from nlviz.clip import Clip
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.heat.colormap import PALETTE
 from nlviz.query import Query
-from nlviz.viewer import blobs, messages
-from nlviz.viewer.messages import Options
+from nlviz.viewer import blobs
+from nlviz.viewer.acts import acted
+from nlviz.viewer.messages import Scene, links_of
+from nlviz.viewer.options import MOST_LINKS, Options
 from nlviz.viewer.pins import Pins
 
 WIDTH, HEIGHT, FRAMES = 90, 50, (0, 7, 21)
@@ -177,15 +179,15 @@ def test_pins_stay_where_a_new_analysis_still_has_their_points() -> None:
 
 
 def test_an_added_pin_lands_on_the_source_frame_that_was_clicked() -> None:
-    held = messages.acted(Pins(), {"type": "add", "t": 1, "x": 12.345678, "y": 8}, VIEW)
+    held = acted(Pins(), {"type": "add", "t": 1, "x": 12.345678, "y": 8}, VIEW)
     assert held.shown[0].point == Point(7, 12.35, 8)
-    assert messages.acted(held, {"type": "remove", "id": "pin-1"}, VIEW).shown == ()
-    assert messages.acted(held, {"type": "clear"}, VIEW).shown == ()
-    assert messages.acted(held, {"type": "undo"}, VIEW).shown == ()
+    assert acted(held, {"type": "remove", "id": "pin-1"}, VIEW).shown == ()
+    assert acted(held, {"type": "clear"}, VIEW).shown == ()
+    assert acted(held, {"type": "undo"}, VIEW).shown == ()
 
 
 def test_a_click_at_the_very_edge_is_inside_the_frame() -> None:
-    held = messages.acted(Pins(), {"type": "add", "t": 0, "x": 90.0, "y": -0.4}, VIEW)
+    held = acted(Pins(), {"type": "add", "t": 0, "x": 90.0, "y": -0.4}, VIEW)
     assert VIEW.cell(held.shown[0].point, QUERIES) == Cell(0, 0, QUERIES.cols - 1)
 
 
@@ -208,22 +210,22 @@ def test_a_click_at_the_very_edge_is_inside_the_frame() -> None:
 )
 def test_a_message_that_makes_no_sense_changes_nothing(said: object) -> None:
     held = Pins().add(Point(0, 1, 1))
-    assert messages.acted(held, said, VIEW) is held
+    assert acted(held, said, VIEW) is held
 
 
 def test_an_added_region_is_kept_inside_the_frame_and_a_token_is_a_pin() -> None:
     outline = [[-3, 4.126], [40, 4], [95.5, 60]]
-    held = messages.acted(Pins(), {"type": "add", "t": 2, "region": outline}, VIEW)
+    held = acted(Pins(), {"type": "add", "t": 2, "region": outline}, VIEW)
     assert held.shown[0].point == Region(21, ((0, 4.13), (40, 4), (90, 50)))
-    held = messages.acted(held, {"type": "add", "token": "class"}, VIEW)
+    held = acted(held, {"type": "add", "token": "class"}, VIEW)
     assert held.shown[1].point == "class"
     assert [pin.id for pin in held.kept(View((80, 50), (97, 49), (0, 20))).shown] == ["pin-2"]
     analysis = analysed()
     options = Options(block="nl3", k=4).fitting(analysis)
-    links = {pin: messages.answer(analysis, pin, options) for pin in held.shown}
+    links = {pin: links_of(analysis, pin, options) for pin in held.shown}
     assert len(links[held.shown[0]]) == 4
     assert links[held.shown[1]] == (), "this block has no such token; the viewer says so"
-    region, token = messages.scene(analysis, ("c", "b"), links, options)["pins"]
+    region, token = Scene.of(analysis, ("c", "b"), links, options).json()["pins"]
     assert (region["t"], region["x"], region["y"]) == (2, 45, 27)
     assert region["region"][1] == [40, 4]
     assert (token["t"], token["token"]) == (None, "class")
@@ -231,8 +233,8 @@ def test_an_added_region_is_kept_inside_the_frame_and_a_token_is_a_pin() -> None
 
 def test_pins_are_renamed_moved_and_redone() -> None:
     held = Pins().add(Point(0, 1, 1)).add(Point(0, 2, 2))
-    held = messages.acted(held, {"type": "rename", "id": "pin-2", "name": " the  dog\n"}, VIEW)
-    held = messages.acted(held, {"type": "move", "id": "pin-2", "to": 0}, VIEW)
+    held = acted(held, {"type": "rename", "id": "pin-2", "name": " the  dog\n"}, VIEW)
+    held = acted(held, {"type": "move", "id": "pin-2", "to": 0}, VIEW)
     assert [(pin.id, pin.name) for pin in held.shown] == [("pin-2", "the dog"), ("pin-1", "")]
     back = held.undo().undo()
     assert [(pin.id, pin.name) for pin in back.shown] == [("pin-1", ""), ("pin-2", "")]
@@ -265,7 +267,7 @@ def test_options_keep_what_the_viewer_said_wrongly() -> None:
     assert seen.changed({"head": None}).head is None
     wrong = {"head": "1", "scale": "huge", "curve": [], "view": 3, "colours": None}
     assert seen.changed(wrong) == seen
-    assert chosen.changed({"k": 10**9}).k == messages.MOST_LINKS
+    assert chosen.changed({"k": 10**9}).k == MOST_LINKS
 
 
 def test_options_fall_back_to_a_block_and_an_exclusion_that_the_analysis_has() -> None:
@@ -310,9 +312,12 @@ def test_the_scene_holds_the_exact_links_and_plain_json() -> None:
     options = Options(block="nl3", k=4).fitting(analysis)
     held = Pins().add(Point(7, 40.0, 20.0))
     (pin,) = held.shown
-    links = messages.answer(analysis, pin, options)
+    links = links_of(analysis, pin, options)
     assert links == top_links(analysis, Query(pin.point, "nl3", 4, "frame"))
-    said = messages.scene(analysis, ("c", "b3", "b5"), {pin: links}, options, "A word.")
+    tags = ("c", "b3", "b5")
+    said = Scene.of(analysis, tags, {pin: links}, options, notice="A word.").json()
+    assert (said["clip"], said["blocks"], said["notice"]) == ("c", ["b3", "b5"], "A word.")
+    assert said["options"] == asdict(options)
     assert json.loads(json.dumps(said)) == said
     (shown,) = said["pins"]
     assert (shown["t"], shown["x"], shown["color"]) == (1, 40.0, "#E69F00")

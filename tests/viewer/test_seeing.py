@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from nlviz.viewer import blobs as payload
 from nlviz.viewer import bundle
+from nlviz.viewer.blobs import mask_blob, tag
 from tests.support import blobs
 from tests.support.viewer_page import HARNESS, Viewer
 
@@ -195,14 +195,14 @@ def test_a_mask_lies_over_the_frames_until_something_is_pointed_at(
 ) -> None:
     masks = np.zeros((8, 180, 320), bool)
     masks[2:, 40:80, 100:160] = True
-    blob = payload.mask_blob(masks, "#E69F00", "clip-1")
+    blob = mask_blob(masks, "#E69F00", "clip-1")
     view = show(blobs.Block())
     view.click(*PLACE)
     view.settle()
     view.leave()
     assert view.pixels("heat", 3).any()
     view.put(blob)
-    view.show(mask=payload.tag(blob))
+    view.show(mask=tag(blob))
     view.page.wait_for_timeout(200)
     layer = view.pixels("mask", 3)
     on = layer[layer[:, 3] > 0]

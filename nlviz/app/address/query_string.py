@@ -18,7 +18,7 @@ import numpy as np
 from nlviz.app.choice import Choice, ClipPart
 from nlviz.geometry import Point, Region
 from nlviz.heat.colormap import PALETTE
-from nlviz.viewer.messages import Options
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pin, Pins, Place
 
 LONGEST = 4000

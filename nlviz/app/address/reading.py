@@ -11,7 +11,8 @@ from nlviz.app.choice import ClipPart
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
 from nlviz.heat.colormap import PALETTE
-from nlviz.viewer.messages import MOST_CORNERS, Options
+from nlviz.viewer.acts import MOST_CORNERS
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import MOST, Pin, Pins, Place
 
 _VERSION = 1

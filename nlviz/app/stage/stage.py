@@ -23,7 +23,8 @@ from nlviz.app.tabs import jobs, overlay
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
 from nlviz.app.visit import Visit
 from nlviz.errors import NlvizError
-from nlviz.viewer import blobs, messages
+from nlviz.viewer import blobs
+from nlviz.viewer.messages import Can, Scene, links_of
 
 _VIEWER = "viewer"
 _HEAD_START = 0.03  # seconds
@@ -76,21 +77,20 @@ def _viewer_and_tabs(visit: Visit) -> None:
             shown = shown.measured()
             visit.amend(shown)
         options = visit.options.fitting(shown.analysis)
-        links = {pin: messages.answer(shown.analysis, pin, options) for pin in visit.pins.shown}
+        links = {pin: links_of(shown.analysis, pin, options) for pin in visit.pins.shown}
         mask = overlay.laid(shown.choice)
+        rank = shown.choice.material.session is None or bool(shown.analysis.sizes)
         mount_viewer(
             key=_VIEWER,
-            data=messages.scene(
+            data=Scene.of(
                 shown.analysis,
                 shown.tags,
                 links,
                 visit.options,
-                visit.notice,
-                undo=bool(visit.pins.before),
-                redo=bool(visit.pins.after),
-                rank=shown.choice.material.session is None or bool(shown.analysis.sizes),
+                can=Can.of(visit.pins, rank=rank),
                 mask=None if mask is None else blobs.tag(mask),
-            ),
+                notice=visit.notice,
+            ).json(),
             on_act_change=lambda: visit.act(st.session_state[_VIEWER].act),
             on_options_change=lambda: visit.choose(st.session_state[_VIEWER].options),
         )

@@ -22,7 +22,7 @@ from nlviz.app.tabs import (
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.progress import TAB
 from nlviz.query import Link
-from nlviz.viewer.messages import Options
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pin
 
 Links = Mapping[Pin, tuple[Link, ...]]

@@ -11,7 +11,7 @@ from nlviz.command import Run, number, typed
 from nlviz.geometry import Region
 from nlviz.media.sampling import Sampling
 from nlviz.query import Query, origin
-from nlviz.viewer.messages import Options
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Place
 
 

@@ -21,7 +21,7 @@ from nlviz.errors import CaptureError
 from nlviz.experiments.baselines import baseline
 from nlviz.progress import Progress
 from nlviz.query import BASELINES, Query, origin
-from nlviz.viewer.messages import asked
+from nlviz.viewer.messages import query_of
 from nlviz.viewer.pins import Pin
 
 
@@ -111,7 +111,7 @@ def _baselines(context: TabContext, pin: Pin) -> None:
 
 def _of(analysis: Analysis, context: TabContext, pin: Pin) -> Query:
     """What a pin asks of an analysis of one block."""
-    return asked(analysis, pin, replace(context.options, block=analysis.blocks[0]))
+    return query_of(analysis, pin, replace(context.options, block=analysis.blocks[0]))
 
 
 def _made(context: TabContext, block: str) -> Work:

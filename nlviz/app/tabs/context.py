@@ -11,7 +11,8 @@ from nlviz.analysis import Analysis
 from nlviz.app.shown import Shown
 from nlviz.heat.overlay import Shade
 from nlviz.query import Link, Query
-from nlviz.viewer.messages import Options, asked
+from nlviz.viewer.messages import query_of
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pin
 
 VIEWER_FRAGMENT = "viewer-and-tabs"
@@ -53,7 +54,7 @@ class TabContext:
     def query(self, pin: Pin, block: str | None = None) -> Query:
         """What a pin asks, of another block if one is named."""
         options = self.options if block is None else replace(self.options, block=block)
-        return asked(self.analysis, pin, options)
+        return query_of(self.analysis, pin, options)
 
     def name(self, pin: Pin) -> str:
         """What the visitor calls a pin."""

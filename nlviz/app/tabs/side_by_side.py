@@ -19,7 +19,7 @@ from nlviz.geometry import Point
 from nlviz.inference.forward import analyse
 from nlviz.models import zoo
 from nlviz.progress import Progress
-from nlviz.viewer.messages import asked
+from nlviz.viewer.messages import query_of
 from nlviz.viewer.pins import Pin
 
 _PLACE = "nlviz-compare-place"
@@ -60,7 +60,7 @@ def show(context: TabContext, pin: Pin) -> None:
     moved = replace(pin, point=point)
     query = context.query(moved)
     mosaic = Mosaic.of(context.analysis, query)
-    there = asked(against, moved, replace(context.options, block=block))
+    there = query_of(against, moved, replace(context.options, block=block))
     both = [
         TileRequest("this", f"{context.analysis.network} {context.block}", query),
         TileRequest("other", f"{against.network} {block}", there, against),

@@ -302,7 +302,7 @@ def test_a_baseline_becomes_a_block_after_its_own() -> None:
     assert more.analysis.blocks == ("nl3", "nl3 (uniform)", "nl5")
     assert more.tags == ("c", "b3", blobs.tag(more.blobs[2]), "b5")
     assert (more.blobs[1], more.blobs[3]) == (b"3", b"5")
-    assert more.own.blocks == ("nl3", "nl5")
+    assert more.without_baselines.blocks == ("nl3", "nl5")
     assert more.beside(found) is more
     assert shown.analysis.blocks == ("nl3", "nl5"), "nobody else's changes"
 

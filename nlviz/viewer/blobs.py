@@ -17,9 +17,20 @@ from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.geometry import Grid, View
 from nlviz.heat.scale import extremes
+from nlviz.viewer.headers import (
+    BlockHeader,
+    ClipHeader,
+    ConstantsHeader,
+    Dtype,
+    GridHeader,
+    MaskHeader,
+    Packed,
+    PartEntry,
+    SizesHeader,
+)
 
 Array = NDArray[np.float32]
-Part = tuple[str, str, bytes]  # name, dtype ("f16", "f32", "i32" or "u8"), content
+Part = tuple[str, Dtype, bytes]  # name, dtype, content
 
 WIDEST = 640
 """Pixels across of a frame in a strip; one or two frames alone are shown twice as wide."""
@@ -31,8 +42,8 @@ _ALIGN = 8
 
 def clip_blob(clip: Clip) -> bytes:
     """The frames as JPEG at display size, with their source indices and times."""
-    frames = [("frame" + str(t), "u8", _jpeg(frame, clip)) for t, frame in enumerate(clip.frames)]
-    header = {
+    frames: list[Part] = [(f"frame{t}", "u8", _jpeg(f, clip)) for t, f in enumerate(clip.frames)]
+    header: ClipHeader = {
         "kind": "clip",
         "name": clip.name,
         "width": clip.width,
@@ -50,7 +61,7 @@ def block_blob(analysis: Analysis, block: str, clip_tag: str) -> bytes:
     """
     affinity = analysis.affinity(block)
     theta, phi, scale = halved(affinity)
-    header = {
+    header: BlockHeader = {
         "kind": "block",
         "clip": clip_tag,
         "name": f"{analysis.network} {block}",
@@ -68,7 +79,7 @@ def block_blob(analysis: Analysis, block: str, clip_tag: str) -> bytes:
         "joins_frames": affinity.joins_frames,
         "about": list(analysis.about(block).sentences),
     }
-    parts = [("theta", "f16", theta.tobytes()), ("phi", "f16", phi.tobytes())]
+    parts: list[Part] = [("theta", "f16", theta.tobytes()), ("phi", "f16", phi.tobytes())]
     for number, groups in enumerate(affinity.reach):
         parts.append((f"query{number}", "i32", groups.query.tobytes()))
         parts.append((f"key{number}", "i32", groups.key.tobytes()))
@@ -84,7 +95,7 @@ def constants_blob(analysis: Analysis, block: str, block_tag: str) -> bytes:
     """
     affinity = analysis.affinity(block)
     alone = [affinity.head(h) for h in range(affinity.heads)] if affinity.heads > 1 else [affinity]
-    header = {
+    header: ConstantsHeader = {
         "kind": "constants",
         "block": block_tag,
         "extremes": [extremes(each) for each in (affinity, *alone)],
@@ -102,14 +113,15 @@ def sizes_blob(analysis: Analysis, block: str, block_tag: str, problem: str | No
     if problem is None and not sizes.any():
         what = "adds nothing" if block in analysis.sizes else "does not show what each place adds"
         problem = f"Block {block} {what}, so its links are ranked by affinity."
-    header = {"kind": "sizes", "block": block_tag, "problem": problem}
+    header: SizesHeader = {"kind": "sizes", "block": block_tag, "problem": problem}
     return pack(header, [("sizes", "f32", sizes.astype(np.float32).tobytes())])
 
 
 def mask_blob(masks: NDArray[np.bool_], color: str, clip_tag: str) -> bytes:
     """An object over each frame, (T, H, W): tinted in a colour, its outline white, as PNG."""
-    parts = [(f"mask{t}", "u8", _layer(mask, color)) for t, mask in enumerate(masks)]
-    header = {"kind": "mask", "clip": clip_tag, "frames": list(range(len(masks)))}
+    parts: list[Part] = [(f"mask{t}", "u8", _layer(mask, color)) for t, mask in enumerate(masks)]
+    frames = list(range(len(masks)))
+    header: MaskHeader = {"kind": "mask", "clip": clip_tag, "frames": frames}
     return pack(header, parts)
 
 
@@ -129,22 +141,22 @@ def _layer(mask: NDArray[np.bool_], color: str) -> bytes:
 
 def pack(header: Mapping[str, Any], parts: Sequence[Part]) -> bytes:
     """Header length, header, parts; each part 8-byte aligned. The tag names the content."""
-    table: list[tuple[str, str, int, int]] = []
+    table: list[PartEntry] = []
     offset = 0
     digest = hashlib.blake2b(json.dumps(header).encode(), digest_size=9)
     for name, dtype, content in parts:
-        table.append((name, dtype, offset, len(content)))
+        table.append({"name": name, "dtype": dtype, "offset": offset, "length": len(content)})
         digest.update(content)
         offset = _aligned(offset + len(content))
-    columns = ("name", "dtype", "offset", "length")
-    listed = [dict(zip(columns, row, strict=True)) for row in table]
-    text = json.dumps({**header, "tag": digest.hexdigest(), "parts": listed}).encode()
+    added: Packed = {"tag": digest.hexdigest(), "parts": table}
+    text = json.dumps({**header, **added}).encode()
     blob = bytearray(_aligned(4 + len(text)) + offset)
     struct.pack_into("<I", blob, 0, len(text))
     blob[4 : 4 + len(text)] = text
     start = _aligned(4 + len(text))
-    for (_, _, at, length), (_, _, content) in zip(table, parts, strict=True):
-        blob[start + at : start + at + length] = content
+    for entry, (_, _, content) in zip(table, parts, strict=True):
+        at = start + entry["offset"]
+        blob[at : at + entry["length"]] = content
     return bytes(blob)
 
 
@@ -173,7 +185,7 @@ def halved(affinity: Affinity) -> tuple[NDArray[np.float16], NDArray[np.float16]
     return fitted, np.ldexp(phi, -rest).astype(np.float16), float(affinity.scale) * 4.0**rest
 
 
-def grid_header(view: View, grid: Grid) -> dict[str, Any]:
+def grid_header(view: View, grid: Grid) -> GridHeader:
     """A grid in source pixels: centre of the first cell, the steps, the frames of each step."""
     _, dy, dx = view.steps(grid)
     x0, y0 = view.origin(grid)

@@ -44,7 +44,8 @@ def analyse(
             raises stops the analysis.
 
     Raises:
-        NetworkError: a size outside the range, or a network none of whose blocks can be seen.
+        NetworkError: a size outside the range, or an error of the user's own module.
+        CaptureError: no block or attention ran, or none could be reproduced.
         BudgetError: the machine has too little memory; says what to lower.
     """
     size = network.default_size if size is None else size

@@ -81,7 +81,7 @@ def test_held_out_photographs_are_never_trained_on(
     for one in trained.backgrounds:
         assert (one != kept.backgrounds[0]).any()
     monkeypatch.setattr(module, "FEWEST_HELD_OUT", 2)
-    with pytest.raises(RuntimeError, match=r"Only 1 photographs .* measuring needs 2"):
+    with pytest.raises(RuntimeError, match=r"Found only 1 photographs .* measuring needs 2"):
         collect(tmp_path, held_out=True)
 
 

@@ -251,7 +251,7 @@ def test_missing_packages_are_named_and_too_few_photographs_refused(
         raise OSError("no network")
 
     monkeypatch.setattr(found, "fetch", nothing)
-    with pytest.raises(RuntimeError, match=r"Only 0 photographs .* training needs 100"):
+    with pytest.raises(RuntimeError, match=r"Found only 0 photographs .* training needs 100"):
         collect(tmp_path)
     for source in PACKAGES:
         assert source.name in caplog.text

@@ -33,7 +33,7 @@ class _Convention(NamedTuple):
 
 
 def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
-    """The convention that reproduces the block's own y, and its relative error.
+    """The affinity by the convention that reproduces the block's own y, and its relative error.
 
     Raises:
         CaptureError: the block did not do what such a block does, or computes none of the known

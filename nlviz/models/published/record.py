@@ -58,7 +58,7 @@ class Published:
 
     @property
     def short(self) -> str:
-        """What its project reports without the blocks, as a sentence; empty where it does not."""
+        """What its project reports without the blocks, as a sentence; else empty."""
         if self.top1_without is None:
             return ""
         return f"Its project reports {self.top1_without:.1f} % for the same network without blocks."

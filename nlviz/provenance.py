@@ -12,6 +12,7 @@ from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.command import Run, command
 from nlviz.media.sampling import Sampling
+from nlviz.models import zoo
 from nlviz.query import Query, asked
 from nlviz.version import __version__
 
@@ -96,8 +97,6 @@ def checksum(clip: Clip) -> str:
 
 
 def _weights(model: str) -> str | None:
-    from nlviz.models import zoo  # brings torch, which a session file opens without
-
     if model not in zoo.names():
         return None
     known = zoo.record(model)

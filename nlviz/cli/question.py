@@ -79,12 +79,12 @@ def analysed(options: argparse.Namespace) -> Analysis:
 
 def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     """The analysis of the input, and the network."""
+    if is_session(options.input):
+        raise QueryError(f"'{options.input}' has no network to run again; give the clip itself.")
     from nlviz.inference.forward import analyse
     from nlviz.inference.loading import load
     from nlviz.media import read
 
-    if is_session(options.input):
-        raise QueryError(f"'{options.input}' has no network to run again; give the clip itself.")
     frames = usual_frames(options.model) if options.frames is None else options.frames
     clip = read(options.input, frames=frames, stride=options.stride, start=options.start)
     for note in clip.notes:

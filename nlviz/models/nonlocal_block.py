@@ -6,21 +6,13 @@ Children carry the names of AlexHex7/Non-local_pytorch (``theta``, ``phi``, ``g`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Function = Literal["gaussian", "embedded_gaussian", "dot_product", "concatenation"]
-FUNCTIONS: tuple[Function, ...] = get_args(Function)
-WORDS: Mapping[Function, str] = {
-    "gaussian": "Gaussian",
-    "embedded_gaussian": "embedded Gaussian",
-    "dot_product": "dot product",
-    "concatenation": "concatenation",
-}
+from nlviz.models.pairwise import FUNCTIONS as FUNCTIONS
+from nlviz.models.pairwise import WORDS as WORDS
+from nlviz.models.pairwise import Function as Function
 
 _SOFTMAX = ("gaussian", "embedded_gaussian")
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}

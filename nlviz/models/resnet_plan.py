@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from nlviz.models.nonlocal_block import Function
+from nlviz.models.pairwise import Function
 from nlviz.models.taps import Tap
 
 BlockPlaces = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]

@@ -1,23 +1,26 @@
-"""Every network, bundled or published, and how to load one."""
+"""Every network, bundled or published, and how to load one.
+
+What is known of them needs no torch; loading one brings it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import ZooError
 from nlviz.models.bundled import RECORDS as BUNDLED
 from nlviz.models.bundled import Record, backbone_weights
 from nlviz.models.bundled import weights as bundled_weights
-from nlviz.models.network import Network
-from nlviz.models.network import device as find_device
-from nlviz.models.nonlocal_lite import NonLocalLite
-from nlviz.models.published import fetch
 from nlviz.models.published.catalogue import RECORDS as PUBLISHED
 from nlviz.models.published.record import Published
 from nlviz.models.taps import Tap
 from nlviz.resources import ASSETS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nlviz.models.network import Network
 
 __all__ = [
     "Network",
@@ -71,6 +74,8 @@ def published(name: str) -> Published:
 
 def is_here(name: str, folder: Path | str | None = None) -> bool:
     """Whether a network can be loaded at once: bundled, or fetched."""
+    from nlviz.models.published import fetch
+
     known = record(name)
     return isinstance(known, Record) or fetch.is_fetched(known, folder)
 
@@ -95,6 +100,11 @@ def load(
         ZooError: an unknown name, a network not fetched yet, a device that is not available,
             weights missing, damaged, or of another network.
     """
+    from nlviz.models.network import Network
+    from nlviz.models.network import device as find_device
+    from nlviz.models.nonlocal_lite import NonLocalLite
+    from nlviz.models.published import fetch
+
     known = record(name) if weights is None else published(name)
     place = find_device(device)
     module: nn.Module
@@ -128,3 +138,11 @@ def load(
         side=side,
         step=step,
     )
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Network":
+        raise AttributeError(f"module 'nlviz.models.zoo' has no attribute {name!r}")
+    from nlviz.models.network import Network
+
+    return Network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nlviz.models.nonlocal_block import Function
+from nlviz.models.pairwise import Function
 from nlviz.models.published.record import Published
 from nlviz.models.resnet_plan import C2D_KERNELS, R50, R101, SLOW_KERNELS, Plan, spread
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nlviz.models.network import Channels
-from nlviz.models.nonlocal_block import WORDS, Function
+from nlviz.models.pairwise import WORDS, Function
 from nlviz.models.resnet_plan import Plan
 from nlviz.models.taps import Tap
+
+if TYPE_CHECKING:
+    from nlviz.models.network import Channels
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -139,6 +139,24 @@ class Affinity:
     def rows(self, queries: Sequence[Cell | str]) -> Array:
         """The rows of n queries: (n, T', H', W')."""
         return self.weights(queries)[:, : self.key_grid.size].reshape(-1, *self.key_grid.shape)
+
+    def chunks(
+        self, queries: Sequence[Cell | str] | None = None, *, budget: int | None = None
+    ) -> Iterator[tuple[slice, Array]]:
+        """The rows of many queries, a chunk at a time: never the whole matrix.
+
+        Args:
+            queries: which, in order; every cell of the query grid if None.
+            budget: bytes that the rows of one chunk may take, at least one row; 64 MiB if None.
+
+        Yields:
+            which of the queries, as a slice, and their rows, (n, T', H', W').
+        """
+        if queries is None:
+            queries = [self.query_grid.cell(i) for i in range(self.query_grid.size)]
+        size = _CHUNK_BYTES if budget is None else budget
+        for some in _chunked(len(queries), self.key_grid.size, size):
+            yield some, self.rows(queries[some])
 
     def weights(self, queries: Sequence[Cell | str]) -> Array:
         """The whole rows of n queries, (n, M): keys in row-major order, then the tokens."""
@@ -293,9 +311,7 @@ class Affinity:
         """
         n, m = self.theta.shape[1], self.phi.shape[1]
         constants = np.full((self.heads, n), m, dtype=np.float32)
-        step = max(1, _CHUNK_BYTES // (4 * m))
-        for start in range(0, n if self.reach or self.rows_sum_to_one else 0, step):
-            rows = slice(start, start + step)
+        for rows in _chunked(n if self.reach or self.rows_sum_to_one else 0, m, _CHUNK_BYTES):
             reached = reached_from(self.reach, rows)
             if reached is not None and not self.rows_sum_to_one:
                 constants[:, rows] = _counted(reached)[:, 0]
@@ -308,6 +324,13 @@ class Affinity:
                 logits -= top[:, None]
                 of_head[rows] = top + np.log(np.exp(logits, out=logits).sum(axis=1))
         return constants
+
+
+def _chunked(queries: int, keys: int, budget: int) -> Iterator[slice]:
+    """Chunks of queries whose rows of float32 take at most ``budget`` bytes, one row at least."""
+    step = max(1, budget // (4 * keys))
+    for start in range(0, queries, step):
+        yield slice(start, min(start + step, queries))
 
 
 def _counted(reached: Reached) -> NDArray[np.intp]:

@@ -197,3 +197,16 @@ def test_wrong_shapes_and_functions_are_refused():
         special.row("cls")
     with pytest.raises(QueryError, match="'class' is not in this block; it has none"):
         plain.row("class")
+
+
+def test_chunks_are_the_rows_in_order_within_their_budget():
+    affinity = make("embedded_gaussian")
+    keys, total = affinity.key_grid.size, affinity.query_grid.size
+    cells = [affinity.query_grid.cell(i) for i in range(total)]
+    parts = list(affinity.chunks(budget=4 * keys * 7))
+    assert [some.start for some, _ in parts] == list(range(0, total, 7))
+    assert all(rows.nbytes <= 4 * keys * 7 for _, rows in parts)
+    whole = np.concatenate([rows for _, rows in parts])
+    np.testing.assert_allclose(whole, affinity.rows(cells), rtol=1e-5)
+    ((some, row),) = affinity.chunks(cells[3:4], budget=1)  # one row at least
+    assert (some, len(row)) == (slice(0, 1), 1)

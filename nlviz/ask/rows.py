@@ -16,8 +16,6 @@ from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.query import Exclude, Query
 
-_CHUNK_BYTES = 64 << 20  # what a region's rows may hold at once
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
@@ -148,10 +146,9 @@ Weighed = tuple[Array, NDArray[np.bool_], dict[str, float]]
 
 def _rows(affinity: Affinity, queries: Sequence[Cell | str]) -> Weighed:
     """The mean of some rows, what any of them reaches, and the tokens' mean weights."""
-    step = max(1, _CHUNK_BYTES // (4 * affinity.key_grid.size))
     total = np.zeros(affinity.key_grid.shape, dtype=np.float64)
-    for start in range(0, len(queries), step):
-        total += affinity.rows(queries[start : start + step]).sum(axis=0, dtype=np.float64)
+    for _, rows in affinity.chunks(queries):
+        total += rows.sum(axis=0, dtype=np.float64)
     tokens = _mean(affinity.token_weights, queries) if affinity.tokens else np.zeros(0)
     reached = np.any([affinity.reached(query) for query in queries], axis=0)
     named = {name: float(weight) for name, weight in zip(affinity.tokens, tokens, strict=True)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,7 +165,8 @@ def _masked(
     out = np.empty((len(kept), values.shape[1], queries.size), dtype=np.float32)
     for h, head in enumerate(parts):
         g = values[:, h * width : (h + 1) * width]
-        for index, rows in _chunks(head):
+        for some, whole in head.chunks(budget=_CHUNK_BYTES):
+            rows, index = whole.reshape(len(whole), -1), np.arange(some.start, some.stop)
             can = _reachable(head, index) if not head.rows_sum_to_one else None
             for mask, y in zip(kept, out, strict=True):
                 left = rows * mask
@@ -176,15 +177,6 @@ def _masked(
                 y[h * width : (h + 1) * width, index] = ((left @ g) * factor[:, None]).T
             report((h + (index[-1] + 1) / queries.size) / affinity.heads)
     return out
-
-
-def _chunks(affinity: Affinity) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    total, keys = affinity.query_grid.size, affinity.key_grid.size
-    step = max(1, _CHUNK_BYTES // (4 * keys))
-    for start in range(0, total, step):
-        index = np.arange(start, min(start + step, total))
-        rows = affinity.rows([affinity.query_grid.cell(int(i)) for i in index])
-        yield index, rows.reshape(len(index), keys)
 
 
 def _reachable(affinity: Affinity, index: NDArray[np.intp]) -> NDArray[np.float32]:

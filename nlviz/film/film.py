@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.media.encode import gif, mp4
+from nlviz.progress import Progress, silent
 from nlviz.writing import check, write
 
 Picture = NDArray[np.uint8]
-Progress = Callable[[float, str], None]
 
 ENDINGS = (".mp4", ".gif")
 
@@ -60,7 +60,7 @@ class Film:
 
     def pictures(self, progress: Progress | None = None) -> Iterator[Picture]:
         """The pictures, drawn one by one."""
+        report = progress or silent
         for i in range(self.count):
-            if progress:
-                progress(i / self.count, f"drawing picture {i + 1} of {self.count}")
+            report(i / self.count, f"drawing picture {i + 1} of {self.count}")
             yield self.draw(i)

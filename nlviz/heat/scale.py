@@ -20,7 +20,6 @@ AGAINST: tuple[Against, ...] = get_args(Against)
 CURVES: tuple[Curve, ...] = get_args(Curve)
 
 _DECADES: dict[Against, int] = {"row": 4, "block": 4, "absolute": 6}
-_CHUNK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +95,7 @@ def heat_scale(
 
 def extremes(affinity: Affinity) -> tuple[float, float]:
     """The least and the greatest weight of all rows on the grid, a chunk of rows at a time."""
-    total, keys = affinity.query_grid.size, affinity.key_grid.size
-    step = max(1, _CHUNK_BYTES // (4 * keys))
     least, most = np.inf, -np.inf
-    for start in range(0, total, step):
-        cells = [affinity.query_grid.cell(i) for i in range(start, min(start + step, total))]
-        rows = affinity.rows(cells)
+    for _, rows in affinity.chunks():
         least, most = min(least, float(rows.min())), max(most, float(rows.max()))
     return least, most

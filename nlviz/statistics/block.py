@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,9 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.groups import reached_from
+from nlviz.progress import Progress, silent
 from nlviz.statistics.distances import BINS, EDGES, Numbers, Places, binned, distances, entropy
 from nlviz.statistics.profile import check_positions
-
-Progress = Callable[[float, str], None]
 
 ALIKE = 0.005
 """Nats of divergence below which rows are called alike.
@@ -117,7 +116,7 @@ def block_statistics(
     far = late = own = nats = even_nats = 0.0
     mean_row, even_row = np.zeros(keys.size), np.zeros(keys.size)
     by_distance = np.zeros(BINS)
-    for index, shares in _shares(affinity, progress):
+    for index, shares in _shares(affinity, progress or silent):
         t, spot = np.divmod(index, affinity.query_grid.rows * affinity.query_grid.cols)
         grid = shares.reshape(len(index), keys.t, spots)
         in_space, in_time = grid.sum(axis=1), grid.sum(axis=2)
@@ -151,22 +150,20 @@ def block_statistics(
     )
 
 
-def _shares(affinity: Affinity, progress: Progress | None) -> Iterator[tuple[Numbers, Numbers]]:
+def _shares(affinity: Affinity, report: Progress) -> Iterator[tuple[Numbers, Numbers]]:
     """(positions, their rows' shares) of all queries, a chunk at a time, without empty rows."""
-    total, keys = affinity.query_grid.size, affinity.key_grid.size
-    step = max(1, _CHUNK_BYTES // (8 * keys))
-    for start in range(0, total, step):
-        if progress is not None:
-            progress(start / total, "averaging over all queries")
-        index = np.arange(start, min(start + step, total))
-        rows = affinity.rows([affinity.query_grid.cell(int(i)) for i in index])
-        shares = np.abs(rows.reshape(len(index), keys), dtype=np.float64)
+    total = affinity.query_grid.size
+    report(0.0, "averaging over all queries")
+    for some, rows in affinity.chunks(budget=_CHUNK_BYTES // 2):  # as float64 they are twice that
+        index = np.arange(some.start, some.stop)
+        shares = np.abs(rows.reshape(len(index), -1), dtype=np.float64)
         sums = shares.sum(axis=1)
         shares, index, sums = shares[sums > 0], index[sums > 0], sums[sums > 0]
         shares /= sums[:, None]
         yield index, shares
-    if progress is not None:
-        progress(1.0, "done")
+        if some.stop < total:
+            report(some.stop / total, "averaging over all queries")
+    report(1.0, "done")
 
 
 def _even(affinity: Affinity, index: Numbers) -> Numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,10 +13,10 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
+from nlviz.progress import Progress, silent
 from nlviz.statistics.distances import Places, distances
 
 Soft = NDArray[np.float32]
-Progress = Callable[[float, str], None]
 
 PROTOCOL = (
     "Label propagation, as is usual on DAVIS. The mask of one frame is averaged over each cell. "
@@ -30,7 +30,7 @@ PROTOCOL = (
 
 _SHARE, _LEAST = 0.5, 0.2  # of a frame's highest label, and what that must reach
 
-_CHUNK_BYTES = 32 << 20
+_CHUNK_BYTES = 32 << 20  # of one array of rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +145,13 @@ def track(
     pool = _Pool(view, affinity)
     keys = np.zeros(affinity.key_grid.shape, np.float32)
     keys[start] = pool(labels[start])
+    report = progress or silent
     order = list(_order(start, affinity.query_grid.t, protocol.context))
     for number, (t, context) in enumerate(order):
-        if progress is not None:
-            progress(number / len(order), f"carrying the mask with {block}")
+        report(number / len(order), f"carrying the mask with {block}")
         labels[t] = _carried(analysis, affinity, t, context, keys, protocol)
         keys[t] = pool(labels[t])
-    if progress is not None:
-        progress(1.0, "done")
+    report(1.0, "done")
     steps = [view.cell(Point(each, 0, 0), affinity.query_grid).t for each in clip.indices]
     enlarged = {t: _enlarged(labels[t], view, affinity.query_grid) for t in set(steps)}
     masks = np.stack([enlarged[t] for t in steps])
@@ -201,22 +200,18 @@ def _carried(
     here, there = Places.of(analysis, queries), Places.of(analysis, keys)
     known = labels[list(context)].ravel()
     count = min(protocol.heaviest, known.size)
-    spots = queries.rows * queries.cols
-    step = max(1, _CHUNK_BYTES // (4 * keys.size))
-    out = np.zeros(spots, np.float32)
-    for begin in range(0, spots, step):
-        index = np.arange(begin, min(begin + step, spots))
-        cells = [Cell(t, *divmod(int(i), queries.cols)) for i in index]
-        rows = affinity.rows(cells)[:, list(context)]
-        weights: Soft = np.maximum(rows, 0).reshape(len(index), len(context), -1)
+    cells = [Cell(t, *divmod(i, queries.cols)) for i in range(queries.rows * queries.cols)]
+    out = np.zeros(len(cells), np.float32)
+    for some, rows in affinity.chunks(cells, budget=_CHUNK_BYTES):
+        weights: Soft = np.maximum(rows[:, list(context)], 0).reshape(len(rows), len(context), -1)
         if protocol.radius is not None:
-            far = distances(here.spots[index], there.spots) > protocol.radius
+            far = distances(here.spots[some], there.spots) > protocol.radius
             weights = np.where(far[:, None], np.float32(0), weights)
-        weights = weights.reshape(len(index), -1)
+        weights = weights.reshape(len(rows), -1)
         best = np.argpartition(-weights, count - 1, axis=1)[:, :count]
         heavy = np.take_along_axis(weights, best, axis=1)
         sums = heavy.sum(axis=1)
-        out[index] = (heavy * known[best]).sum(axis=1) / np.where(sums > 0, sums, 1)
+        out[some] = (heavy * known[best]).sum(axis=1) / np.where(sums > 0, sums, 1)
     return out.reshape(queries.rows, queries.cols)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nlviz
+from nlviz import affinity as affinities
 from nlviz.heat import scale as scaling
 from tests.support import make
 
@@ -19,7 +20,7 @@ def scale(analysis, query=QUERY, **options):
 
 
 def test_a_scale_ends_at_the_rows_the_blocks_or_one(monkeypatch):
-    monkeypatch.setattr(scaling, "_CHUNK_BYTES", 4 * 48 * 50)
+    monkeypatch.setattr(affinities, "_CHUNK_BYTES", 4 * 48 * 50)
     analysis = make.analysis()
     matrix = analysis.affinity("coarse").matrix()
     row = nlviz.row_of(analysis, QUERY).weights

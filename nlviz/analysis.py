@@ -13,10 +13,12 @@ from nlviz import hosts
 from nlviz.about import About, about
 from nlviz.affinity import Affinity
 from nlviz.clip import Clip
-from nlviz.display import table, thumbnail
+from nlviz.display import image, table
 from nlviz.errors import QueryError
 from nlviz.geometry import View
 from nlviz.query import Query
+
+_THUMBNAIL = 240  # pixels of its longer side
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,14 @@ class Analysis:
         """The names of the captured blocks, from input to output."""
         return tuple(self.affinities)
 
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """In a few words: the clip's size, its length, the network, and at most three classes."""
+        clip = self.clip
+        length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
+        seen = (f"{each.label.split(',')[0]} {each.score:.0%}" for each in self.prediction[:3])
+        return (f"{clip.width} × {clip.height}", length, self.network, *seen)
+
     def affinity(self, block: str) -> Affinity:
         """The affinity of one block; QueryError naming the blocks there are for an unknown one."""
         if block not in self.affinities:
@@ -74,18 +84,18 @@ class Analysis:
 
     def _repr_html_(self) -> str:
         """In a notebook: a frame, what was seen in it, and the blocks."""
+        from nlviz.media.jpeg import data_address, shrunk  # a notebook's, not each analysis'
+
         clip = self.clip
-        length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
-        seen = [f"{each.label.split(',')[0]} {each.score:.0%}" for each in self.prediction[:3]]
-        facts = [clip.name, f"{clip.width}×{clip.height}", length, self.network, *seen]
         rows = [
             (name, about.function, each.query_grid, each.key_grid, f"{about.fidelity:.1e}")
             for name, each in self.affinities.items()
             for about in [self.about(name)]
         ]
         head = ("block", "function", "queries", "keys", "fidelity")
-        frame = clip.frames[len(clip.frames) // 2]
-        return thumbnail(frame, clip.name) + table(head, rows, " · ".join(facts))
+        frame = shrunk(clip.frames[len(clip.frames) // 2], _THUMBNAIL, _THUMBNAIL)
+        picture = image(data_address(frame, 95), clip.name)
+        return picture + table(head, rows, " · ".join((clip.name, *self.facts)))
 
     def show(
         self,

@@ -1,16 +1,10 @@
-"""Displays: how a record looks where a notebook ends a cell with it; every text is escaped."""
+"""HTML for records shown at the end of a notebook cell; every text is escaped."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-_WIDE = 240  # pixels across of a thumbnail
 _BAR = 120  # pixels across of the longest bar
 
 
@@ -37,12 +31,6 @@ def bars(shares: Iterable[tuple[str, float]], title: str) -> str:
     return f"<table>{caption}<tbody>{body}</tbody></table>"
 
 
-def thumbnail(frame: NDArray[np.uint8], name: str) -> str:
-    """An HTML image of an RGB frame (H, W, 3), small and inside the page."""
-    height, width = frame.shape[:2]
-    shrink = min(1.0, _WIDE / width, _WIDE / height)
-    size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    _, content = cv2.imencode(".jpg", small[..., ::-1])
-    data = base64.b64encode(content.tobytes()).decode()
-    return f'<img alt="{escape(name)}" src="data:image/jpeg;base64,{data}">'
+def image(address: str, name: str) -> str:
+    """An HTML image."""
+    return f'<img alt="{escape(name)}" src="{escape(address)}">'

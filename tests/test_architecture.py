@@ -23,11 +23,11 @@ MODELS = [path for path in HOUSE if "models" in path.relative_to(ROOT).parts]
 FLOORS = (
     "errors version resources progress hosts display",
     "writing geometry clip models",
-    "groups query",
+    "groups query media",
     "affinity",
     "about",
     "analysis",
-    "media hooks",
+    "hooks",
     "inference command",
     "provenance",
     "ask",

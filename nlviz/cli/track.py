@@ -136,8 +136,8 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _write(folder: Path, analysis: Analysis, found: Track) -> None:
-    from nlviz.tracking import pictures
+    from nlviz.media.masks import mask_pngs
 
-    for name, content in pictures(found, analysis.clip.indices):
+    for name, content in mask_pngs(found.masks, analysis.clip.indices):
         write(folder / name, content)
     print(f"Wrote {len(found.masks)} masks to {folder}.", file=sys.stderr)

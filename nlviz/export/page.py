@@ -49,18 +49,14 @@ def page(
     staged = Staged.of(analysis, queries, settings)
     style = bundle.style() + (_HERE / "page.css").read_text(encoding="utf-8")
     script = bundle.join(_HERE / "page.js")
-    clip = analysis.clip
-    length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
-    facts = [f"{clip.width} × {clip.height}", length, analysis.network]
-    facts += [f"{each.label.split(',')[0]} {each.score:.0%}" for each in analysis.prediction[:3]]
     return _filled(
         {
             "POLICY": _policy(style, script),
             "GENERATOR": f"nlviz {provenance.version}",
-            "TITLE": escape(title or clip.name),
+            "TITLE": escape(title or analysis.clip.name),
             "STYLE": style,
-            "HEADING": escape(title or clip.name),
-            "FACTS": escape(" · ".join(facts)),
+            "HEADING": escape(title or analysis.clip.name),
+            "FACTS": escape(" · ".join(analysis.facts)),
             "WORDS": escape(provenance.words),
             "SCENE": _json(staged.scene(analysis).json()),
             "PROVENANCE": _json(asdict(provenance)),

@@ -1,10 +1,12 @@
-"""Masks of an object: one picture, or a folder with one for each frame of a clip."""
+"""Masks of an object: read from a picture, or a folder with one for each frame, and written."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,18 @@ def read_masks(path: str | os.PathLike[str], clip: Clip) -> Masks:
     wanted = clip.indices if count == clip.total else range(count)
     read = [folder.read(home, Sampling(frames=1, start=i)) for i in wanted]
     return np.concatenate([_bright(each, clip) for each in read])
+
+
+def mask_pngs(masks: NDArray[np.float32], frames: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+    """A name, ``00012.png``, and an 8-bit PNG for each mask, as ``read_masks`` reads them.
+
+    Args:
+        masks: (T, H, W), 0 to 1.
+        frames: their source frame indices.
+    """
+    for frame, mask in zip(frames, masks, strict=True):
+        _, content = cv2.imencode(".png", np.rint(mask * 255).astype(np.uint8))
+        yield f"{frame:05d}.png", content.tobytes()
 
 
 def _bright(picture: Clip, clip: Clip) -> Masks:

@@ -1,6 +1,5 @@
 """Tracking: an object carried through the clip by a block's own affinity, and how well."""
 
-from nlviz.tracking.files import pictures
 from nlviz.tracking.propagation import PROTOCOL, Protocol, Track, mask_of, track
 from nlviz.tracking.scores import contour_accuracy, region_similarity
 
@@ -10,7 +9,6 @@ __all__ = [
     "Track",
     "contour_accuracy",
     "mask_of",
-    "pictures",
     "region_similarity",
     "track",
 ]

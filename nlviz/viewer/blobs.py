@@ -17,6 +17,7 @@ from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.geometry import Grid, View
 from nlviz.heat.scale import extremes
+from nlviz.media.jpeg import jpeg, shrunk
 from nlviz.viewer.headers import (
     BlockHeader,
     ClipHeader,
@@ -209,17 +210,7 @@ def _stride(view: View, grid: Grid) -> list[float]:
 
 def _jpeg(frame: NDArray[np.uint8], clip: Clip) -> bytes:
     widest = WIDEST if len(clip.frames) > 2 else 2 * WIDEST
-    shrink = min(1.0, widest / clip.width, 1.5 * widest / clip.height)
-    if shrink < 1:
-        size = max(1, round(clip.width * shrink)), max(1, round(clip.height * shrink))
-        frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return encoded(frame, _QUALITY)
-
-
-def encoded(frame: NDArray[np.uint8], quality: int) -> bytes:
-    """An RGB frame (H, W, 3) as JPEG."""
-    _, content = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return content.tobytes()
+    return jpeg(shrunk(frame, widest, 1.5 * widest), _QUALITY)
 
 
 def _aligned(size: int) -> int:

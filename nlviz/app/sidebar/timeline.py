@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from html import escape
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.app.choice import ClipPart, Material
 from nlviz.media import MediaInfo, read
+from nlviz.media.jpeg import data_address, resized
 from nlviz.media.sampling import Sampling
-from nlviz.viewer.blobs import encoded
 
 COUNT = 6
 _TALL = 54
@@ -27,9 +25,8 @@ def thumbnails(material: Material) -> tuple[str, ...]:
 def thumbnail(frame: NDArray[np.uint8], tall: int = _TALL) -> str:
     """A frame, ``tall`` CSS pixels high on a sharp screen, as a data address."""
     height, width = frame.shape[:2]
-    size = max(1, min(round(width * 2 * tall / height), 8 * tall)), 2 * tall
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return "data:image/jpeg;base64," + base64.b64encode(encoded(small, 80)).decode()
+    wide = max(1, min(round(width * 2 * tall / height), 8 * tall))
+    return data_address(resized(frame, wide, 2 * tall), 80)
 
 
 def markup(info: MediaInfo, part: ClipPart, pictures: tuple[str, ...]) -> str:

@@ -140,9 +140,7 @@ def _ask_for_the_clip(visit: Visit) -> None:
 
 def _heading(shown: Shown) -> str:
     analysis = shown.analysis
-    clip = analysis.clip
-    length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
-    facts = [f"{clip.width} × {clip.height}", length, analysis.network]
+    clip, facts = analysis.clip, analysis.facts[:3]  # the classes have a list of their own
     notes = [*clip.notes, *analysis.refused.values(), *_saved(shown)]
     if len(clip.frames) == 1:
         notes.append("With one frame, links stay in it and leave out only the cell pointed at.")

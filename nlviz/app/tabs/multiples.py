@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from nlviz.analysis import Analysis
 from nlviz.geometry import Point, View
 from nlviz.heat.overlay import Shade, heat
+from nlviz.media.jpeg import data_address
 from nlviz.query import Query
-from nlviz.viewer.blobs import encoded
 
 _MOST = 8
 _WIDTH = 720  # pixels across of a whole picture, twice what it is shown at
@@ -66,8 +65,7 @@ def multiple(analysis: Analysis, query: Query, mosaic: Mosaic, shade: Shade, col
     """The frames with heat as a data address; QueryError."""
     width = _WIDTH // mosaic.columns
     frames = heat(analysis, query, mosaic.positions, width, shade, color=color)
-    picture = base64.b64encode(encoded(_together(frames, mosaic), 82)).decode()
-    return f"data:image/jpeg;base64,{picture}"
+    return data_address(_together(frames, mosaic), 82)
 
 
 def _together(frames: Sequence[NDArray[np.uint8]], mosaic: Mosaic) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from nlviz.app.tabs.tracking_frames import strip
 from nlviz.app.tabs.tracking_start import Start, choose_start
 from nlviz.clip import Clip
 from nlviz.experiments.baselines import baseline
-from nlviz.media.masks import Masks
+from nlviz.media.masks import Masks, mask_pngs
 from nlviz.progress import Progress
 from nlviz.query import origin
 from nlviz.tracking import (
@@ -26,7 +26,6 @@ from nlviz.tracking import (
     Protocol,
     Track,
     contour_accuracy,
-    pictures,
     region_similarity,
     track,
 )
@@ -140,7 +139,7 @@ def zipped(found: Track, clip: Clip) -> bytes:
     """The masks as a ZIP file of PNG."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name, content in pictures(found, clip.indices):
+        for name, content in mask_pngs(found.masks, clip.indices):
             archive.writestr(zipfile.ZipInfo(name), content)
     return file.getvalue()
 

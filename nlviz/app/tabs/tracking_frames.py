@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from html import escape
 
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
+from nlviz.media.jpeg import data_address
 from nlviz.media.masks import Masks
 from nlviz.tracking import Track
-from nlviz.viewer.blobs import encoded
 
 _WIDTH = 360  # pixels across of a frame
 
@@ -29,7 +28,7 @@ def strip(
         if scores:
             told = "J {:.2f} · F {:.2f}".format(*scores[position])
         picture = tinted(analysis.clip.frames[position], mask, color)
-        src = "data:image/jpeg;base64," + base64.b64encode(encoded(picture, 85)).decode()
+        src = data_address(picture, 85)
         figures.append(
             f'<figure><img src="{src}" alt="Frame {frame} with the object tinted">'
             f"<figcaption>{escape(words)}<span>{escape(told)}</span></figcaption></figure>"

@@ -165,8 +165,8 @@ def _type(annotation: Any) -> str:
     return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "Any")
 
 
-_PART = re.compile(r"^(Args|Raises|Returns):\n", re.MULTILINE)
-_VERB = {"Raises": "Raises", "Returns": "Gives"}
+_PART = re.compile(r"^(Args|Raises|Returns|Yields):\n", re.MULTILINE)
+_VERB = {"Raises": "Raises", "Returns": "Gives", "Yields": "Yields"}
 _ITEM = re.compile(r"^ {4}(\S[^:]*):\s+", re.MULTILINE)
 
 

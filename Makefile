@@ -7,6 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PORT ?= 8501
+# Checks, lints and formats the JavaScript (deno.json); it asks the network for nothing.
+DENO := DENO_NO_UPDATE_CHECK=1 $(BIN)/deno
 # Tests run side by side: a process for each core, with one thread (tests/conftest.py).
 WORKERS ?= logical
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
@@ -31,11 +33,15 @@ check-python: $(VENV)/.test
 	$(BIN)/mypy
 
 check-js: $(VENV)/.test
+	$(DENO) check --quiet --no-remote 'nlviz/**/*.js'
+	$(DENO) lint --quiet
+	$(DENO) fmt --quiet --check
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/mypy
+	$(DENO) fmt --quiet
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.support.setup_programs

@@ -1,4 +1,5 @@
-// The page as a host of the viewer: it brings the blobs, keeps the pins, and answers without Python.
+// The page as a host of the viewer: it brings the blobs, keeps the pins, and answers without
+// Python.
 
 import { pageStore } from "../viewer/js/data/store.js";
 import { reduce } from "../viewer/js/pointer/pins.js";

@@ -1,8 +1,10 @@
-// The notebook as a host of the viewer: what is done goes to Python, and blobs come one by one as they are wanted.
+// The notebook as a host of the viewer: what is done goes to Python, and blobs come one by one as
+// they are wanted.
 //
-// To Python: {type: "open"}, {type: "act", act}, {type: "options", options}, {type: "want", have: [tag…]} with
-// "constants TAG" and "sizes TAG" for what belongs to a block. Back: {type: "scene", scene} for each of the first
-// three; for "want" {type: "blob"} with the next one, or {type: "enough"}.
+// To Python: {type: "open"}, {type: "act", act}, {type: "options", options}, {type: "want", have:
+// [tag…]} with "constants TAG" and "sizes TAG" for what belongs to a block. Back: {type: "scene",
+// scene} for each of the first three; for "want" {type: "blob"} with the next one, or {type:
+// "enough"}.
 
 import { pageStore } from "../viewer/js/data/store.js";
 import { createViewer } from "../viewer/js/viewer.js";
@@ -12,7 +14,8 @@ const UNANSWERED = "This view is drawn by Python: run its cell again.";
 function render({ model, el }) {
   const store = pageStore();
   const home = document.createElement("div");
-  // Keys pressed here are the viewer's: JupyterLab looks for this mark, other notebooks listen further out.
+  // Keys pressed here are the viewer's: JupyterLab looks for this mark, other notebooks listen
+  // further out.
   home.dataset.lmSuppressShortcuts = "true";
   const quiet = (event) => event.stopPropagation();
   for (const kind of ["keydown", "keypress", "keyup"]) home.addEventListener(kind, quiet);

@@ -225,3 +225,38 @@ def test_the_links_of_all_pins_or_of_the_chosen_one_are_drawn(show: Callable[...
     view.leave()
     one = sum(int((view.pixels("ink", t)[:, 3] > 0).sum()) for t in range(8))
     assert one < 0.8 * both
+
+
+def test_escape_closes_what_was_opened_last_and_takes_a_pin_only_then(
+    show: Callable[..., Viewer],
+) -> None:
+    view = show(blobs.Block())
+    view.click(2, 133.0, 71.0)
+    view.settle()
+    more = view.page.get_by_role("button", name="More")
+    press = view.page.keyboard.press
+    panel = view.page.locator(".nlviz-more")
+    for place in (None, ".nlviz-more select", ".nlviz-more button", ".nlviz-stage"):
+        more.click()
+        assert panel.is_visible()
+        if place is not None:
+            view.page.locator(place).first.focus()
+        press("Escape")
+        assert panel.is_hidden(), place
+        assert more.get_attribute("aria-expanded") == "false"
+        assert len(view.settle()["pins"]) == 1, place
+        if place is not None and place.startswith(".nlviz-more"):
+            assert more.evaluate("button => button === document.activeElement")
+    more.click()
+    view.page.locator(".nlviz-stage").focus()
+    press("Shift+ArrowRight")
+    press("Shift+ArrowRight")
+    assert view.state()["place"]["region"]
+    press("Escape")
+    assert panel.is_visible(), "the box was begun last"
+    assert (view.state()["place"]["hovered"], len(view.state()["pins"])) == (False, 1)
+    press("Escape")
+    assert panel.is_hidden()
+    assert len(view.settle()["pins"]) == 1
+    press("Escape")
+    assert view.settle()["pins"] == []

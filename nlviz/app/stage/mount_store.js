@@ -1,4 +1,5 @@
-// The store as a Streamlit component (version 2): each blob that arrives is kept in the page under its tag.
+// The store as a Streamlit component (version 2): each blob that arrives is kept in the page under
+// its tag.
 
 import { pageStore } from "../../viewer/js/data/store.js";
 
@@ -13,7 +14,8 @@ export default function ({ data, parentElement }) {
     if (blob) mine.add(blob);
   }
   return () => {
-    // What this mount brought leaves with it; a viewer that shows it holds it until it shows another.
+    // What this mount brought leaves with it; a viewer that shows it holds it until it shows
+    // another.
     for (const blob of mine) if (store.get(blob.tag) === blob) store.delete(blob.tag);
     kept.delete(parentElement);
   };

@@ -1,12 +1,17 @@
-// The viewer as a Streamlit component (version 2): data in, the trigger "act" and the state "options" out.
+// The viewer as a Streamlit component (version 2): data in, the trigger "act" and the state
+// "options" out.
 
 import { createViewer } from "../../viewer/js/viewer.js";
 
-// ms to wait for an answer before the next act goes out. Where Python is busy, Streamlit would keep the later of two.
+// ms to wait for an answer before the next act goes out. Where Python is busy, Streamlit would keep
+// the later of two.
 const ANSWER_PATIENCE = 20_000;
 const mounts = new WeakMap();
 
-/** Streamlit keeps one trigger value per run, so acts go out one by one, each after the last one's answer. */
+/**
+ * Streamlit keeps one trigger value per run, so acts go out one by one, each after the last one's
+ * answer.
+ */
 function createOutbox(send) {
   const waiting = [];
   let timer = 0;

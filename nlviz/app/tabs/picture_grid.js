@@ -1,4 +1,5 @@
-// A sheet of pictures of the same frames: one cursor over all of them; a click opens one, or asks there.
+// A sheet of pictures of the same frames: one cursor over all of them; a click opens one, or asks
+// there.
 
 const STEP = 0.015; // of a picture, for a key
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -11,7 +12,7 @@ function tileOf(tile, action) {
   picture.className = "picture";
   picture.dataset.id = tile.id;
   if (opens) {
-    picture.type = "button";
+    picture.setAttribute("type", "button");
     picture.setAttribute("aria-label", `Show ${tile.label} in the viewer`);
     if (tile.chosen) picture.setAttribute("aria-current", "true");
   }

@@ -1,10 +1,14 @@
-// Model: what the host gave, what of it has come, and what the chosen block can follow of the options.
+// Model: what the host gave, what of it has come, and what the chosen block can follow of the
+// options.
 
 import { DAMAGED } from "./data/blob.js";
 import { answers, createMemory } from "./rows/links.js";
 import { prepare } from "./rows/rows.js";
 
 /** @typedef {import("./protocol.d.ts").Scene} Scene */
+/** @typedef {import("./data/blob.js").Clip} Clip */
+/** @typedef {import("./data/blob.js").Block} Block */
+/** @typedef {import("./data/blob.js").Mask} Mask */
 
 /** Blobs that come after their block, and where it keeps them. */
 const LATER = { constants: "later", sizes: "sized" };
@@ -12,15 +16,17 @@ const LATER = { constants: "later", sizes: "sized" };
 export class Model {
   /** @type {Scene | null} What the host gave last. */
   data = null;
+  /** @type {Clip | null} */
   clip = null;
-  /** Those that have come. */
+  /** @type {Block[]} Those that have come. */
   blocks = [];
+  /** @type {Block | null} */
   block = null;
-  /** What lies over the frames in place of the heat map, while nothing is hovered. */
+  /** @type {Mask | null} What lies over the frames in place of heat, while nothing is hovered. */
   mask = null;
-  /** The id of the pin whose heat shows while nothing is hovered. */
+  /** @type {string | null} The id of the pin whose heat shows while nothing is hovered. */
   selected = null;
-  /** A sentence of the viewer's own. */
+  /** @type {string | null} A sentence of the viewer's own. */
   notice = null;
   #memory = createMemory();
   #store;
@@ -96,7 +102,9 @@ export class Model {
     return this.#options.value.view === "player" && this.clip?.frames.length > 1;
   }
 
-  /** Whether links stay in their frame: an image's do, and those of networks that see frames one by one. */
+  /**
+   * Whether links stay in their frame: an image's do, and where a network sees each frame alone.
+   */
   get inFrame() {
     return this.single || this.block?.joins_frames === false;
   }

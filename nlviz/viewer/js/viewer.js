@@ -1,11 +1,12 @@
-// The viewer: frames on a canvas that answer to the pointer and the keyboard. It knows nothing of its host.
+// The viewer: frames on a canvas that answer to the pointer and the keyboard. It knows nothing of
+// its host.
 //
-// createViewer(root, {onAct, onOptions}) → {update(scene), destroy()}. What a host says and hears is
-// in protocol.d.ts: update takes a Scene, onAct is called with an Act, onOptions with all Options, a
-// moment after the last change. Blobs are taken from the page's store by tag, whenever they arrive;
-// one of kind "constants" or "sizes" belongs to the block whose tag it names. root.nlviz is read-only
-// and for tests and benchmarks: state(), timing() of the last drawing in ms, and toClient(place) in
-// CSS pixels of the window.
+// createViewer(root, {onAct, onOptions}) → {update(scene), destroy()}. What a host says and hears
+// is in protocol.d.ts: update takes a Scene, onAct is called with an Act, onOptions with all
+// Options, a moment after the last change. Blobs are taken from the page's store by tag, whenever
+// they arrive; one of kind "constants" or "sizes" belongs to the block whose tag it names.
+// root.nlviz is read-only and for tests and benchmarks: state(), timing() of the last drawing in
+// ms, and toClient(place) in CSS pixels of the window.
 
 import { createChips, createTokens } from "./controls/chips.js";
 import { createHint } from "./controls/hint.js";
@@ -31,7 +32,7 @@ import { createRender } from "./render.js";
 const NOWHERE = "No cell’s centre lies inside that region; draw it larger, or click one place.";
 
 /**
- * @param {HTMLElement | ShadowRoot} root
+ * @param {(HTMLElement | ShadowRoot) & {nlviz?: object}} root
  * @param {{onAct?: (act: Act) => void, onOptions?: (options: Options) => void}} host
  */
 export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = {}) {

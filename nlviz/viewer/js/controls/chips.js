@@ -1,4 +1,5 @@
-// Chips: the pins by name, to choose, rename, put in order or remove; and the tokens, to point at and to pin.
+// Chips: the pins by name, to choose, rename, put in order or remove; and the tokens, to point at
+// and to pin.
 
 import { element } from "../dom.js";
 
@@ -125,7 +126,10 @@ function field(pin, name, { edit, rename }) {
   return input;
 }
 
-/** Tokens take part in a block without a place in the picture. hover(name or null) while one is pointed at or has the focus; pin(name) on a click. */
+/**
+ * Tokens take part in a block without a place in the picture. hover(name or null) while one is
+ * pointed at or has the focus; pin(name) on a click.
+ */
 export function createTokens({ hover, pin }) {
   const root = element("div", { className: "nlviz-tokens", role: "group", "aria-label": "Tokens" });
   let shown = "";

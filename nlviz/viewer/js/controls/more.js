@@ -1,4 +1,5 @@
-// More: what few need at once, behind one button: what is left out, the scale, the colours, the pins, how to draw.
+// More: what few need at once, behind one button: what is left out, the scale, the colours, the
+// pins, how to draw.
 
 import { COLOUR_MAPS } from "../draw/colour.js";
 import { choice, menu } from "./controls.js";
@@ -112,7 +113,8 @@ export function createMore({ change, tool }) {
       scale.able(options.rank_by === "affinity" ? "" : "Contributions are scaled to their own row");
       curve.show(options.curve);
       colours.show(options.colours);
-      colours.root.hidden = block?.function === "dot_product"; // signed rows have a map of their own, around zero
+      // signed rows have a map of their own, around zero
+      colours.root.hidden = block?.function === "dot_product";
       pins.show(String(options.together));
       setText(about, (block?.about ?? []).join(" · "));
     },

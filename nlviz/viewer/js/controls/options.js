@@ -1,5 +1,9 @@
-// Options: the viewer owns them, tells the host a moment after the last change, and takes its wishes.
+// Options: the viewer owns them, tells the host a moment after the last change, and takes its
+// wishes.
 
+/** @typedef {import("../protocol.d.ts").Options} Options */
+
+/** @type {Options} */
 const DEFAULTS = {
   block: null, // a label; the last one where it is not there
   head: null, // one head, or null for the mean of all
@@ -19,7 +23,10 @@ const DEFAULTS = {
 const PAUSE = 250; // ms without a change before the host hears
 const ECHO = 2000; // ms in which what the host gives may be an answer to older options, not a wish
 
-/** {value, receive(wish), change(patch), mend(patch), close()}; tell(options) is the host's ear. */
+/**
+ * {value, receive(wish), change(patch), mend(patch), close()}; tell(options) is the host's ear.
+ * @param {(options: Options) => void} tell
+ */
 export function createOptions(tell) {
   let value = { ...DEFAULTS };
   let received = "";
@@ -31,14 +38,20 @@ export function createOptions(tell) {
       return value;
     },
 
-    /** Options from the host; the same ones again are not a wish. */
+    /**
+     * Options from the host; the same ones again are not a wish.
+     * @param {Options} wish
+     */
     receive(wish) {
       const text = JSON.stringify(wish ?? null);
       if (wish && text !== received && Date.now() > settled) value = { ...DEFAULTS, ...wish };
       received = text;
     },
 
-    /** What a person chose. */
+    /**
+     * What a person chose.
+     * @param {Partial<Options>} patch
+     */
     change(patch) {
       value = { ...value, ...patch };
       settled = Infinity;

@@ -2,7 +2,10 @@
 
 import { createTimeline } from "./timeline.js";
 
-/** turned() is called when another frame is on the stage; play(options) for the view to change to the player. */
+/**
+ * turned() is called when another frame is on the stage; play(options) for the view to change to
+ * the player.
+ */
 export function createPlayer({ turned, open }) {
   let clip = null;
   let now = 0;
@@ -68,7 +71,10 @@ const SHORTEST = 0.02; // seconds a frame stays, whatever the clip says
 const LONGEST = 3;
 const USUAL = 1 / 8; // where the clip has no times
 
-/** Which frame is shown while the clip plays, at its own speed or slower: {play(), pause(), playing}. turn(t) is called for each new frame, stopped() at the end. */
+/**
+ * Which frame is shown while the clip plays, at its own speed or slower: {play(), pause(),
+ * playing}. turn(t) is called for each new frame, stopped() at the end.
+ */
 function createClock({ turn, stopped }) {
   let timer = 0;
   let times = [];

@@ -1,4 +1,5 @@
-// Readout: what is seen in words, for the eye and for a screen reader, and the scale of the heat map.
+// Readout: what is seen in words, for the eye and for a screen reader, and the scale of the heat
+// map.
 
 import { element, setText } from "../dom.js";
 import { heatGradient } from "../draw/colour.js";
@@ -35,7 +36,10 @@ export function createReadout() {
       return { readout: where.textContent, detail: detail.textContent };
     },
 
-    /** `seen` is what a look has seen of the place, or null where nothing is looked at; `scale` is the heat map's. */
+    /**
+     * `seen` is what a look has seen of the place, or null where nothing is looked at; `scale` is
+     * the heat map's.
+     */
     show({ clip, block, place, seen, scale, waiting, options }) {
       setText(detail, block ? blockText(block) : "");
       bar.root.classList.toggle("nlviz-idle", !(seen && options.heat));

@@ -1,4 +1,5 @@
-// Timeline: the frames along time, how much of each row's weight lies on them, and where the player is.
+// Timeline: the frames along time, how much of each row's weight lies on them, and where the player
+// is.
 
 import { element, setText } from "../dom.js";
 import { percentText } from "./words.js";
@@ -6,7 +7,10 @@ import { percentText } from "./words.js";
 const HEIGHT = 100; // of the drawing, in units of its own
 const SPEEDS = { 1: "1×", 0.5: "½×", 0.25: "¼×" };
 
-/** scrub(t) is called for a frame that is chosen, play() to start or stop, speed(times) for another speed. */
+/**
+ * scrub(t) is called for a frame that is chosen, play() to start or stop, speed(times) for another
+ * speed.
+ */
 export function createTimeline({ scrub, play, speed }) {
   const button = element("button", { type: "button", className: "nlviz-play", onclick: play });
   const choice = element(

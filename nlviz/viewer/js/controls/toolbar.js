@@ -1,4 +1,5 @@
-// Toolbar: one row of controls over the options; the viewer owns the options and is told of each change.
+// Toolbar: one row of controls over the options; the viewer owns the options and is told of each
+// change.
 
 import { createBlocks } from "./blocks.js";
 import { choice, menu, slider, toggle } from "./controls.js";
@@ -10,7 +11,10 @@ const VIEWS = {
   player: ["Player", "One large frame, and the clip plays (space bar)"],
 };
 
-/** Controls; change(patch) reports an option, tool(name) what a drag draws; undo and redo are buttons. */
+/**
+ * Controls; change(patch) reports an option, tool(name) what a drag draws; undo and redo are
+ * buttons.
+ */
 export function createToolbar({ change, tool, undo, redo }) {
   const blocks = createBlocks(change);
   const head = menu(

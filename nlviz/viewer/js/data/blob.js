@@ -1,9 +1,29 @@
-// Blobs: a JSON header and its binary parts, one after the other, as every host of the viewer sends them.
+// Blobs: a JSON header and its binary parts, one after the other, as every host of the viewer sends
+// them.
+
+/**
+ * A blob that is read: its header, its tag and its parts as typed arrays.
+ * @template Header
+ * @typedef {Header & {tag: string, parts: Record<string, any>}} Unpacked
+ */
+/** @typedef {Unpacked<import("../protocol.d.ts").ClipHeader>} Clip */
+/** @typedef {Unpacked<import("../protocol.d.ts").ConstantsHeader>} Constants */
+/** @typedef {Unpacked<import("../protocol.d.ts").SizesHeader>} Sizes */
+/** @typedef {Unpacked<import("../protocol.d.ts").MaskHeader>} Mask */
+/**
+ * A block, and what came later of it.
+ * @typedef {Unpacked<import("../protocol.d.ts").BlockHeader> &
+ *   {later?: Constants, sized?: Sizes, extremes?: [number, number][]}} Block
+ */
+/** @typedef {import("../protocol.d.ts").GridHeader} Grid */
 
 const PART_TYPES = { f16: Uint16Array, f32: Float32Array, i32: Int32Array, u8: Uint8Array };
 export const DAMAGED = "A part of this analysis arrived damaged; load the clip again.";
 
-/** Header and parts of a blob: {...header, parts: {name: typed array}}. Throws an Error with one sentence. */
+/**
+ * Header and parts of a blob: {...header, parts: {name: typed array}}. Throws an Error with one
+ * sentence.
+ */
 export function unpack(bytes) {
   try {
     return checked(split(new Uint8Array(bytes))); // a typed array is copied, so that it is aligned

@@ -12,7 +12,10 @@ export const PIN_COLOURS = [
   "#FFFFFF",
 ];
 
-/** Colour maps for weights from 0 up; each is darkest at 0, and even in lightness. u runs from 0 to 1. */
+/**
+ * Colour maps for weights from 0 up; each is darkest at 0, and even in lightness. u runs from 0 to
+ * 1.
+ */
 const SEQUENTIAL = {
   dusk: (u) => toRgb([0.2 + 0.76 * u, 0.08 + 0.13 * Math.sin(Math.PI * u ** 0.8), 290 + 170 * u]),
   viridis: between([
@@ -55,7 +58,9 @@ const diverging = (u) =>
 
 const VEIL = 0.4; // how much of the opacity a weight of zero gets, so that the rest stands out
 
-/** 256 packed RGBA pixels of a heat map; the alpha rises with the weight's size from a dark veil. */
+/**
+ * 256 packed RGBA pixels of a heat map; the alpha rises with the weight's size from a dark veil.
+ */
 export function heatPixels(name, signed, opacity) {
   const pixels = new Uint8ClampedArray(256 * 4);
   for (let i = 0; i < 256; i++) {

@@ -1,4 +1,5 @@
-// Ink: links, pins and outlines, drawn over the frames with a dark casing so that they read on any picture.
+// Ink: links, pins and outlines, drawn over the frames with a dark casing so that they read on any
+// picture.
 
 import { boxOf } from "../rows/grid.js";
 import { isVisible, pointAt } from "./layout.js";
@@ -10,9 +11,10 @@ const CASING = "rgb(0 0 0 / 0.5)";
 const SOFT_CASING = "rgb(0 0 0 / 0.28)"; // under lines, which may be thinner than their casing
 
 /**
- * Links of a place, the weakest first so that the strongest lies on top; `ringed` marks its end, `faint` steps
- * back, `reverse` turns the arrows round. Where one frame is on the stage, links that leave it step back, and
- * those between two others are left out. A token is nowhere: its links are dots at their ends.
+ * Links of a place, the weakest first so that the strongest lies on top; `ringed` marks its end,
+ * `faint` steps back, `reverse` turns the arrows round. Where one frame is on the stage, links that
+ * leave it step back, and those between two others are left out. A token is nowhere: its links are
+ * dots at their ends.
  */
 export function drawLinks(
   context,
@@ -105,7 +107,10 @@ function drawTarget(context, at, colour) {
   ring(context, at, 7, null, colour, 2);
 }
 
-/** A pin, or with `open` the place under the pointer; hollow where it lies on a frame that is not shown. */
+/**
+ * A pin, or with `open` the place under the pointer; hollow where it lies on a frame that is not
+ * shown.
+ */
 export function drawPlace(context, stage, place, colour, { open = false, selected = false } = {}) {
   if (place.token) return;
   const at = pointAt(stage.layout, stage.clip, place);
@@ -177,7 +182,9 @@ export function drawFootprint(context, stage, grid, cell, colour) {
   }
 }
 
-/** The frames with their captions; a frame that is not decoded yet is an empty box of the same size. */
+/**
+ * The frames with their captions; a frame that is not decoded yet is an empty box of the same size.
+ */
 export function drawFrames(context, { layout, clip, pictures }, theme) {
   context.font = theme.font;
   context.textBaseline = "top";

@@ -1,4 +1,5 @@
-// Layers over the frames: one row of weights as heat, each place where it lies, and an object as a mask.
+// Layers over the frames: one row of weights as heat, each place where it lies, and an object as a
+// mask.
 
 import { EXCLUDED } from "../rows/question.js";
 import { levels } from "../rows/scale.js";
@@ -33,7 +34,9 @@ export function createHeat() {
   };
 
   return {
-    /** Draw what a look has seen, on a scale of heatScale(). What the person left out stays clear. */
+    /**
+     * Draw what a look has seen, on a scale of heatScale(). What the person left out stays clear.
+     */
     paint(context, layout, clip, { ranked, left, grid }, scale, { colours, opacity }) {
       const area = grid.rows * grid.cols;
       fit(grid);
@@ -73,7 +76,10 @@ function place(context, tile, frame, grid, clip) {
   context.restore();
 }
 
-/** An object tinted and outlined, as pictures that the host made. changed() asks for a new drawing, once one is there. */
+/**
+ * An object tinted and outlined, as pictures that the host made. changed() asks for a new drawing,
+ * once one is there.
+ */
 export function createMask(changed) {
   let blob = null;
   let pictures = [];

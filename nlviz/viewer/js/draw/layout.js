@@ -3,7 +3,10 @@
 const CAPTION = 20;
 const NARROWEST = 108;
 
-/** Boxes of the frames in CSS pixels, each with room for its caption below; {frames, height, columns}. */
+/**
+ * Boxes of the frames in CSS pixels, each with room for its caption below; {frames, height,
+ * columns}.
+ */
 export function arrange({ count, aspect, width, tallest, ratio }) {
   const gap = width < 560 ? 6 : 10;
   const most = Math.max(1, Math.min(count, Math.floor((width + gap) / (NARROWEST + gap))));
@@ -35,7 +38,10 @@ function chooseColumns({ count, aspect, width, tallest, gap, most }) {
   return columns < most && empty(columns + 1) < empty(columns) ? columns + 1 : columns;
 }
 
-/** One frame alone, as large as there is room; all frames have its box, and `only` says which one is shown. */
+/**
+ * One frame alone, as large as there is room; all frames have its box, and `only` says which one is
+ * shown.
+ */
 export function arrangeOne({ count, aspect, width, tallest, ratio, only }) {
   const sharp = (value) => Math.round(value * ratio) / ratio;
   const w = Math.min(width, Math.max(24, tallest - CAPTION) * aspect);

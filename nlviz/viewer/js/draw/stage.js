@@ -1,4 +1,5 @@
-// Stage: canvases on each other, for the frames, the heat map, a mask and the ink, sized to the screen.
+// Stage: canvases on each other, for the frames, the heat map, a mask and the ink, sized to the
+// screen.
 
 import { element } from "../dom.js";
 import { createHeat, createMask } from "./layers.js";
@@ -139,7 +140,9 @@ export function createStage({ changed, failed }) {
       if (JSON.stringify(theme) !== JSON.stringify(currentTheme())) drawBase();
     },
 
-    /** Draw what was seen as heat, or with an empty key nothing; the same key is not drawn twice. */
+    /**
+     * Draw what was seen as heat, or with an empty key nothing; the same key is not drawn twice.
+     */
     drawHeat(key, seen, scale, look) {
       if (key === heatKey) return;
       heatKey = key;

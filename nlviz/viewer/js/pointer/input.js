@@ -5,10 +5,10 @@ const PAGES = { PageUp: -1, PageDown: 1 };
 const STILL = 5; // CSS pixels a hand may move in a click
 
 /**
- * Listen on the stage and on the whole card. Calls hover(event), leave(), click(event), draw(event, lasso),
- * drawn(), step(down, across, grow), page(frames), pin(), back(), undo(), redo(), play(). draws() says with what
- * a finger draws: "box", "lasso" or null; a mouse draws a box by dragging, a lasso with Shift. Handled keys go
- * no further: pages around the viewer have keys of their own.
+ * Listen on the stage and on the whole card. Calls hover(event), leave(), click(event), draw(event,
+ * lasso), drawn(), step(down, across, grow), page(frames), pin(), back(), undo(), redo(), play().
+ * draws() says with what a finger draws: "box", "lasso" or null; a mouse draws a box by dragging, a
+ * lasso with Shift. Handled keys go no further: pages around the viewer have keys of their own.
  */
 export function listen(stage, card, asked) {
   let start = null; // the pointerdown of what may become a drag

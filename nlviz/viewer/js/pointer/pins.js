@@ -3,6 +3,9 @@
 import { PIN_COLOURS } from "../draw/colour.js";
 import { middleOf } from "../rows/grid.js";
 
+/** @typedef {import("../protocol.d.ts").Act} Act */
+/** @typedef {import("../protocol.d.ts").ScenePin & {pending?: boolean}} Pin */
+
 const PATIENCE = 30_000; // ms after which an unanswered change is forgotten
 const LONGEST_HISTORY = 50;
 const NEAR = 10; // CSS pixels around a pin that count as the pin
@@ -33,7 +36,12 @@ const freeColour = (list) => {
   return PIN_COLOURS.find((colour) => !used.has(colour.toUpperCase())) ?? PIN_COLOURS[0];
 };
 
-/** The list after an act, but for undo and redo, which need a history. `id` is the new pin's. */
+/**
+ * The list after an act, but for undo and redo, which need a history. `id` is the new pin's.
+ * @param {Pin[]} list
+ * @param {any} act
+ * @returns {Pin[]}
+ */
 export function reduce(list, { type, ...said }, id = "") {
   const pin = list.find((each) => each.id === said.id);
   switch (type) {
@@ -65,15 +73,20 @@ export function pinNear(stage, list, place) {
   return nearest && distance(nearest) <= NEAR ? nearest : null;
 }
 
-/** A list of pins. send(act) tells the host, see protocol.d.ts. */
+/**
+ * A list of pins. send(act) tells the host.
+ * @param {(act: Act) => void} send
+ */
 export function createPins(send) {
-  let known = []; // the host's list
+  /** @type {Pin[]} The host's list. */
+  let known = [];
   let pending = []; // changes that the host has not answered yet
   let history = []; // lists as they were before each change
   let future = []; // lists that an undo took back
   let host = { undo: false, redo: false }; // what the host says can be done
   let made = 0;
 
+  /** @returns {Pin[]} */
   const shown = () => {
     const now = Date.now();
     pending = pending.filter((change) => now - change.since < PATIENCE);

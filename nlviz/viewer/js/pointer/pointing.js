@@ -1,10 +1,14 @@
-// Pointing: the place under the pointer or the keyboard's cursor, and the region that is being drawn.
+// Pointing: the place under the pointer or the keyboard's cursor, and the region that is being
+// drawn.
 
 import { cellAt, centreOf } from "../rows/grid.js";
 
 const inside = (value, count) => Math.min(Math.max(value, 0), count - 1);
 
-/** changed() asks for a new drawing; start() is where the keyboard begins; asks(region place) keeps what was drawn. */
+/**
+ * changed() asks for a new drawing; start() is where the keyboard begins; asks(region place) keeps
+ * what was drawn.
+ */
 export function createPointing({ stage, changed, start, asks }) {
   const draft = createDraft();
   let hover = null;
@@ -96,14 +100,20 @@ const MOST_CORNERS = 200;
 /** The part of a frame between two of its places, as a region's outline. */
 const boxBetween = (a, b) => [[a.x, a.y], [b.x, a.y], [b.x, b.y], [a.x, b.y]];
 
-/** The box or lasso that is being drawn on one frame, by the pointer or cell by cell by the keyboard. */
+/**
+ * The box or lasso that is being drawn on one frame, by the pointer or cell by cell by the
+ * keyboard.
+ */
 function createDraft() {
   let lasso = false;
   let corners = [];
   let frame = null;
 
   return {
-    /** Begin, or go on to a place of the same frame; gives the place with its region, or null without an area. */
+    /**
+     * Begin, or go on to a place of the same frame; gives the place with its region, or null
+     * without an area.
+     */
     to({ t, x, y }, asLasso) {
       if (!corners.length) [frame, lasso] = [t, asLasso];
       const last = corners.at(-1);

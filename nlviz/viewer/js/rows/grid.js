@@ -1,10 +1,16 @@
-// Grids: which place of the clip is which cell, in source pixels and positions of the sampled frames.
-// A place is {t, x, y}, and may have a region: [[x, y]…] around it, or be {token: name} and nowhere.
-// A cell is {step, row, col}, a grid {t, rows, cols, x0, y0, dx, dy, frames}.
+// Grids: which place of the clip is which cell, in source pixels and positions of the sampled
+// frames. A place is {t, x, y}, and may have a region: [[x, y]…] around it, or be {token: name} and
+// nowhere. A cell is {step, row, col}, a grid {t, rows, cols, x0, y0, dx, dy, frames}.
+
+/** @typedef {import("../data/blob.js").Grid} Grid */
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** The cell whose centre is nearest to a place. */
+/**
+ * The cell whose centre is nearest to a place.
+ * @param {Grid} grid
+ * @param {{t: number, x: number, y: number}} place
+ */
 export function cellAt(grid, { t, x, y }) {
   return {
     step: stepAt(grid, t),
@@ -13,7 +19,9 @@ export function cellAt(grid, { t, x, y }) {
   };
 }
 
-/** The time step that stands for a frame: the middle one of those that cover it, else the nearest. */
+/**
+ * The time step that stands for a frame: the middle one of those that cover it, else the nearest.
+ */
 function stepAt(grid, t) {
   const covering = grid.frames.flatMap((frames, step) => (frames.includes(t) ? [step] : []));
   if (covering.length) return covering[covering.length >> 1];

@@ -5,16 +5,20 @@ import { leftOut, questionAt, UNREACHED } from "./question.js";
 import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
 import { rangeOf, strongest } from "./top.js";
 
-/** Whether the block can answer now: constants of its rows and sizes of its values may still be on their way. */
+/**
+ * Whether the block can answer now: constants of its rows and sizes of its values may still be on
+ * their way.
+ */
 export const answers = (block, { reverse, rank_by }) =>
   (!reverse || hasColumns(block)) && (rank_by !== "contribution" || Boolean(block.sized));
 
 /**
- * A look that may take several turns, since a region is the mean over many rows. run(until) works until
- * that time (performance.now()), at least one row; `seen` is what is known so far:
- * {cells, indices, grid (of the row), row, ranked, left, reaches, total, range {low, high, empty, unreached}, links, covered,
- * shares (by frame), done}. `ranked` is what links and heat show: the row, or with rank_by "contribution" each weight times
- * the size of what its key adds. A link is {rank, weight, contribution, share, t, x, y, cell}; done rises to 1.
+ * A look that may take several turns, since a region is the mean over many rows. run(until) works
+ * until that time (performance.now()), at least one row; `seen` is what is known so far: {cells,
+ * indices, grid (of the row), row, ranked, left, reaches, total, range {low, high, empty,
+ * unreached}, links, covered, shares (by frame), done}. `ranked` is what links and heat show: the
+ * row, or with rank_by "contribution" each weight times the size of what its key adds. A link is
+ * {rank, weight, contribution, share, t, x, y, cell}; done rises to 1.
  */
 function createLook(block, clip, place, options) {
   const { k, reverse } = options;
@@ -26,7 +30,8 @@ function createLook(block, clip, place, options) {
   const size = sizeOf(grid);
   const order = scattered(indices);
   const sizes = options.rank_by === "contribution" ? block.sized.parts.sizes : null;
-  const sums = [1, ...(sizes ? [1] : [])].map(() => new Float64Array(order.length > 1 ? size : 0)); // of row and ranked
+  // of row and ranked
+  const sums = [1, ...(sizes ? [1] : [])].map(() => new Float64Array(order.length > 1 ? size : 0));
   const others = (block.tokens ?? []).map(() => 0); // what the tokens weigh
   let taken = 0;
   let seen = {
@@ -151,7 +156,10 @@ export function exactLinks(pin, block, { k, exclude, head, reverse, rank_by }) {
 
 const MOST_KEPT = 32; // rows; eight pins, and a pointer that wanders
 
-/** The last looks, so that of pins and a moving pointer only the new row is computed. get(block, clip, place, options, until): the look, further along where it takes several turns, and its key. */
+/**
+ * The last looks, so that of pins and a moving pointer only the new row is computed. get(block,
+ * clip, place, options, until): the look, further along where it takes several turns, and its key.
+ */
 export function createMemory() {
   const looks = new Map(); // the oldest first
 

@@ -1,4 +1,5 @@
-// Question: from a place, a region or a token to the rows it stands for, and the places it leaves out.
+// Question: from a place, a region or a token to the rows it stands for, and the places it leaves
+// out.
 
 import { cellAt, cellsInside, centreOf, indexOf, sizeOf } from "./grid.js";
 import { reachable } from "./reach.js";
@@ -6,7 +7,10 @@ import { reachable } from "./reach.js";
 export const EXCLUDED = 1; // by the person's choice
 export const UNREACHED = 2; // no link can exist
 
-/** {own, other, cells, indices}: the cells asked on one grid, the grid of the answer; no index where nothing is asked. */
+/**
+ * {own, other, cells, indices}: the cells asked on one grid, the grid of the answer; no index where
+ * nothing is asked.
+ */
 export function questionAt(block, place, reverse) {
   const [own, other] = reverse ? [block.key, block.query] : [block.query, block.key];
   if (place.token) {
@@ -17,7 +21,10 @@ export function questionAt(block, place, reverse) {
   return { own, other, cells, indices: cells.map((cell) => indexOf(own, cell)) };
 }
 
-/** For each place of the other grid 0, or why no link leads there. Follows nlviz.ask.rows.allowed_keys. */
+/**
+ * For each place of the other grid 0, or why no link leads there. Follows
+ * nlviz.ask.rows.allowed_keys.
+ */
 export function leftOut(block, { own, other, cells, indices }, { exclude, reverse }, clip) {
   const left = new Uint8Array(sizeOf(other));
   const reached = reachable(block, indices, reverse);
@@ -38,7 +45,10 @@ export function leftOut(block, { own, other, cells, indices }, { exclude, revers
   return left;
 }
 
-/** Places of the other grid's steps that hold a cell's centre, or lie in the cell where the other grid is finer. */
+/**
+ * Places of the other grid's steps that hold a cell's centre, or lie in the cell where the other
+ * grid is finer.
+ */
 function shared(own, other, cell, clip) {
   const centre = cellAt(other, centreOf(own, cell, clip));
   const fine = other.rows * other.cols > own.rows * own.cols;

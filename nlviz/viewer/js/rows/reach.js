@@ -1,5 +1,6 @@
-// Reach: which links can exist, in blocks that look only within a window, a frame, a row or a group.
-// A block's `reach` counts its groupings; key j can be reached from query i if any puts both into one group.
+// Reach: which links can exist, in blocks that look only within a window, a frame, a row or a
+// group. A block's `reach` counts its groupings; key j can be reached from query i if any puts both
+// into one group.
 
 const groupings = (block) =>
   Array.from(
@@ -7,7 +8,10 @@ const groupings = (block) =>
     (_, g) => [block.parts[`query${g}`], block.parts[`key${g}`]],
   );
 
-/** 1 for each key that any of some queries reaches (`reverse`: query that reaches any of some keys), or null for all. */
+/**
+ * 1 for each key that any of some queries reaches (`reverse`: query that reaches any of some keys),
+ * or null for all.
+ */
 export function reachable(block, indices, reverse) {
   if (!block.reach) return null;
   let reached = null;

@@ -3,6 +3,8 @@
 import { toFloats } from "../data/blob.js";
 import { reachable, reachCounts } from "./reach.js";
 
+/** @typedef {import("../data/blob.js").Block} Block */
+
 const SOFTMAX = new Set(["gaussian", "embedded_gaussian"]);
 const decoded = new WeakMap(); // block → its θ and φ as 32-bit floats, and how they are cut
 
@@ -20,7 +22,10 @@ function factors(block) {
 /** Decode a block now, so that its first row does not have to wait for it. */
 export const prepare = (block) => void factors(block);
 
-/** The constants of a softmax's rows, which columns need: of the block itself, or of a blob that came later. */
+/**
+ * The constants of a softmax's rows, which columns need: of the block itself, or of a blob that
+ * came later.
+ */
 export const constantsOf = (block) => block.parts.constants ?? block.later?.parts.constants ?? null;
 
 /** Whether columns of the block can be had yet. */
@@ -31,7 +36,12 @@ const chosen = (
   head,
 ) => (head === null || head >= heads ? [...Array(heads).keys()] : [head]);
 
-/** Row `query` of f/C: the keys of the grid, then the tokens. `head` null is the mean over all. */
+/**
+ * Row `query` of f/C: the keys of the grid, then the tokens. `head` null is the mean over all.
+ * @param {Block} block
+ * @param {number} query
+ * @param {number | null} head
+ */
 export function affinityRow(block, query, head = null) {
   const { theta, phi, keys, heads, channels } = factors(block);
   const reached = reachable(block, [query], false);
@@ -91,7 +101,10 @@ function exponentials(row, reached) {
   return sum;
 }
 
-/** Zero where nothing is reached, and below zero where `rectified`; gives the number of keys reached. */
+/**
+ * Zero where nothing is reached, and below zero where `rectified`; gives the number of keys
+ * reached.
+ */
 function cut(row, reached, rectified) {
   let count = 0;
   for (let j = 0; j < row.length; j++) {
@@ -102,7 +115,12 @@ function cut(row, reached, rectified) {
   return Math.max(count, 1);
 }
 
-/** Column `key` of f/C: what each query weighs it, by its own row's constant; then the tokens. */
+/**
+ * Column `key` of f/C: what each query weighs it, by its own row's constant; then the tokens.
+ * @param {Block} block
+ * @param {number} key
+ * @param {number | null} head
+ */
 export function affinityColumn(block, key, head = null) {
   const { theta, phi, queries, keys, heads, channels } = factors(block);
   const constants = constantsOf(block);

@@ -2,15 +2,19 @@
 
 const DECADES = { row: 4, block: 4, absolute: 6 }; // how far down a logarithmic scale reaches
 
-/** Lowest and highest weight of the whole block, of one head or of their mean; null while they are not known. */
+/**
+ * Lowest and highest weight of the whole block, of one head or of their mean; null while they are
+ * not known.
+ */
 export function extremesOf(block, head) {
   const known = block.extremes ?? block.later?.extremes;
   return known?.[head === null ? 0 : head + 1] ?? null;
 }
 
 /**
- * The scale of a heat map: {low, high, signed, curve, decades, range}. `range` says what it is scaled to: the
- * row's own weights, the block's ("row" while those are not known), or 1; `of` whether weights or contributions.
+ * The scale of a heat map: {low, high, signed, curve, decades, range}. `range` says what it is
+ * scaled to: the row's own weights, the block's ("row" while those are not known), or 1; `of`
+ * whether weights or contributions.
  */
 export function heatScale(block, seen, { scale, curve, head, rank_by }) {
   const extremes = scale === "block" ? extremesOf(block, head) : null;

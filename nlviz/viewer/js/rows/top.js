@@ -1,4 +1,5 @@
-// Top: the extremes of a row and its k strongest entries; `left` is not 0 where a place is left out.
+// Top: the extremes of a row and its k strongest entries; `left` is not 0 where a place is left
+// out.
 
 /** Lowest and highest weight among the places that are not left out. */
 export function rangeOf(row, left) {
@@ -11,7 +12,10 @@ export function rangeOf(row, left) {
   return low > high ? { low: 0, high: 0, empty: true } : { low, high, empty: false };
 }
 
-/** Indices of the k strongest places that are not left out, strongest first, the lower index first on ties. */
+/**
+ * Indices of the k strongest places that are not left out, strongest first, the lower index first
+ * on ties.
+ */
 export function strongest(row, left, k) {
   const heap = []; // the weakest of the kept ones on top
   for (let j = 0; j < left.length; j++) {

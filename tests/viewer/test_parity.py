@@ -13,7 +13,9 @@ from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, row_of, 
 from nlviz.affinity import FUNCTIONS
 from nlviz.errors import QueryError
 from nlviz.query import Link
-from nlviz.viewer import blobs, messages
+from nlviz.viewer import blobs
+from nlviz.viewer.messages import Can, Scene, links_of, query_of
+from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pins, Place
 from tests.support import make
 from tests.support.viewer_page import Viewer
@@ -91,12 +93,12 @@ def test_regions_tokens_heads_and_columns_are_those_of_the_library(
     for block in analysis.blocks:
         for head in (None, 1) if block == "special" else (None,):
             for reverse in (False, True):
-                options = messages.Options(block, head, reverse, k=6, exclude="cell")
+                options = Options(block, head, reverse, k=6, exclude="cell")
                 for place in places:
                     held = Pins().add(place)
-                    links = found(analysis, messages.asked(analysis, held.shown[0], options))
+                    links = found(analysis, query_of(analysis, held.shown[0], options))
                     tagged = ("clip", *map(str, tags))
-                    said = messages.scene(analysis, tagged, {held.shown[0]: links}, options)
+                    said = Scene.of(analysis, tagged, {held.shown[0]: links}, options).json()
                     said["pins"][0]["exact"] = None  # what the page makes of it by itself
                     view.show(pins=said["pins"], options=said["options"], blocks=tags)
                     state = view.state()
@@ -133,9 +135,10 @@ def test_links_ranked_by_contribution_are_those_of_the_library(
     pins = Pins().add(Point(frames[1], 33.0, 20.0)).add(box)
 
     def shown(block: str, reverse: bool) -> dict[str, Any]:
-        options = messages.Options(block, None, reverse, k=6, rank_by="contribution")
-        links = {pin: messages.answer(analysis, pin, options) for pin in pins.shown}
-        said = messages.scene(analysis, ("clip", *map(str, tags)), links, options, rank=True)
+        options = Options(block, None, reverse, k=6, rank_by="contribution")
+        links = {pin: links_of(analysis, pin, options) for pin in pins.shown}
+        named = ("clip", *map(str, tags))
+        said = Scene.of(analysis, named, links, options, can=Can(rank=True)).json()
         for pin in said["pins"]:
             pin["exact"] = None  # what the page makes of it by itself
         view.show(**{name: said[name] for name in ("pins", "options", "can")}, blocks=tags)

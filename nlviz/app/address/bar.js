@@ -1,4 +1,4 @@
-// Location: puts the query string into the page's address, and copies that address on a click.
+// Bar: puts the query string into the page's address, and copies that address on a click.
 
 const SAID = 2500; // ms that the answer stays
 const mounts = new WeakMap();

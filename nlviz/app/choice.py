@@ -1,4 +1,4 @@
-"""Material: what can be looked at, a bundled file or an upload, and which part of it is."""
+"""What a visitor chooses: a bundled file or an upload, a part of it, and a network."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ UPLOADS = (
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A file to look at.
+    """A file to analyse.
 
     Args:
         id: tells materials apart; two uploads of the same bytes are one.
         title: what to call it.
         path: where it lies, as the command line would name it; the file name of an upload.
-        about: one sentence on what is to be seen, or "".
-        at: a place worth pointing at first, or None.
+        about: one sentence on what it shows, or "".
+        at: a good place for the first pin, or None.
         data: the content of an upload; None for a bundled file.
         digest: of the content of an upload; empty for a bundled file.
         session: what an upload holds that is a session file; its ``data`` is then empty.
@@ -97,7 +97,7 @@ def bundled() -> tuple[Material, ...]:
 
 
 def uploaded(name: str, data: bytes) -> Material:
-    """What a visitor gave; it stays in memory. ExportError for a bad session file."""
+    """An uploaded file, which stays in memory. ExportError for a bad session file."""
     digest = hashlib.blake2b(data, digest_size=8).hexdigest()
     session = None
     if name.lower().endswith(f".{SESSION}"):

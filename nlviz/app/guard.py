@@ -1,4 +1,4 @@
-"""The guard: a fault of ours is logged with its traceback and shown as one calm sentence."""
+"""Log an unexpected error with its traceback, and show one calm sentence."""
 
 from __future__ import annotations
 

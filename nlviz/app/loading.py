@@ -1,4 +1,4 @@
-"""Loading: what is seen while a clip is being analysed, and the first time before anything is."""
+"""What the page shows while a clip is analysed, and before the first one is."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Plain: other people's words, such as the name of a file, inside Markdown."""
+"""Escape other people's words, such as a file's name, for Markdown."""
 
 from __future__ import annotations
 
 
 def plain(text: str) -> str:
-    """Text with nothing that Markdown would take for itself."""
+    """The text with every sign escaped that Markdown would read."""
     return "".join("\\" + sign if sign in r"\`*_{}[]()<>#$~|:!" else sign for sign in text)

@@ -20,7 +20,7 @@ def show() -> None:
         place = st.empty()  # what is being done
         if "nlviz" not in st.session_state:
             _while_starting(place)
-        # Torch comes with these; the frames' grey shapes are on the page before it is loaded.
+        # These load torch; the frames' grey shapes are on the page before.
         from nlviz.app.sidebar import restore, sidebar
         from nlviz.app.stage import stage
         from nlviz.app.visit import current, is_new

@@ -38,7 +38,7 @@ def is_user_model(name: str) -> bool:
 
 
 def load(name: str) -> Any:
-    """That network; NetworkError where it cannot be had."""
+    """That network; NetworkError if it cannot be loaded."""
     from nlviz.inference import loading
 
     started = user_model()

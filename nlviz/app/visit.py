@@ -77,7 +77,7 @@ class Visit:
         return self.kept_pins(self.shown.choice.material.id) if self.shown else Pins()
 
     def show(self, shown: Shown) -> None:
-        """Put a good analysis on screen; pins stay where their points still exist."""
+        """Show a good analysis; pins stay where their points still exist."""
         if not self.restoring:
             self.remarks = ()
         self.shown, self.problem, self.failed, self.notice = shown, None, None, None
@@ -96,10 +96,10 @@ class Visit:
         lost = len(before.shown) - len(kept.shown)
         if lost:
             what = "One pin was" if lost == 1 else f"{lost} pins were"
-            self.notice = f"{what} on a frame that is not among these."
+            self.notice = f"{what} on a frame that is not sampled now."
 
     def _welcome(self, shown: Shown) -> None:
-        """The awaited clip gets its pins; another one given in its place is told."""
+        """The awaited clip gets its pins; a remark says if another was given."""
         awaited, material = self.awaited, shown.choice.material
         if awaited is None or material.session is not None:
             return
@@ -109,7 +109,7 @@ class Visit:
         elif self.given == material:
             self.remarks += (
                 f"'{material.title}' is not the clip that was asked for, '{awaited.name}', or "
-                "other frames of it are shown; so the pins were left out.",
+                "shows other frames of it; so the pins were left out.",
             )
             self.given = None
 
@@ -142,18 +142,18 @@ class Visit:
         return self._pins.get(key, Pins())
 
     def choose_material(self, material: Material) -> None:
-        """What is to be looked at next; an old problem is forgotten."""
+        """Show this next; an old problem is forgotten."""
         self.material, self.problem, self.failed = material, None, None
 
     def give(self, material: Material) -> None:
-        """What the visitor gives as the clip that is awaited."""
+        """Take a material as the awaited clip."""
         self.choose_material(material)
         if self.awaited is not None:
             self.given, self.remarks = material, ()
             self.parts[material.id] = self.awaited.part
 
     def fail(self, problem: str, choice: Choice | None = None) -> None:
-        """Say what went wrong; nothing else is lost."""
+        """Keep the sentence on what went wrong; nothing else changes."""
         self.problem, self.failed = problem, choice
 
     def act(self, said: object) -> None:

@@ -217,7 +217,7 @@ def test_a_photo_leaves_out_the_own_cell_and_says_why(visit: AppPage) -> None:
     state = visit.ready(pins=1)
     assert state["options"]["exclude"] == "cell"
     assert state["links"]
-    expect(visit.page.get_by_text("leave out only the cell pointed at")).to_be_visible()
+    expect(visit.page.get_by_text("leave out only the cell that you point at")).to_be_visible()
     expect(visit.page.get_by_text("Part of the clip")).to_have_count(0)
 
 

@@ -36,7 +36,7 @@ async function copy(text) {
 export default function ({ data, parentElement: root }) {
   follow(data.query);
   const button = root.querySelector("button");
-  button.title = data.words;
+  button.title = data.hint;
   if (!mounts.has(root)) {
     const mount = { timer: 0 };
     mounts.set(root, mount);

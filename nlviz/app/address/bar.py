@@ -1,4 +1,4 @@
-"""Location: the page's address follows what is on screen, without a step in the history."""
+"""Keep the page's address up to date with what is on screen, and offer to copy it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nlviz.app.address.query_string import Address, shortened, write
 
 _HERE = Path(__file__).parent
 _WHOLE = "This page's address holds the clip's name, the pins and the options."
-_GIVEN = "This page's address holds all but the clip itself, which is to be given again."
+_UPLOAD = "This page's address holds everything but the clip, which has to be uploaded again."
 _SHORT = "Outlines in the address have fewer corners than here; a session file keeps them all."
 _mount = st.components.v2.component(
     "nlviz_location",
@@ -24,7 +24,7 @@ _mount = st.components.v2.component(
 
 def follow(address: Address) -> None:
     """Write the address into the page's, and offer to copy it."""
-    words = [_GIVEN if address.digest else _WHOLE]
+    hints = [_UPLOAD if address.digest else _WHOLE]
     if shortened(address) != address:
-        words.append(_SHORT)
-    _mount(key="location", data={"query": write(address), "words": " ".join(words)})
+        hints.append(_SHORT)
+    _mount(key="location", data={"query": write(address), "hint": " ".join(hints)})

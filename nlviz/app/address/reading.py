@@ -37,8 +37,8 @@ class _Reader:
         version = self._number("v", 1)
         if version is not None and version > _VERSION:
             self.problems.append(
-                f"The address was written by a newer nlviz (v={version}); what this one "
-                "understands of it is shown."
+                f"The address was written by a newer nlviz (v={version}); this one "
+                "shows what it understands of it."
             )
         usual = ClipPart()
         part = ClipPart(

@@ -1,4 +1,4 @@
-"""The sidebar's network: those there are, those to be fetched first, and the size of the input."""
+"""The sidebar's choice of a network: a menu, downloads, and the size of the input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
 
 def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
-    """What is to be run; while a network is not here yet, the one before it stays."""
+    """The choice to run; while a network is not downloaded yet, the one before it stays."""
     from nlviz.models import zoo  # brings torch: the gallery above need not wait for it
 
     with st.container(key="network", gap="xsmall"):
@@ -38,7 +38,7 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
             names,
             key=MODEL,
             format_func=lambda name: name if here[name] else f"{name} (to fetch)",
-            help="Those to fetch were published by other projects; each is downloaded once.",
+            help="Those to fetch were published by other projects; you download each once.",
         )
         if startup.is_user_model(model):
             return _user_model(visit, material, part, model)
@@ -47,7 +47,7 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
         st.caption(f"{what}. {record.short}")
         step = max(round(tap.stride[0]) for tap in zoo.record(model).taps.values())
         if 1 < part.frames < 2 * step:
-            st.caption(f"One time step of its blocks stands for {step} frames; take more of them.")
+            st.caption(f"One time step of its blocks covers {step} frames; choose more frames.")
         if not here[model]:
             _offer(visit, model)
             return _instead(visit, material, part)
@@ -79,13 +79,13 @@ def _size(visit: Visit, model: str, sizes: tuple[int, ...], usual: int) -> int:
         before if before in sizes else usual,
         key=f"size-{model}",
         format_func=lambda size: f"{size} px",
-        help="The longer side of what the network is given. Larger sees finer; it takes "
-        "time and memory with the square of it.",
+        help="The longer side of the network's input. Larger shows finer detail; time and "
+        "memory grow with its square.",
     )
 
 
 def _offer(visit: Visit, model: str) -> None:
-    """A button that fetches; a download that is left goes on from there the next time."""
+    """A button that fetches; the next time it resumes a download that was interrupted."""
     from nlviz.models import zoo
     from nlviz.models.published import fetch
 
@@ -94,18 +94,18 @@ def _offer(visit: Visit, model: str) -> None:
     if not wanted:
         st.caption(f"Licence {record.licence}. Or: `python -m nlviz fetch {model}`")
     st.file_uploader(
-        "Or give its checkpoint",
+        "Or upload its checkpoint",
         type=list(CHECKPOINTS),
         key=f"give-{model}",
         on_change=_take,
         args=(visit, model),
         max_upload_size=_MOST_MB,
-        help=f"{record.url.rpartition('/')[2]}, where it is on your machine already. Nothing in "
-        "it is run.",
+        help=f"{record.url.rpartition('/')[2]}, if you have it already. nlviz runs nothing "
+        "that is in it.",
     )
     if not wanted:
         return
-    bar = st.progress(0.0, "Asking for it …")
+    bar = st.progress(0.0, "Connecting …")
 
     def tell(done: int, total: int | None) -> None:
         share = done / total if total else 0.0
@@ -123,7 +123,7 @@ def _offer(visit: Visit, model: str) -> None:
 
 
 def _take(visit: Visit, model: str) -> None:
-    """What the visitor gave in place of a download, checked and kept like one."""
+    """Check and keep an uploaded checkpoint as a download is."""
     from nlviz.models import zoo
     from nlviz.models.published import fetch
 

@@ -20,7 +20,7 @@ _LOGO = Path(__file__).parents[1] / "logo.svg"
 
 
 def choose(visit: Visit) -> Choice | None:
-    """What the visitor has chosen; None where it cannot be read, and the visit says why."""
+    """What the visitor has chosen; None if it cannot be read, and the visit says why."""
     st.logo(str(_LOGO), size="large")
     gallery.show(visit)
     st.file_uploader(
@@ -44,14 +44,14 @@ def choose(visit: Visit) -> Choice | None:
 
 
 def _saved(visit: Visit, material: Material, held: export.Session) -> Choice:
-    """A session file is shown as it was saved; for more it takes the clip itself."""
+    """A session file is shown as it was saved; anything else needs the clip itself."""
     clip, made = held.analysis.clip, held.provenance
     with st.container(key="saved", gap="xsmall"):
         st.markdown("##### Session")
         st.caption(
             f"{plain(clip.name)} as {plain(made.model)} saw it; no network was run. For other "
             "frames, another network, or what a block adds, "
-            f"give {plain(clip.name)} again: the pins go along."
+            f"upload {plain(clip.name)} again; its pins come along."
         )
         upload.ask(visit, "give-again")
     return Choice(material, ClipPart(frames=len(clip.frames)), made.model, max(made.input))
@@ -91,19 +91,19 @@ def _controls(visit: Visit, material: Material, info: MediaInfo) -> ClipPart:
         before.stride,
         placeholder="even",
         key=f"stride-{material.id}",
-        help="Take every n-th source frame. Empty spreads the frames evenly to the end.",
+        help="Take every n-th source frame. Leave it empty to spread the frames evenly.",
     )
     return ClipPart(start, frames, stride)
 
 
 def _within(visit: Visit, part: ClipPart, info: MediaInfo) -> ClipPart:
-    """A part that the clip has; what an address asks of it beyond is told."""
+    """The part cut to the clip's length; requests beyond it are reported."""
     frames = min(part.frames, MOST_FRAMES, info.total)
     stride = part.stride and min(part.stride, info.total)
     fitted = ClipPart(min(part.start, info.total - 1), frames, stride)
     if fitted != part and part != ClipPart():
         visit.remarks += (
-            f"'{info.name}' has {info.total} frames, and at most {MOST_FRAMES} are taken: "
+            f"'{info.name}' has {info.total} frames, and the app takes at most {MOST_FRAMES}: "
             f"start={part.start}, frames={part.frames} does not fit.",
         )
     return fitted

@@ -1,4 +1,4 @@
-"""The small timeline: thumbnails along the clip, and a mark for each frame that is taken."""
+"""The small timeline: thumbnails along the clip, and a mark for each sampled frame."""
 
 from __future__ import annotations
 

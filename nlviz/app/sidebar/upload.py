@@ -13,7 +13,7 @@ from nlviz.media import probe
 
 
 def ask(visit: Visit, key: str) -> None:
-    """A place for the awaited clip; a sample that is called so needs only a click."""
+    """Ask for the awaited clip; a sample of that name needs only a click."""
     awaited = visit.awaited
     if awaited is None:
         return
@@ -25,7 +25,7 @@ def ask(visit: Visit, key: str) -> None:
             return
     session_file = awaited.name.lower().endswith(f".{SESSION}")
     st.file_uploader(
-        "Give the file",
+        "Upload the file",
         type=[kind for kind in UPLOADS if (kind == SESSION) == session_file],
         key=key,
         on_change=take,
@@ -35,9 +35,9 @@ def ask(visit: Visit, key: str) -> None:
 
 
 def take(visit: Visit, key: str, *, wanted: bool = False) -> None:
-    """Look at an uploaded file next; one that cannot be read changes nothing but a sentence.
+    """Show an uploaded file next; if it cannot be read, only a sentence says so.
 
-    ``wanted`` says that it is given as the clip that is awaited.
+    ``wanted`` says that the visitor gives it as the awaited clip.
     """
     file: UploadedFile | None = st.session_state[key]
     if file is None:

@@ -1,4 +1,4 @@
-"""The stage: what the clip is, the viewer, and what can be taken away from it."""
+"""The stage: the clip's heading, the viewer, and the tabs below it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HEAD_START = 0.03  # seconds
 
 
 def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
-    """Bring what was chosen on screen; after an error the last good analysis stays."""
+    """Show what was chosen; after an error the last good analysis stays."""
     if visit.shown is not None and visit.shown.choice == choice:
         if visit.failed is not None:  # back at what is on screen
             visit.problem = visit.failed = None
@@ -78,7 +78,7 @@ def _viewer_and_tabs(visit: Visit) -> None:
             visit.amend(shown)
         options = visit.options.fitting(shown.analysis)
         links = {pin: links_of(shown.analysis, pin, options) for pin in visit.pins.shown}
-        mask = overlay.laid(shown.choice)
+        mask = overlay.current(shown.choice)
         rank = shown.choice.material.session is None or bool(shown.analysis.sizes)
         mount_viewer(
             key=_VIEWER,
@@ -109,7 +109,7 @@ def _viewer_and_tabs(visit: Visit) -> None:
 
 
 def _saved(shown: Shown) -> list[str]:
-    """How a session that is opened was made."""
+    """How the open session was made."""
     held = shown.choice.material.session
     if held is None:
         return []
@@ -132,8 +132,8 @@ def _ask_for_the_clip(visit: Visit) -> None:
     with st.container(key="awaited", border=True):
         st.markdown(f"#### This address is about your own file {plain(visit.awaited.name)}")
         st.markdown(
-            "An address holds everything but the clip, which stays with whoever has it: "
-            f"give the same file again.{come} Or choose a sample in the sidebar."
+            "An address holds everything but the clip, which stays with its owner: "
+            f"upload the same file again.{come} Or choose a sample in the sidebar."
         )
         upload.ask(visit, "give")
 
@@ -143,7 +143,9 @@ def _heading(shown: Shown) -> str:
     clip, facts = analysis.clip, analysis.facts[:3]  # the classes have a list of their own
     notes = [*clip.notes, *analysis.refused.values(), *_saved(shown)]
     if len(clip.frames) == 1:
-        notes.append("With one frame, links stay in it and leave out only the cell pointed at.")
+        notes.append(
+            "With one frame, links stay in it and leave out only the cell that you point at."
+        )
     classes = "".join(
         f"<li><span>{escape(each.label.split(',')[0])}</span><b>{each.score:.0%}</b>"
         f'<i style="width:{100 * each.score:.0f}%"></i></li>'

@@ -1,4 +1,4 @@
-"""What the block is: its function, which links can exist, what a cell stands for and has seen."""
+"""The Block tab: its function, which links can exist, what a cell covers and has seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WANTED = "nlviz-field"
 
 
 def show(context: TabContext) -> None:
-    """What is known of the block, and the receptive field of a pin's cell once it is asked for."""
+    """What is known of the block, and a pin's receptive field once the visitor asks for it."""
     st.html(table(context.analysis.about(context.block)))
     st.markdown("**What a pin's cell has seen**")
     place = choose_pin(context, "field-pin").point

@@ -1,4 +1,4 @@
-"""Compare: the same query in every block and head, beside baselines, and beside another network."""
+"""The Compare tab: one query in every block and head, in baselines, and in another network."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _choose(options: dict[str, Any]) -> None:
 
 
 def _baselines(context: TabContext, pin: Pin) -> None:
-    """The block beside what a picture is to be held against."""
+    """The block beside the baselines that a picture has to be compared with."""
     block, _ = origin(context.block)
     own = TileRequest(block, block, context.query(pin, block))
     tiles = drawn(context, pin, [own], name="own")

@@ -1,4 +1,4 @@
-"""Export: what is on screen as a figure, a film, a page, numbers or a session, to take away."""
+"""The Export tab: what is on screen as a figure, a film, a page, numbers or a session."""
 
 from __future__ import annotations
 

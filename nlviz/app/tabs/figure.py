@@ -1,4 +1,4 @@
-"""Figure: the pinned links as a film strip for a paper, with the viewer's heat and colours."""
+"""The figure to export: the pinned links as a film strip, with the viewer's heat and colours."""
 
 from __future__ import annotations
 

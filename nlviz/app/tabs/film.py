@@ -1,4 +1,4 @@
-"""Film: the clip playing with its links, or a query that follows them, made while one waits."""
+"""The film to export: the clip playing with its links, or a query that follows them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def show(context: TabContext) -> None:
     form = _choose(still=len(context.analysis.clip.frames) == 1)
     pins = _pins(context, form.what)
     if not pins:
-        st.info("There are no links to show; a query that follows them starts at a point.")
+        st.info("There are no links to show. A query that follows links starts at a point.")
         return
     words = (context.analysis.network, context.block, "follow" if form.what == _FOLLOW else "")
     options = [*form.options, *shade_options(context), *palette_options(pins)]
@@ -75,7 +75,7 @@ def show(context: TabContext) -> None:
 
 
 def _choose(*, still: bool) -> _FilmForm:
-    """A picture does not play."""
+    """The choices; an image cannot play."""
     kept: dict[str, Any] = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kinds = [_FOLLOW] if still else [_PLAY, _FOLLOW]

@@ -54,11 +54,11 @@ class Job:
         self._seen = time.monotonic()
 
     def stop(self) -> None:
-        """The visitor wants it no more."""
+        """The visitor no longer wants it."""
         self.stopped = True
 
     def leave(self) -> None:
-        """Something else is asked now; it begins anew when it is asked for again."""
+        """The visitor wants something else now; asking for it again starts it again."""
         self.left = not self.done
 
     def _report(self, fraction: float, what: str) -> None:
@@ -109,12 +109,12 @@ class Jobs:
         return job
 
     def rest(self) -> None:
-        """Whatever runs ends, and begins anew when it is asked for again."""
+        """End whatever runs; asking for it again starts it again."""
         for job in self._jobs.values():
             job.leave()
 
     def forget(self, key: Hashable) -> None:
-        """Begin anew when it is asked for again."""
+        """Forget a job, so that asking for it again starts it again."""
         self._jobs.pop(key, None)
 
 

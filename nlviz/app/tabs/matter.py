@@ -1,4 +1,4 @@
-"""Does it matter: what each block adds, what is predicted without it, and without what it links."""
+"""The tab Does it matter?: what each block adds, and predictions without it or its links."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def contributions_table(links: Sequence[Link], by_affinity: Mapping[Point, int])
 
 def _masking(context: TabContext, query: Query) -> None:
     """The faithfulness curve, once it is asked for: it runs the network some dozens of times."""
-    st.markdown("**Does the prediction lean on the linked places?**")
+    st.markdown("**Does the prediction rely on the linked places?**")
     wanted = (context.shown.choice, query)
     if st.session_state.get(_WANTED) != wanted:
         st.button("Mask them and see", on_click=_want, args=(wanted,))

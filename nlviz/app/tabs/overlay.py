@@ -12,7 +12,7 @@ TABS = "details"
 _KEY = "nlviz-overlay"
 
 
-def lay(choice: Choice, tab: str, blob: bytes | None) -> bool:
+def put(choice: Choice, tab: str, blob: bytes | None) -> bool:
     """Lay a mask's blob over an analysis, or take it away; whether that is news to the page."""
     before = st.session_state.get(_KEY)
     now = None if blob is None else (choice, tab, blob)
@@ -20,7 +20,7 @@ def lay(choice: Choice, tab: str, blob: bytes | None) -> bool:
     return now != before
 
 
-def laid(choice: Choice) -> bytes | None:
+def current(choice: Choice) -> bytes | None:
     """What lies over an analysis now, or None."""
     about, tab, blob = st.session_state.get(_KEY) or (None, None, None)
     is_open = about == choice and st.session_state.get(TABS) == tab

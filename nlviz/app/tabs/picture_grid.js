@@ -1,4 +1,4 @@
-// A sheet of pictures of the same frames: one cursor over all of them; a click opens one, or asks
+// A grid of pictures of the same frames: one cursor over all of them; a click opens one, or asks
 // there.
 
 const STEP = 0.015; // of a picture, for a key

@@ -1,4 +1,4 @@
-"""A sheet of pictures of the same frames with one linked cursor, as a component of the page."""
+"""A grid of pictures of the same frames with one shared cursor, as a component of the page."""
 
 from __future__ import annotations
 

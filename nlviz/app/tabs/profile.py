@@ -1,4 +1,4 @@
-"""Profile: how each pin's weight is spread, beside the block's averages over all queries."""
+"""The Profile tab: how each pin's weight is spread, beside the averages over all queries."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def job_result(about: Choice, key: Hashable, work: jobs.Work, *, name: str) -> A
     job = here.ask(about, key, work)
     job.wait(_AT_ONCE)
     if job.done and job.failed:
-        st.error("This could not be worked out; the server's log says why.", icon="⚠️")
+        st.error("This could not be computed; the server's log says why.", icon="⚠️")
     elif job.done and job.problem is not None:
         st.info(job.problem)
     elif job.stopped:

@@ -1,4 +1,4 @@
-"""Reproduce: the command and the Python lines for what is on screen."""
+"""The Reproduce tab: the command and the Python lines for what is on screen."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def show(context: TabContext, pin: Pin) -> None:
     ]
     others = [*(f"block {block}" for block in blocks), *(f"network {name}" for name in models)]
     if not others:
-        st.info("There is no other block, and no other network is here; fetch one to compare.")
+        st.info("There is no other block and no other network here; fetch one to compare.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = st.selectbox("Beside", others, key="beside", width=320)

@@ -1,4 +1,4 @@
-"""Spacetime: the links in three dimensions, to be turned and zoomed."""
+"""The Spacetime tab: the links in three dimensions, to turn and zoom."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nlviz.app.tabs.context import TabContext, ink
 
 
 def show(context: TabContext) -> None:
-    """The solid; for an image a sentence in its place."""
+    """The plot; for an image a sentence instead."""
     if len(context.analysis.view.frames) == 1:
         st.info("An image has no time axis, so there is no spacetime to turn; the viewer shows it.")
         return
     st.caption(
         "Frames along time; lines are the links, wider for more weight; dashed is the heaviest "
-        "place of each frame. Drag to turn, scroll to zoom, double-click to turn it back."
+        "place of each frame. Drag to turn, scroll to zoom, double-click to reset."
     )
     from nlviz.app.tabs import spacetime_plot  # brings plotly: the words need not wait for it
 

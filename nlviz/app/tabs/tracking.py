@@ -1,4 +1,4 @@
-"""Tracking: an object carried through the clip by the block's own affinity, as masks over it."""
+"""The Tracking tab: an object carried through the clip by the block's own affinity."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Tracked:
 def show(context: TabContext) -> None:
     """The masks over the frames, once they are there; the protocol in words."""
     if len(context.analysis.view.frames) == 1:
-        st.info("An image has no frames to carry an object to; take a clip.")
+        st.info("An image has no frames to carry an object to; choose a clip.")
         return
     start = choose_start(context)
     if start is None:
-        _lay(context, None)
+        _overlay(context, None)
         return
     raw, protocol = _carried(context)
     found: Tracked | None = job_result(
@@ -74,7 +74,7 @@ def show(context: TabContext) -> None:
         _show(context, found)
     st.caption(PROTOCOL)
     if found is None:
-        _lay(context, None)
+        _overlay(context, None)
 
 
 def _carried(context: TabContext) -> tuple[bool, Protocol]:
@@ -93,7 +93,11 @@ def _carried(context: TabContext) -> tuple[bool, Protocol]:
         )
         with st.popover("Protocol"):
             frames = st.number_input(
-                "Frames of context", 1, 64, usual.context, help="The last labelled ones that count."
+                "Frames of context",
+                1,
+                64,
+                usual.context,
+                help="How many labelled frames count.",
             )
             radius = st.number_input(
                 "Radius, in diagonals",
@@ -126,12 +130,12 @@ def _show(context: TabContext, found: Tracked) -> None:
             key="track-masks",
         )
     st.html(found.strip)
-    _lay(context, found.over if over else None)
+    _overlay(context, found.over if over else None)
 
 
-def _lay(context: TabContext, blob: bytes | None) -> None:
+def _overlay(context: TabContext, blob: bytes | None) -> None:
     """Over the clip in the viewer, which is drawn before its tabs."""
-    if overlay.lay(context.shown.choice, "Tracking", blob):
+    if overlay.put(context.shown.choice, "Tracking", blob):
         st.rerun()
 
 

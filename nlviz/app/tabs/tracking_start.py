@@ -67,7 +67,7 @@ def choose_start(context: TabContext) -> Start | None:
             accept_multiple_files="directory",
             key="track-folder",
         )
-        wanted = "The first starts; J and F of the others are measured against them."
+        wanted = "Tracking starts from the first; J and F are measured against the others."
     if not files:
         st.caption(wanted)
         return None

@@ -62,6 +62,7 @@ def test_a_record_holds_the_very_command_that_is_shown():
     assert (asked.block, asked.baseline, asked.rank) == ("fine", "uniform", "contribution")
 
 
+@pytest.mark.slow
 def test_the_python_lines_shown_run(monkeypatch, tmp_path):
     (tmp_path / "assets").symlink_to(ASSETS)
     monkeypatch.chdir(tmp_path)

@@ -23,7 +23,7 @@ def sidebar():
 
 @pytest.fixture
 def page(small) -> AppTest:
-    return AppTest.from_function(sidebar).run()
+    return AppTest.from_function(sidebar, default_timeout=60).run()
 
 
 def texts(page: AppTest) -> list[str]:
@@ -88,7 +88,7 @@ def test_a_network_of_ones_own_that_cannot_be_loaded_is_told_beside_the_menu(
 ):
     name = f"{tmp_path / 'none.py'}:build"
     monkeypatch.setattr("sys.argv", ["app.py", "--model", name])
-    page = AppTest.from_function(sidebar).run()
+    page = AppTest.from_function(sidebar, default_timeout=60).run()
     assert texts(page)[0].startswith("nl-lite0 at")
     (error,) = page.error
     assert "none.py" in error.value

@@ -84,11 +84,12 @@ def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
 def opened(browser: Browser, address: str, path: Path, **how: object) -> Page:
     """A notebook in the browser, all of its cells run once."""
     page = browser.new_page(**how)
+    page.set_default_timeout(PATIENCE * 1000)
     page.goto(f"{address}/lab/tree/{path.name}?reset", wait_until="domcontentloaded")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=PATIENCE * 1000)
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
     kernel = "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
     idle = f"() => {kernel}?.status === 'idle'"
-    page.wait_for_function(idle, timeout=PATIENCE * 1000)
+    page.wait_for_function(idle)
     run(page, "notebook:run-all-cells")
     return page
 

@@ -1,4 +1,4 @@
-"""What is honest to say of a captured block: what it is, which links can exist, what a cell is."""
+"""What can honestly be said about a captured block: its kind, its links, its cells."""
 
 from __future__ import annotations
 

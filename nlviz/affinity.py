@@ -120,10 +120,11 @@ class Affinity:
         return joins_frames(self.reach, self.query_grid, self.key_grid)
 
     def head(self, number: int) -> Affinity:
-        """One head alone, from 0; QueryError for a head there is not."""
+        """One head alone, from 0; QueryError for a head that does not exist."""
         if not 0 <= number < self.heads:
             raise QueryError(
-                f"Head {number} is not there; choose 0 to {self.heads - 1}, or none for their mean."
+                f"Head {number} does not exist; choose 0 to {self.heads - 1}, or none for their "
+                "mean."
             )
         return self._heads_alone[number]
 

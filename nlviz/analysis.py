@@ -78,7 +78,7 @@ class Analysis:
         return self.affinities[block]
 
     def about(self, block: str) -> About:
-        """What is honest to say of one block; QueryError for an unknown one."""
+        """What can honestly be said about one block; QueryError for an unknown one."""
         affinity, kind = self.affinity(block), self.kinds.get(block, "non-local block")
         return about(block, kind, affinity, self.view, self.fidelity[block])
 

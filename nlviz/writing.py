@@ -1,4 +1,4 @@
-"""Writing: a file that leaves the tool is whole, or not there; and never over another unasked."""
+"""Write files atomically, and never overwrite one unless asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check(path: Target, endings: Sequence[str], *, force: bool = False) -> str:
 
     Raises:
         ExportError: another ending, a folder that is missing or cannot be written, or a file that
-            is there already, unless ``force``.
+            already exists, unless ``force``.
     """
     target = Path(path)
     ending = target.suffix.lower()
@@ -31,7 +31,7 @@ def check(path: Target, endings: Sequence[str], *, force: bool = False) -> str:
     if os.path.isdir(target):  # Path's own raises where a name is too long
         raise ExportError(f"'{target}' is a folder; give the name of a file.")
     if os.path.exists(target) and not force:
-        raise ExportError(f"'{target}' is there already; add --force to write over it.")
+        raise ExportError(f"'{target}' already exists; use --force to overwrite it.")
     return ending
 
 
@@ -60,6 +60,4 @@ def write(path: Target, content: bytes) -> None:
 
 def _check_folder(target: Path) -> None:
     if not os.path.isdir(target.parent):
-        raise ExportError(
-            f"There is no folder '{target.parent}' to write '{target}' into; make it first."
-        )
+        raise ExportError(f"The folder '{target.parent}' does not exist; create it first.")

@@ -191,7 +191,7 @@ def test_wrong_shapes_and_functions_are_refused():
     with pytest.raises(QueryError, match=r"one number for each query; got \(1, 1\)"):
         Groups([[0]], [0])
     special = make_special("gaussian")
-    with pytest.raises(QueryError, match="Head 3 is not there; choose 0 to 2"):
+    with pytest.raises(QueryError, match="Head 3 does not exist; choose 0 to 2"):
         special.head(3)
     with pytest.raises(QueryError, match=r"'cls' is not in this block; choose one of class, reg"):
         special.row("cls")

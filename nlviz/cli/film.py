@@ -29,13 +29,13 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("film", help="draw the links as a film")
     add_question(parser)
     moves = parser.add_mutually_exclusive_group()
-    path = "let the query go from the first --at to the next ones, all on one frame"
+    path = "move the query from the first --at to the next ones, all on one frame"
     moves.add_argument("--path", action="store_true", help=path)
-    hops = "let the query go where its heaviest link leads, HOPS times"
+    hops = "move the query along its heaviest link, HOPS times"
     moves.add_argument("--follow", type=count, metavar="HOPS", help=hops)
     add = parser.add_argument
     add("--seconds", type=float, help="how long the path takes (default: 4)")
-    add("--fps", type=float, help="pictures a second (default: 4; 12 for a query that moves)")
+    add("--fps", type=float, help="frames per second (default: 4; 12 for a query that moves)")
     wide = "of the film (default: up to 1280 for MP4, 640 for GIF)"
     add("--width", type=count, metavar="PX", help=wide)
     to = "what the heat is scaled to: the row, the block, or 1 (default: %(default)s)"
@@ -52,7 +52,7 @@ def _film(options: argparse.Namespace) -> None:
     check(options.output, ENDINGS, force=options.force)
     check_asked(options)
     if not 0 <= options.opacity <= 1:
-        raise QueryError(f"--opacity {options.opacity:g} is no part of 1; choose 0 to 1.")
+        raise QueryError(f"--opacity must be 0 to 1; got {options.opacity:g}.")
     analysis = analysed(options)
     _drawn(options, analysis, queries(options, analysis)).save(options.output, progress=progress)
     print(f"Wrote {options.output}.", file=sys.stderr)

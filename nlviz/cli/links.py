@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("links", help="the top-weighted links of places in a clip")
     add_question(parser)
     add_path(parser)
-    traced = "print what the layers before the block read for each place; one pass more"
+    traced = "print what the layers before the block read for each place; runs the network again"
     parser.add_argument("--receptive-field", action="store_true", help=traced)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_links)
@@ -58,7 +58,7 @@ def _links(options: argparse.Namespace) -> None:
 
 
 def _asked(options: argparse.Namespace) -> tuple[Analysis, list[Any], list[dict[str, Any]]]:
-    """The analysis, the links of each query, and what is told of its field where asked for."""
+    """The analysis, the links of each query, and its receptive field where asked for."""
     if not options.receptive_field:
         analysis, links = ask(options)
         return analysis, links, [{} for _ in links]

@@ -40,7 +40,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     against = "ask this in place of the block: even weights, raw features, shuffled weights"
     add("--baseline", choices=BASELINES, help=against)
     add("--frames", type=int, help="frames to sample (default: what the network was trained on)")
-    add("--stride", type=int, help="take every so-manieth frame; evenly spread without")
+    add("--stride", type=int, help="take every n-th frame (default: spread evenly)")
     add("--start", type=int, default=0, help="the first frame (default: %(default)s)")
     add("--size", type=int, metavar="PX", help="longer side of the network's input")
     where = "what the network runs on (default: the first of CUDA, MPS and CPU that is there)"
@@ -69,7 +69,7 @@ def answers(options: argparse.Namespace, analysis: Analysis) -> list[tuple[Link,
 def check_asked(options: argparse.Namespace) -> None:
     """QueryError where no place is asked about; a session file has its own."""
     if not options.at and not is_session(options.input):
-        raise QueryError("Nothing was asked about; give --at FRAME,X,Y or --region or --token.")
+        raise QueryError("No place was given; add --at FRAME,X,Y, --region or --token.")
 
 
 def analysed(options: argparse.Namespace) -> Analysis:
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> tuple[Analysis, Any]:
     loaded = load(options.model, device=options.device, weights=options.weights)
     if loaded.taps and options.block not in (None, *loaded.taps):
         raise QueryError(
-            f"Block {options.block!r} is not in {loaded.name}; choose one of "
+            f"Block {options.block!r} does not exist in {loaded.name}; choose one of "
             f"{', '.join(loaded.taps)}."
         )
     analysis = analyse(clip, loaded, size=options.size, progress=progress)

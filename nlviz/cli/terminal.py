@@ -24,4 +24,4 @@ class Parser(argparse.ArgumentParser):
 def add_output(parser: argparse.ArgumentParser, what: str) -> None:
     """Where to write, and whether over what is there."""
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
-    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.add_argument("--force", action="store_true", help="overwrite a file that already exists")

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     option("--radius", type=float, help="in diagonals of the frame; 0 for anywhere (default: 0.2)")
     option("--heaviest", type=count, help="keys that count for each cell (default: 10)")
     option("-o", "--output", metavar="FOLDER", help="write the masks there, as PNG by frame")
-    option("--force", action="store_true", help="write over files that are there")
+    option("--force", action="store_true", help="overwrite files that already exist")
     option("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_track)
 
@@ -80,9 +80,11 @@ def _check(options: argparse.Namespace) -> None:
     if options.reverse or options.head is not None:
         raise QueryError("Tracking uses the block's rows as they are; leave out --reverse, --head.")
     if options.output and not Path(options.output).is_dir():
-        raise ExportError(f"There is no folder '{options.output}' to write to; make it first.")
+        raise ExportError(f"The folder '{options.output}' does not exist; create it first.")
     if options.output and not options.force and any(Path(options.output).glob("*.png")):
-        raise ExportError(f"'{options.output}' has PNG files; add --force to write over them.")
+        raise ExportError(
+            f"'{options.output}' already has PNG files; use --force to overwrite them."
+        )
 
 
 def _protocol(options: argparse.Namespace) -> Protocol:

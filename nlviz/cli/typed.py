@@ -1,4 +1,4 @@
-"""What is typed, as numbers and places; argparse tells what it is not."""
+"""Numbers and places from the command line; argparse reports what cannot be read."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def length(text: str) -> float:
         return float(size) * _CM[unit]
     except (ValueError, KeyError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no length; write it as 8.4cm, 84mm, 252pt or 3.3in"
+            f"{text!r} is not a length; write it as 8.4cm, 84mm, 252pt or 3.3in"
         ) from None
 
 

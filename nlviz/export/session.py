@@ -135,7 +135,7 @@ def _parts(source: str | os.PathLike[str] | bytes, called: str) -> dict[str, byt
             return {name: file.read(name) for name in PARTS}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ExportError(
-            f"{called} is no session file, or is cut short or damaged; save or copy it again."
+            f"{called} is not a session file, or it is cut short or damaged; save or copy it again."
         ) from error
     except OSError as error:
         raise ExportError(f"{called} cannot be read ({error.strerror}).") from None
@@ -150,8 +150,8 @@ def _check(entries: Sequence[zipfile.ZipInfo], size: int, called: str) -> None:
     for name in names:
         if name not in PARTS:
             raise ExportError(
-                f"{called} holds {name!r:.60}, which is no part of a session file; it was changed, "
-                "so save the session again."
+                f"{called} holds {name!r:.60}, which does not belong in a session file; it was "
+                "changed, so save the session again."
             )
     missing = [name for name in PARTS if name not in names]
     if missing or len(names) > len(PARTS):

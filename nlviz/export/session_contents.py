@@ -142,12 +142,12 @@ def provenance(text: Text) -> Provenance:
 def whole_object(value: Any) -> dict[str, Any]:
     """A JSON object."""
     if not isinstance(value, dict):
-        raise TypeError(f"{value!r:.40} stands where an object belongs")
+        raise TypeError(f"expected an object, got {value!r:.40}")
     return value
 
 
 def no_number(value: str) -> float:
-    """For JSON's parser: NaN and the infinities are no numbers here."""
+    """For JSON's parser: NaN and the infinities are not allowed."""
     raise ValueError(f"{value} is not a number")
 
 
@@ -192,7 +192,7 @@ def _grid(text: Text) -> Grid:
         if three is not None and len(three) != 3:
             raise ValueError("a grid's stride and first cell have three numbers")
     if stride is not None and min(stride) <= 0:
-        raise ValueError("a grid does not move on")
+        raise ValueError("a grid's stride must be positive")
     t, rows, cols = (_whole(text[name]) for name in ("t", "rows", "cols"))
     return Grid(t, rows, cols, stride, first)  # type: ignore[arg-type]  # three, checked above
 
@@ -206,23 +206,23 @@ def _array(arrays: Arrays, name: str, kind: type, axes: int) -> NDArray[Any]:
 
 def _words(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} stands where words belong")
+        raise TypeError(f"expected text, got {value!r:.40}")
     return value
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"{value!r:.40} stands where a number belongs")
+        raise TypeError(f"expected a number, got {value!r:.40}")
     return float(value)
 
 
 def _whole(value: Any, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
-        raise TypeError(f"{value!r:.40} stands where a whole number from {least} belongs")
+        raise TypeError(f"expected a whole number from {least}, got {value!r:.40}")
     return value
 
 
 def _whole_numbers(values: Any, count: int | None = None, least: int = 0) -> tuple[int, ...]:
     if not isinstance(values, list) or len(values) != (len(values) if count is None else count):
-        raise TypeError(f"{values!r:.40} stands where whole numbers belong")
+        raise TypeError(f"expected whole numbers, got {values!r:.40}")
     return tuple(_whole(value, least) for value in values)

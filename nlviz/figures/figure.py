@@ -72,8 +72,8 @@ class Figure:
         """A PNG image of ``dpi`` pixels an inch, 30 to 1200; FigureError outside that."""
         if not SMALLEST_DPI <= dpi <= LARGEST_DPI:
             raise FigureError(
-                f"dpi={dpi} is not drawn; choose {SMALLEST_DPI} to {LARGEST_DPI}, "
-                "300 for print, 100 for a screen."
+                f"dpi must be {SMALLEST_DPI} to {LARGEST_DPI}; got {dpi}. Choose "
+                "300 for print or 100 for a screen."
             )
         return self._render("png", dpi)
 

@@ -91,7 +91,7 @@ def columns_for(clip: Clip, columns: int | None) -> int:
     if columns is None:
         return math.ceil(count / math.ceil(count / IN_A_ROW))
     if columns < 1:
-        raise FigureError(f"columns={columns} leaves no room for a frame; choose 1 or more.")
+        raise FigureError(f"columns must be at least 1; got {columns}.")
     return min(columns, count)
 
 
@@ -99,6 +99,6 @@ def check_width(width_cm: float) -> None:
     """FigureError for a page that is too narrow for its legend, or wider than a poster."""
     if not NARROWEST <= width_cm <= WIDEST:
         raise FigureError(
-            f"width_cm={width_cm:g} is not drawn; choose {NARROWEST:g} to {WIDEST:g} cm, "
-            "8.4 for one column of a page and 17.4 for two."
+            f"A figure is {NARROWEST:g} to {WIDEST:g} cm wide; got {width_cm:g}. Choose "
+            "8.4 for one column of a page or 17.4 for two."
         )

@@ -13,7 +13,7 @@ from nlviz.figures.strip import NARROWEST
 from nlviz.heat.colormap import PALETTE
 
 SMALLEST, LARGEST = 4.0, 24.0
-"""Sizes of words in points that are set."""
+"""The smallest and the largest size of text, in points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,13 @@ class Style:
             raise FigureError("There are no frames to draw; name at least one.")
         if not SMALLEST <= self.size <= LARGEST:
             raise FigureError(
-                f"Words of {self.size:g} points are not set; choose {SMALLEST:g} to {LARGEST:g}."
+                f"Text must be {SMALLEST:g} to {LARGEST:g} points; got {self.size:g}."
             )
         for colour in self.colours:
             if not is_color_like(colour):
-                raise FigureError(f"{colour!r} is no colour; write it as #E69F00 or by its name.")
+                raise FigureError(
+                    f"{colour!r} is not a colour; write it as #E69F00 or by its name."
+                )
         try:
             font_manager.findfont(self.font, fallback_to_default=False)
         except ValueError:
@@ -61,11 +63,11 @@ class Style:
         return self.size / LARGE
 
     def check_room(self, width_cm: float) -> None:
-        """FigureError for words too large for a figure of some width."""
+        """FigureError for text too large for the width."""
         if self.titles and width_cm / self.scale < NARROWEST:
             most = LARGE * width_cm / NARROWEST
             raise FigureError(
-                f"Words of {self.size:g} points have no room in {width_cm:g} cm; choose at most "
+                f"Text of {self.size:g} points does not fit in {width_cm:g} cm; choose at most "
                 f"{most:.3g} points, a wider figure, or none of them."
             )
 

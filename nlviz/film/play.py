@@ -1,4 +1,4 @@
-"""Player: the clip plays, and on each frame lie the heat and the links that fall on it."""
+"""Play: the clip plays, and on each frame lie the heat and the links that fall on it."""
 
 from __future__ import annotations
 
@@ -48,13 +48,15 @@ def play(
         comment: kept in the file; the ``Provenance`` as JSON if None.
 
     Raises:
-        ExportError: a clip of one frame, no query or more than eight, or a size or rate that is
-            not drawn.
+        ExportError: a clip of one frame, no query or more than eight, or a size or rate out
+            of range.
         QueryError: what ``top_links`` raises.
     """
     count = len(analysis.clip.frames)
     if count == 1:
-        raise ExportError("A picture does not play; let the query move, along a path or links.")
+        raise ExportError(
+            "A clip of one frame does not play; move the query along a path, or follow its links."
+        )
     check(queries, rate, palette)
     warmth = scene.Warmth.of(analysis, queries[0], shade)
     answers = [top_links(analysis, query) for query in queries]
@@ -82,19 +84,19 @@ def play(
         return picture
 
     said = Provenance.of(analysis, queries).json if comment is None else comment
-    Sheet.of(analysis.clip, (0,), width)  # a wrong width is told now
+    Sheet.of(analysis.clip, (0,), width)  # a wrong width raises now
     return Film(count, _RATE if rate is None else Fraction(rate), draw, said)
 
 
 def check(queries: Sequence[Query], rate: float | None, palette: Sequence[str] = PALETTE) -> None:
-    """ExportError for no query, more than there are colours, or a rate that nothing plays."""
+    """ExportError for no query, more than there are colours, or a rate out of range."""
     for colour in palette:
         if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-            raise ExportError(f"{colour!r} is no colour of a film; write it as #E69F00.")
+            raise ExportError(f"{colour!r} is not a film's colour; write it as #E69F00.")
     if not 1 <= len(queries) <= len(palette):
         raise ExportError(f"A film shows 1 to {len(palette)} queries; got {len(queries)}.")
     if rate is not None and not 0.5 <= rate <= 60:
-        raise ExportError(f"{rate:g} pictures a second are not played; choose 0.5 to 60.")
+        raise ExportError(f"The frame rate must be 0.5 to 60 per second; got {rate:g}.")
 
 
 def _shares(analysis: Analysis, query: Query) -> list[float]:

@@ -42,20 +42,18 @@ class Sheet:
         """The sheet whose picture comes nearest to 16:9.
 
         Raises:
-            ExportError: a width that is not drawn, or frames so tall that the picture would be.
+            ExportError: a width out of range, or frames that make the picture too tall.
         """
         count = len(positions)
         columns = min(range(1, count + 1), key=lambda n: _off(clip, count, n))
         wide = clip.width if count == 1 else 640 * columns
         width = min(max(wide, 320), 1280) if width is None else width
         if not NARROWEST <= width <= WIDEST:
-            raise ExportError(
-                f"A film {width} pixels wide is not drawn; choose {NARROWEST} to {WIDEST}."
-            )
+            raise ExportError(f"A film can be {NARROWEST} to {WIDEST} pixels wide; got {width}.")
         sheet = cls(clip, positions, width // 2 * 2, columns)
         if sheet.height > _LONGEST:
             raise ExportError(
-                f"A film of {sheet.width}×{sheet.height} is too tall to be played; choose a "
+                f"A film of {sheet.width}×{sheet.height} is too tall to play; choose a "
                 "smaller width."
             )
         return sheet

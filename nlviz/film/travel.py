@@ -1,4 +1,4 @@
-"""Moving: the query travels along a path, or follows its heaviest link again and again."""
+"""Travel and follow: the query moves along a path, or along its heaviest link."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def travel(
         width, rate, shade, palette, comment: as for ``play``; the rate is 12 if None.
 
     Raises:
-        ExportError: a path that is none, or a size, rate or time that is not drawn.
+        ExportError: fewer than two points, or a size, rate or time out of range.
         QueryError: what ``top_links`` raises.
     """
     check([query], rate, palette)
@@ -57,7 +57,7 @@ def travel(
         raise ExportError("A path needs at least two points, all on one frame.")
     time = _SECONDS if seconds is None else seconds
     if not 0.5 <= time <= 120:
-        raise ExportError(f"A film of {time:g} seconds is not drawn; choose 0.5 to 120.")
+        raise ExportError(f"A film can last 0.5 to 120 seconds; got {time:g}.")
     for point in path:
         analysis.view.check(point)
     speed = _RATE if rate is None else Fraction(rate)
@@ -100,7 +100,7 @@ def follow(
         width, rate, shade, palette, comment: as for ``play``; the rate is 12 if None.
 
     Raises:
-        ExportError: a query that is no point, or a size, rate or number that is not drawn.
+        ExportError: a query that is not a point, or a size, rate or number out of range.
         QueryError: what ``top_links`` raises.
     """
     check([query], rate, palette)

@@ -114,7 +114,7 @@ def count(source: Source) -> Reel:
     """The reel by decoding all of it: slow, and right where the packets' times are not.
 
     Raises:
-        MediaError: there is no frame that can be decoded.
+        MediaError: no frame can be decoded.
     """
     with opened(source) as (container, stream):
         times = [frame.pts for frame in decoded(container, stream)]
@@ -141,7 +141,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
 
 
 def _stream(container: InputContainer, name: str) -> VideoStream:
-    # A cover picture is no video.
+    # A cover picture is not a video.
     films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if films:
         return films[0]
@@ -158,10 +158,8 @@ def _unreadable(source: Source, error: av.FFmpegError) -> MediaError:
             f"'{source.name}' is an MP4 or MOV without a whole index (moov), as a recording or "
             "download that was cut off leaves it; save or download it again."
         )
-    return MediaError(
-        f"'{source.name}' is no video or image that is read here, whatever its name; give {KINDS}."
-    )
+    return MediaError(f"'{source.name}' is not a video or image that nlviz can read; give {KINDS}.")
 
 
 def _unknown_codec(name: str) -> MediaError:
-    return MediaError(f"'{name}' is coded in a way that is not read here; save it as H.264 MP4.")
+    return MediaError(f"'{name}' uses a codec that nlviz cannot read; save it as H.264 MP4.")

@@ -11,7 +11,7 @@ CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 def samples(file: IO[bytes]) -> int:
-    """The greatest sample count that any track declares; 0 for a file that is no MP4.
+    """The greatest sample count that any track declares; 0 for a file that is not an MP4.
 
     Only headers are read, so a count that is out of all proportion costs nothing to find.
     """

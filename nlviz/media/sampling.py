@@ -27,20 +27,20 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.frames < 1:
-            raise MediaError(f"frames={self.frames} is too few; ask for at least 1 frame.")
+            raise MediaError(f"frames must be at least 1; got {self.frames}.")
         if self.stride is not None and self.stride < 1:
             raise MediaError(
-                f"stride={self.stride} does not move on; choose 1 or more, "
+                f"stride must be at least 1; got {self.stride}. Choose a larger one, "
                 "or leave it out to spread the frames evenly."
             )
         if self.start < 0:
             raise MediaError(f"start={self.start} lies before the first frame; count from 0.")
 
     def indices(self, total: int, name: str) -> tuple[int, ...]:
-        """Source frame indices, rising, out of ``total``; MediaError for a start beyond."""
+        """Source frame indices, rising, out of ``total``; MediaError for a start after the last."""
         if self.start >= total:
             raise MediaError(
-                f"'{name}' has {_frames(total)}, counted from 0; start={self.start} lies beyond "
+                f"'{name}' has {_frames(total)}, counted from 0; start={self.start} lies after "
                 f"the last, so choose 0 to {total - 1}."
             )
         if self.stride is not None:

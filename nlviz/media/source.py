@@ -81,7 +81,7 @@ def _check_path(path: str) -> None:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise MediaError(f"There is no file '{path}'; check the path.") from None
+        raise MediaError(f"The file '{path}' does not exist; check the path.") from None
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
     if not stat.S_ISREG(status.st_mode):

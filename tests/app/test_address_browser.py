@@ -160,5 +160,5 @@ def test_a_bad_session_file_is_one_sentence_and_nothing_is_lost(
     page = open_page()
     before = page.ready()
     page.upload("half.nlviz", content[: len(content) // 2], "application/octet-stream")
-    assert "'half.nlviz' is no session file, or is cut short or damaged" in alert(page)
+    assert "'half.nlviz' is not a session file, or it is cut short or damaged" in alert(page)
     assert pins_of(page.ready()) == pins_of(before)

@@ -61,7 +61,7 @@ def test_one_head_and_one_token_are_asked_alone(reverse):
     np.testing.assert_allclose(row.weights.ravel(), expected, atol=1e-6)
     assert row.cells == ()
     np.testing.assert_array_equal(row.reached.ravel(), expected > 0)
-    with pytest.raises(nlviz.QueryError, match="Head 2 is not there; choose 0 to 1"):
+    with pytest.raises(nlviz.QueryError, match="Head 2 does not exist; choose 0 to 1"):
         nlviz.row_of(analysis, asked("class", "special", head=2))
 
 

@@ -130,8 +130,8 @@ def without(name):
     ("change", "says"),
     [
         (without("frames.safetensors"), "lacks frames.safetensors"),
-        (lambda parts: {**parts, "../../climbs": b""}, r"'\.\./\.\./climbs', which is no part"),
-        (lambda parts: {**parts, "/etc/passwd": b""}, "no part of a session file"),
+        (lambda parts: {**parts, "../../climbs": b""}, r"'\.\./\.\./climbs', which does not"),
+        (lambda parts: {**parts, "/etc/passwd": b""}, "does not belong in a session file"),
         (lambda parts: {**parts, "session.json": b"{"}, "damaged or was changed"),
         (lambda parts: {**parts, "session.json": b"[" * 100_000}, "damaged or was changed"),
         (lambda parts: {**parts, "session.json": b"[]"}, "an object belongs"),
@@ -139,11 +139,11 @@ def without(name):
         (told(format=2, nlviz="9.1"), "written by nlviz 9.1 in format 2.*open it with the version"),
         (told(clip__indices=[0, 5, 10]), "4 frames needs as many indices"),
         (told(clip__indices=[0, 10, 5, 15]), "not in order"),
-        (told(clip__total="20"), "'20' stands where a whole number"),
+        (told(clip__total="20"), "expected a whole number from 1, got '20'"),
         (told(view__source=[9, 9]), "another size than the view"),
-        (told(view__input=[64, 0]), "0 stands where a whole number from 1"),
+        (told(view__input=[64, 0]), "expected a whole number from 1, got 0"),
         (told(blocks__coarse__query_grid__rows=7), "do not fit the grids"),
-        (told(blocks__coarse__query_grid__stride=[1, 0, 1]), "does not move on"),
+        (told(blocks__coarse__query_grid__stride=[1, 0, 1]), "stride must be positive"),
         (told(blocks__coarse__heads=10**9), "do not split into 1000000000 heads"),
         (told(blocks__coarse__function="eval"), "Function 'eval' is unknown"),
         (told(blocks__coarse__scale=float("nan")), "NaN is not a number"),
@@ -166,7 +166,7 @@ def test_what_is_wrong_with_a_session_file_is_one_sentence(content, change, says
 
 def test_a_file_cut_short_or_of_another_kind_is_told(content, tmp_path):
     for wrong in (content[:-30], content[: len(content) // 2], b"", b"PK", b"GIF89a"):
-        with pytest.raises(ExportError, match="is no session file, or is cut short"):
+        with pytest.raises(ExportError, match="is not a session file, or it is cut short"):
             export.open_session(wrong)
     middle = len(content) // 2
     with pytest.raises(ExportError, match="cut short or damaged"):

@@ -343,13 +343,13 @@ def test_unusable_targets_are_told(tmp_path):
     for path, says in (
         ("figure.jpg", r"end its name in \.png, \.svg or \.pdf"),
         ("figure", r"end its name in \.png"),
-        (tmp_path / "gone" / "a.png", "There is no folder"),
+        (tmp_path / "gone" / "a.png", "does not exist; create it first"),
         (tmp_path / "folder.png", "is a folder"),
         (tmp_path / ("a" * 300 + ".png"), "cannot be written"),
     ):
         with pytest.raises(ExportError, match=says):
             figure.save(path)
-    with pytest.raises(FigureError, match="dpi=5 is not drawn"):
+    with pytest.raises(FigureError, match="dpi must be 30 to 1200; got 5"):
         figure.png(dpi=5)
     assert [p.name for p in tmp_path.iterdir()] == ["folder.png"]
 
@@ -381,8 +381,8 @@ def test_impossible_figures_are_told():
         ([links[0], ()], {}, "There are no links to draw"),
         (links * 9, {}, "9 queries have more colours"),
         ([(stranger,)], {}, "A link touches frame 5, which this analysis does not have"),
-        (links, {"columns": 0}, "columns=0"),
-        (links, {"width_cm": 2.0}, "width_cm=2 is not drawn; choose 8 to 100 cm"),
+        (links, {"columns": 0}, "columns must be at least 1; got 0"),
+        (links, {"width_cm": 2.0}, "8 to 100 cm wide; got 2"),
     ):
         with pytest.raises(FigureError, match=says):
             film_strip(seen, given, **options)
@@ -458,8 +458,8 @@ def test_a_strip_for_each_block_has_its_own_scale_and_legend():
     ("options", "says"),
     [
         ({"font": "No Such Font"}, "'No Such Font' is not installed"),
-        ({"size": 2.0}, "2 points are not set; choose 4 to 24"),
-        ({"colours": ("green", "blurple")}, "'blurple' is no colour"),
+        ({"size": 2.0}, "must be 4 to 24 points; got 2"),
+        ({"colours": ("green", "blurple")}, "'blurple' is not a colour"),
         ({"frames": ()}, "no frames to draw"),
     ],
 )
@@ -471,5 +471,5 @@ def test_a_style_that_cannot_be_is_told(options, says):
 def test_words_without_room_are_told():
     seen = analysis()
     links = asked(seen, Point(0, 40.0, 20.0))
-    with pytest.raises(FigureError, match=r"have no room in 8\.4 cm; choose at most 6\.83 points"):
+    with pytest.raises(FigureError, match=r"does not fit in 8\.4 cm; choose at most 6\.83 points"):
         film_strip(seen, links, width_cm=8.4, style=Style(size=9.0))

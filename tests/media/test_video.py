@@ -317,15 +317,15 @@ def bad_fifo(folder: Path) -> Path:
 
 
 BAD = {
-    "text": (bad_text, "'notes.mp4' is no video or image that is read here"),
+    "text": (bad_text, "'notes.mp4' is not a video or image that nlviz can read"),
     "moov": (bad_moov, r"'cut.mp4' is an MP4 or MOV without a whole index \(moov\)"),
     "no frames": (bad_no_frames, "'none.mp4' has no video in it"),
     "cut before the first frame": (bad_all_cut, "'cut.mp4' has no frame that can be decoded"),
     "empty": (bad_empty, r"'void.mp4' is empty \(0 bytes\)"),
-    "noise": (bad_random, "'noise.mp4' is no video or image"),
+    "noise": (bad_random, "'noise.mp4' is not a video or image"),
     "pipe": (bad_fifo, "is not a file"),
     "sound": (lambda folder: make.sound(folder / "song.mp4"), "has sound and no picture"),
-    "missing": (lambda folder: folder / "gone.mp4", "There is no file"),
+    "missing": (lambda folder: folder / "gone.mp4", "does not exist; check the path"),
     "null byte": (lambda folder: str(folder / "a\0b.mp4"), "cannot be opened"),
     "too long": (lambda folder: folder / ("a" * 300 + ".mp4"), "cannot be opened"),
     "address": (lambda folder: "https://example.org/a.mp4", "is an address; download the file"),
@@ -350,9 +350,9 @@ def test_each_bad_input_gets_one_sentence(tmp_path, kind, verb, capfd):
     ("options", "says"),
     [
         ({"frames": 0}, "frames=0 is too few"),
-        ({"stride": 0}, "stride=0 does not move on"),
+        ({"stride": 0}, "stride must be at least 1; got 0"),
         ({"start": -1}, "start=-1 lies before the first frame"),
-        ({"start": 12}, "'a.mp4' has 12 frames, counted from 0; start=12 lies beyond"),
+        ({"start": 12}, "'a.mp4' has 12 frames, counted from 0; start=12 lies after"),
     ],
 )
 def test_impossible_samplings_are_told(tmp_path, options, says):
@@ -403,7 +403,7 @@ def test_a_playlist_opens_nothing_else(tmp_path, monkeypatch, kind, ending):
             text = PLAYLISTS[kind].format(target=target, port=port)
             Path(f"list.{ending}").write_text(text)
             for source in (f"list.{ending}", Path(f"list.{ending}").read_bytes()):
-                with pytest.raises(MediaError, match="is no video or image that is read here"):
+                with pytest.raises(MediaError, match="is not a video or image that nlviz can read"):
                     read(source, name=f"list.{ending}")
         with pytest.raises(TimeoutError):
             server.accept()

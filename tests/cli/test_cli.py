@@ -162,7 +162,7 @@ def test_track_carries_a_region_and_measures_itself_against_masks(clip, tmp_path
     assert sorted(path.name for path in out.iterdir()) == [f"{i:05d}.png" for i in range(4)]
     assert cv2.imread(str(out / "00002.png")).shape == (96, 160, 3)
     assert main([*asked, "--masks", str(truth), "-o", str(out)]) == 2
-    assert "has PNG files; add --force" in capsys.readouterr().err
+    assert "has PNG files; use --force" in capsys.readouterr().err
     assert main([*asked, "--region", "1,40,30,70,60", "--radius", "0", "--baseline", "cosine"]) == 0
     said = capsys.readouterr().out
     assert "block nl3 (cosine), from frame 1" in said

@@ -170,7 +170,7 @@ def test_what_cannot_be_a_film_is_told(analysis):
         (lambda: play(single, short), "A clip of one frame does not play"),
         (lambda: play(analysis, []), "1 to 8 queries; got 0"),
         (lambda: play(analysis, [QUERY], width=10), "160 to 3840 pixels wide; got 10"),
-        (lambda: play(analysis, [QUERY], rate=0), "0 per second"),
+        (lambda: play(analysis, [QUERY], rate=0), "0.5 to 60 per second; got 0"),
         (lambda: travel(analysis, QUERY, PATH[:1]), "at least two points"),
         (lambda: travel(analysis, QUERY, (Point(0, 1, 1), Point(5, 1, 1))), "all on one frame"),
         (lambda: travel(analysis, QUERY, PATH, seconds=0), "0.5 to 120 seconds; got 0"),

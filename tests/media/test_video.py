@@ -349,7 +349,7 @@ def test_each_bad_input_gets_one_sentence(tmp_path, kind, verb, capfd):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"frames": 0}, "frames=0 is too few"),
+        ({"frames": 0}, "frames must be at least 1; got 0"),
         ({"stride": 0}, "stride must be at least 1; got 0"),
         ({"start": -1}, "start=-1 lies before the first frame"),
         ({"start": 12}, "'a.mp4' has 12 frames, counted from 0; start=12 lies after"),

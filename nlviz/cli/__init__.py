@@ -1,4 +1,4 @@
-"""The command line, ``python -m nlviz COMMAND``: one module for each command."""
+"""The command line, ``nlviz COMMAND`` or ``python -m nlviz COMMAND``: a module for each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from nlviz.cli import ablate, app, export, fetch, figure, film, html, links, models, stats, track
 from nlviz.cli.terminal import Parser, refuse
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     whole = Parser(
-        prog="python -m nlviz",
+        prog="nlviz" if Path(sys.argv[0]).stem == "nlviz" else "python -m nlviz",
         description="Point at a pixel and see which places in space and time a network weighs most "
         "for it.",
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import signal
+import socket
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from nlviz.cli.typed import count
 from nlviz.errors import NlvizError
+from nlviz.resources import HOME, MEND
 
-_APP = Path(__file__).resolve().parents[2] / "app.py"
+_APP = HOME / "app.py"  # Streamlit reads .streamlit and static beside it, wherever it is started
 
 
 def add(commands: Any) -> None:
@@ -18,16 +22,47 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("app", help="open the app")
     parser.add_argument("--model", metavar="FILE.py:FUNCTION", help="a network of your own")
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint for it")
+    port = "where to serve it (default: 8501, or the next free one)"
+    parser.add_argument("--port", type=count, help=port)
     parser.set_defaults(command=_app)
 
 
 def _app(options: argparse.Namespace) -> None:
     if not _APP.is_file():
-        raise NlvizError(f"{_APP.name} is not beside the library; run this from a clone of nlviz.")
-    command = [sys.executable, "-m", "streamlit", "run", str(_APP)]
-    ended = subprocess.run(command + _own(options), check=False)
+        raise NlvizError(f"The app's own file {_APP.name} is missing; {MEND}.")
+    # -P: a file nlviz.py or streamlit.py in the folder of the start is not what is meant.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_port(options.port)]
+    command += _own(options)
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        ended = subprocess.run(command, check=False)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if ended.returncode > 0:
         raise NlvizError("The app could not be served; Streamlit says why above.")
+
+
+def _stop(*_: object) -> NoReturn:
+    """What a service manager or a container says to end: the server that was started ends too."""
+    sys.exit(0)
+
+
+def _port(port: int | None) -> list[str]:
+    """Streamlit's option for a port that is free; NlvizError for one that is not."""
+    if port is None:
+        return []
+    if port > 65535:
+        raise NlvizError(f"The port {port} does not exist; choose one of 1 to 65535.")
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("", port))
+    except OSError as error:
+        why = (
+            "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        )
+        raise NlvizError(f"Port {port} {why}; choose another with --port.") from None
+    return ["--server.port", str(port)]
 
 
 def _own(options: argparse.Namespace) -> list[str]:

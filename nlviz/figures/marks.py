@@ -65,14 +65,14 @@ class Arc:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class LinkScale:
     """From |weight| to line width and opacity, straight from 0 to the heaviest link."""
 
     least: float
     most: float
 
     @classmethod
-    def of(cls, links: Sequence[Sequence[Link]]) -> Scale:
+    def of(cls, links: Sequence[Sequence[Link]]) -> LinkScale:
         """The scale that all queries of a figure share."""
         sizes = [abs(link.drawn) for one in links for link in one]
         return cls(min(sizes), max(sizes))
@@ -89,7 +89,7 @@ class Scale:
         return abs(weight) / self.most if self.most else 0.0
 
 
-def arrow(arc: Arc, colour: str, scale: Scale, weight: float) -> FancyArrowPatch:
+def arrow(arc: Arc, colour: str, scale: LinkScale, weight: float) -> FancyArrowPatch:
     """An arrow along an arc; dashed where the weight is negative."""
     width, opacity = scale.width(weight), scale.opacity(weight)
     return FancyArrowPatch(
@@ -110,7 +110,7 @@ def arrow(arc: Arc, colour: str, scale: Scale, weight: float) -> FancyArrowPatch
     )
 
 
-def disc(place: tuple[float, float], colour: str, scale: Scale, weight: float) -> Circle:
+def disc(place: tuple[float, float], colour: str, scale: LinkScale, weight: float) -> Circle:
     """A link that starts nowhere: a disc, dashed and hollow where the weight is negative."""
     width, opacity = scale.width(weight), scale.opacity(weight)
     return Circle(

@@ -16,7 +16,7 @@ from nlviz.clip import Clip
 from nlviz.errors import FigureError
 from nlviz.figures import legend
 from nlviz.figures.heat import Heat, Painted
-from nlviz.figures.marks import GREY, SMALL, Arc, Scale, arrow, disc, dot, outline, text
+from nlviz.figures.marks import GREY, SMALL, Arc, LinkScale, arrow, disc, dot, outline, text
 from nlviz.figures.strip import CAPTION, GAP, Strip, columns_for
 from nlviz.figures.style import Style
 from nlviz.geometry import Point, Region
@@ -99,7 +99,7 @@ class Laid:
         if self.painted is not None and style.titles:
             self.painted.bar(page, strip, strip.lines - 2)
         page.set(xlim=(0, strip.width), ylim=(0, strip.height))
-        scale = Scale.of(links)
+        scale = LinkScale.of(links)
         for one, colour in zip(links, style.colours, strict=False):
             _asked(page, analysis, strip, one[0].query, colour)
         # Heavy over light, whatever the query; the queries' own dots over all.

@@ -58,7 +58,7 @@ def play(
             "A clip of one frame does not play; move the query along a path, or follow its links."
         )
     check(queries, rate, palette)
-    warmth = scene.Warmth.of(analysis, queries[0], shade)
+    warmth = scene.QueryHeat.of(analysis, queries[0], shade)
     answers = [top_links(analysis, query) for query in queries]
     shares = _shares(analysis, queries[0])
     covered = sum(link.share for link in answers[0])

@@ -18,7 +18,7 @@ _WHITE = (238, 240, 244)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Warmth:
+class QueryHeat:
     """The heat of an analysis' queries under one shade; the block's own scale is worked out once.
 
     Args:
@@ -32,7 +32,7 @@ class Warmth:
     common: HeatScale | None
 
     @classmethod
-    def of(cls, analysis: Analysis, query: Query, shade: Shade) -> Warmth:
+    def of(cls, analysis: Analysis, query: Query, shade: Shade) -> QueryHeat:
         """For this query and others like it; QueryError."""
         scale = scale_of(analysis, query, row_of(analysis, query), shade)
         return cls(analysis, shade, None if scale.against == "row" else scale)

@@ -65,7 +65,7 @@ def travel(
     count = max(2, round(time * speed))
     look = _Look(
         sheet,
-        scene.Warmth.of(analysis, replace(query, point=path[0]), shade),
+        scene.QueryHeat.of(analysis, replace(query, point=path[0]), shade),
         ink.colour(palette[0]),
     )
 
@@ -108,7 +108,7 @@ def follow(
         raise ExportError("Following links starts at a point and goes on 1 to 50 times.")
     chain = _chain(analysis, query, hops)
     sheet = Sheet.of(analysis.clip, tuple(range(len(analysis.clip.frames))), width)
-    look = _Look(sheet, scene.Warmth.of(analysis, query, shade), ink.colour(palette[0]))
+    look = _Look(sheet, scene.QueryHeat.of(analysis, query, shade), ink.colour(palette[0]))
 
     def draw(i: int) -> Picture:
         hop, step = divmod(i, _LOOK + _GO)
@@ -142,7 +142,7 @@ class _Look:
     """What all pictures of a film share."""
 
     sheet: Sheet
-    warmth: scene.Warmth
+    warmth: scene.QueryHeat
     colour: ink.Colour
 
     def drawn(

@@ -13,7 +13,7 @@ from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.groups import reached_from
 from nlviz.progress import Progress, silent
-from nlviz.statistics.distances import BINS, EDGES, Numbers, Places, binned, distances, entropy
+from nlviz.statistics.distances import BINS, EDGES, CellCentres, Numbers, binned, distances, entropy
 from nlviz.statistics.profile import check_positions
 
 ALIKE = 0.005
@@ -109,7 +109,7 @@ def block_statistics(
     affinity = affinity if head is None else affinity.head(head)
     keys = affinity.key_grid
     check_positions(keys.size, block)
-    here, there = Places.of(analysis, affinity.query_grid), Places.of(analysis, keys)
+    here, there = CellCentres.of(analysis, affinity.query_grid), CellCentres.of(analysis, keys)
     same = _same_frames(analysis, affinity)
     spots = keys.rows * keys.cols
     count = 0

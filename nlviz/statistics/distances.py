@@ -19,7 +19,7 @@ EDGES = np.linspace(0.0, 1.0, BINS + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
+class CellCentres:
     """The centres of a grid's cells.
 
     Args:
@@ -31,7 +31,7 @@ class Places:
     seconds: Numbers
 
     @classmethod
-    def of(cls, analysis: Analysis, grid: Grid) -> Places:
+    def of(cls, analysis: Analysis, grid: Grid) -> CellCentres:
         """Of one grid of an analysis."""
         view, stamps = analysis.view, np.asarray(analysis.clip.timestamps)
         diagonal = math.hypot(*view.source)

@@ -13,7 +13,7 @@ from nlviz.ask.rows import Row, affinity_of, row_of
 from nlviz.display import bars, table
 from nlviz.errors import QueryError
 from nlviz.query import Query
-from nlviz.statistics.distances import EDGES, Numbers, Places, binned, distances, entropy
+from nlviz.statistics.distances import EDGES, CellCentres, Numbers, binned, distances, entropy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +90,7 @@ def profile(analysis: Analysis, query: Query) -> Profile:
     if not weights.any():
         raise QueryError(f"All weights of this query in block {query.block!r} are zero.")
     shares = weights / weights.sum()
-    places = Places.of(analysis, row.grid)
+    places = CellCentres.of(analysis, row.grid)
     steps, spots = shares.sum(axis=(1, 2)), shares.sum(axis=0).ravel()
     by_frame = np.zeros(len(view.frames))
     for t, share in enumerate(steps):
@@ -100,7 +100,7 @@ def profile(analysis: Analysis, query: Query) -> Profile:
     if row.cells:
         affinity = affinity_of(analysis, query)
         own = affinity.key_grid if query.reverse else affinity.query_grid
-        here = Places.of(analysis, own)
+        here = CellCentres.of(analysis, own)
         chosen = [cell.row * own.cols + cell.col for cell in row.cells]
         far = distances(here.spots[chosen].mean(axis=0)[None], places.spots)[0]
         if len(view.frames) > 1:

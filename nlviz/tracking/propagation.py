@@ -14,7 +14,7 @@ from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.progress import Progress, silent
-from nlviz.statistics.distances import Places, distances
+from nlviz.statistics.distances import CellCentres, distances
 
 Soft = NDArray[np.float32]
 
@@ -197,7 +197,7 @@ def _carried(
 ) -> Soft:
     """(rows, cols): the labels of one time step from those of its context on the key grid."""
     queries, keys = affinity.query_grid, affinity.key_grid
-    here, there = Places.of(analysis, queries), Places.of(analysis, keys)
+    here, there = CellCentres.of(analysis, queries), CellCentres.of(analysis, keys)
     known = labels[list(context)].ravel()
     count = min(protocol.heaviest, known.size)
     cells = [Cell(t, *divmod(i, queries.cols)) for i in range(queries.rows * queries.cols)]

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from nlviz.analysis import Prediction
-from nlviz.cli.links import words
+from nlviz.cli.links import asked_in_words
 from nlviz.cli.question import add_question, progress, queries, run
 from nlviz.cli.typed import count
 from nlviz.errors import QueryError
@@ -37,7 +37,7 @@ def _ablate(options: argparse.Namespace) -> None:
         numbers = "{block:>10}  {size:>9.3g}  {fall:>9.3g}".format(**each)
         print(f"{numbers}  {' → '.join(first)}")
     for each in report["masking"]:
-        print(f"\n{each['block']}, {words(each)}: {each['label']} at {each['before']:.4g}")
+        print(f"\n{each['block']}, {asked_in_words(each)}: {each['label']} at {each['before']:.4g}")
         shares = " ".join(f"{share:>9.0%}" for share in each["fractions"])
         print(f"{'keys masked':>14}  {shares}")
         random = [sum(scores) / len(scores) for scores in zip(*each["by_random"], strict=True)]

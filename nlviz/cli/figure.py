@@ -13,7 +13,7 @@ from nlviz.cli.question import add_path, add_question, ask
 from nlviz.cli.sessions import provenance
 from nlviz.cli.shade import add_shade
 from nlviz.cli.terminal import add_output
-from nlviz.cli.typed import count, length, numbers, words
+from nlviz.cli.typed import comma_separated, count, length, numbers
 from nlviz.heat.scale import AGAINST
 from nlviz.query import Link
 from nlviz.writing import check
@@ -41,10 +41,11 @@ def _add_style(parser: argparse.ArgumentParser) -> None:
     only = "source frames to draw, of those that were sampled (default: all)"
     add("--only", type=numbers, metavar="FRAME,…", help=only)
     rows = "a strip for each of these blocks, or for all"
-    add("--rows", type=words, metavar="BLOCK,…|all", help=rows)
+    add("--rows", type=comma_separated, metavar="BLOCK,…|all", help=rows)
     add("--font", help="family of all words, one that is installed (default: DejaVu Sans)")
     add("--font-size", type=float, metavar="PT", help="of the words in points (default: 6.5)")
-    add("--palette", type=words, metavar="COLOUR,…", help="of the queries, as #E69F00 or by name")
+    palette = "of the queries, as #E69F00 or by name"
+    add("--palette", type=comma_separated, metavar="COLOUR,…", help=palette)
     add("--no-titles", action="store_true", help="neither frame numbers nor a legend")
     add("--dpi", type=count, default=300, help="of a PNG, 30 to 1200 (default: %(default)s)")
 

@@ -11,7 +11,7 @@ from nlviz.cli.question import add_question, analysed, check_asked, progress, qu
 from nlviz.cli.sessions import provenance
 from nlviz.cli.shade import add_shade
 from nlviz.cli.terminal import add_output
-from nlviz.cli.typed import count, words
+from nlviz.cli.typed import comma_separated, count
 from nlviz.errors import QueryError
 from nlviz.geometry import Point
 from nlviz.heat.scale import AGAINST
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
     to = "what the heat is scaled to: the row, the block, or 1 (default: %(default)s)"
     add("--heat", choices=AGAINST, default="row", help=to)
     add_shade(parser, colours="dusk", opacity=0.7)
-    add("--palette", type=words, metavar="COLOUR,…", help="of the queries, as #E69F00")
+    add("--palette", type=comma_separated, metavar="COLOUR,…", help="of the queries, as #E69F00")
     add_output(parser, "OUT.mp4 or OUT.gif")
     parser.set_defaults(command=_film)
 

@@ -45,7 +45,7 @@ def _links(options: argparse.Namespace) -> None:
     for answer in told["queries"]:
         links = answer["links"]
         covered = f"{answer['covered']:.1%} of the {'column' if options.reverse else 'row'}"
-        print(f"\n{words(answer)}: these {len(links)} links cover {covered}")
+        print(f"\n{asked_in_words(answer)}: these {len(links)} links cover {covered}")
         if "receptive_field" in answer:
             print(f"  {answer['receptive_field']['words']}")
         ranked = "contribution" in links[0]
@@ -85,7 +85,7 @@ def _field(analysis: Analysis, network: Network, query: Query) -> dict[str, Any]
     return {"receptive_field": told}
 
 
-def words(answer: dict[str, Any]) -> str:
+def asked_in_words(answer: dict[str, Any]) -> str:
     """What was asked, in words, from what a report says of it."""
     head = f", head {answer['head']}" if "head" in answer else ""
     if "token" in answer:

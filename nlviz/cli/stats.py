@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from nlviz.analysis import Analysis
-from nlviz.cli.links import words
+from nlviz.cli.links import asked_in_words
 from nlviz.cli.question import add_question, analysed, blocks, progress, queries
 from nlviz.errors import QueryError
 
@@ -39,7 +39,7 @@ def _stats(options: argparse.Namespace) -> None:
             _print(each, ("distance", "duration", "own_frame", "entropy", "effective"))
             _print(each, ("divergence", "reach_divergence", "positions", "queries"))
     for each in report["queries"]:
-        print(f"\n{each['block']}, {words(each)}:")
+        print(f"\n{each['block']}, {asked_in_words(each)}:")
         _print(each, ("distance", "duration", "own_frame", "entropy", "effective", "links"))
         by_frame = zip(report["input"]["sampled_frames"], each["by_frame"], strict=True)
         print("  by frame: " + ", ".join(f"{frame}: {share:.1%}" for frame, share in by_frame))

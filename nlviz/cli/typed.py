@@ -67,6 +67,6 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(number(part) for part in text.split(","))
 
 
-def words(text: str) -> tuple[str, ...]:
+def comma_separated(text: str) -> tuple[str, ...]:
     """Words with commas between."""
     return tuple(part.strip() for part in text.split(","))

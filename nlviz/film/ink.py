@@ -84,7 +84,7 @@ def outline(picture: Picture, corners: Sequence[Place], paint: Colour) -> None:
         cv2.polylines(picture, [lines], True, ink, thick, cv2.LINE_AA, _SHIFT)
 
 
-def words(picture: Picture, place: Place, text: str, size: int, paint: Colour) -> None:
+def text_line(picture: Picture, place: Place, text: str, size: int, paint: Colour) -> None:
     """Words from a place on, centred on its height; cut off at the picture's edge."""
     x, y = round(place[0]), round(place[1])
     strip = picture[max(0, y - size) : y + size, x:]

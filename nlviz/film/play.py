@@ -74,7 +74,7 @@ def play(
             own = drawn[0].source
             source = None if own is None else Point(frame, own.x, own.y)
             scene.links(picture, sheet, here, colour, source)
-            scene.asked(picture, sheet, query, colour)
+            scene.query_mark(picture, sheet, query, colour)
         text = (
             f"{queries[0].block} · frame {clip.indices[position]} · "
             f"{clip.timestamps[position]:.2f} s · {shares[position]:.0%} of the weight here · "

@@ -66,7 +66,7 @@ def links(
         ink.dot(picture, end, paint, unit * (2 + 3 * part))
 
 
-def asked(picture: Picture, sheet: Sheet, query: Query, paint: ink.Colour) -> None:
+def query_mark(picture: Picture, sheet: Sheet, query: Query, paint: ink.Colour) -> None:
     """Where a query points; a ring in its place on a sheet without its frame."""
     if isinstance(query.point, str):
         return
@@ -87,4 +87,4 @@ def caption(picture: Picture, sheet: Sheet, text: str) -> None:
     """One line below the frames."""
     size = round(sheet.caption * 0.46)
     middle = sheet.height - sheet.caption / 2
-    ink.words(picture, (sheet.caption * 0.3, middle), text, size, _WHITE)
+    ink.text_line(picture, (sheet.caption * 0.3, middle), text, size, _WHITE)

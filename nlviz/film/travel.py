@@ -161,7 +161,7 @@ class _Look:
                 ends = (sheet.place(link.source), sheet.place(link.target))
                 ink.arc(picture, *ends, _TRAIL, 2.0, 0.8)
         scene.links(picture, sheet, answer, colour, answer[0].source)
-        scene.asked(picture, sheet, query, colour)
+        scene.query_mark(picture, sheet, query, colour)
         if gone and answer[0].source is not None:
             ends = (sheet.place(answer[0].source), sheet.place(answer[0].target))
             ink.disc(picture, ink.along(*ends, gone)[-1], colour, 5.0)

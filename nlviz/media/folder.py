@@ -83,7 +83,7 @@ def _size(folder: Path, files: list[Path]) -> tuple[int, int]:
 
 
 def _header(file: Path) -> tuple[int, int]:
-    with images.opened(Source.of(file)) as image:
+    with images.open_image(Source.of(file)) as image:
         return images.upright_size(image)
 
 

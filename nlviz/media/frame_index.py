@@ -51,7 +51,7 @@ class Reel:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its video stream; trouble becomes one MediaError."""
     with source.open() as file:
         declared = mp4_boxes.samples(file)
@@ -91,7 +91,7 @@ def scan(source: Source) -> Reel | None:
     times: list[int] = []
     keys: list[tuple[int, int]] = []
     hidden = 0
-    with opened(source) as (container, stream):
+    with open_video(source) as (container, stream):
         for packet in _packets(container, stream):
             if not packet.size:
                 continue
@@ -116,7 +116,7 @@ def count(source: Source) -> Reel:
     Raises:
         MediaError: no frame can be decoded.
     """
-    with opened(source) as (container, stream):
+    with open_video(source) as (container, stream):
         times = [frame.pts for frame in decoded(container, stream)]
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         base = stream.time_base or 1 / rate

@@ -68,7 +68,7 @@ def knows(source: Source) -> bool:
 
 def probe(source: Source) -> MediaInfo:
     """See ``nlviz.media.probe``."""
-    with opened(source) as image:
+    with open_image(source) as image:
         width, height = upright_size(image)
         if (total := _count(image)) == 1:
             return MediaInfo(source.name, width, height, 1, 0.0, 0.0)
@@ -78,7 +78,7 @@ def probe(source: Source) -> MediaInfo:
 
 def read(source: Source, sampling: Sampling) -> Clip:
     """See ``nlviz.media.read``."""
-    with opened(source) as image:
+    with open_image(source) as image:
         total = _count(image)
         wanted = sampling.indices(total, source.name)
         turn = _turn(image)
@@ -106,7 +106,7 @@ def read(source: Source, sampling: Sampling) -> Clip:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Image.Image]:
+def open_image(source: Source) -> Iterator[Image.Image]:
     """The image with its header read and nothing decoded; trouble becomes one MediaError."""
     with source.open() as file:
         try:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
-from nlviz.media.frame_index import Reel, count, decoded, opened, scan
+from nlviz.media.frame_index import Reel, count, decoded, open_video, scan
 from nlviz.media.frame_to_rgb import Screen
 from nlviz.media.info import MediaInfo
 from nlviz.media.sampling import Sampling, check_clip, check_frame, out_of_memory
@@ -23,7 +23,7 @@ from nlviz.media.source import Source
 def probe(source: Source) -> MediaInfo:
     """See ``nlviz.media.probe``."""
     reel = scan(source) or count(source)
-    with opened(source) as (container, stream):
+    with open_video(source) as (container, stream):
         width, height = _screen(container, stream, source.name).size
     check_frame(source.name, width, height)
     total = len(reel.times)
@@ -53,12 +53,12 @@ def _clip(source: Source, sampling: Sampling, reel: Reel) -> Clip | None:
     total = len(reel.times)
     indices = sampling.indices(total, source.name)
     notes: dict[str, None] = {}
-    with opened(source) as (container, stream):
+    with open_video(source) as (container, stream):
         screen = _screen(container, stream, source.name)
         width, height = screen.size
         check_clip(source.name, len(indices), width, height)
     pixels: NDArray[np.uint8] = np.empty((len(indices), height, width, 3), np.uint8)
-    with opened(source) as (container, stream):
+    with open_video(source) as (container, stream):
         pick = _by_time if reel.keys else _by_count
         taken = 0
         for frame in pick(container, stream, reel, indices):

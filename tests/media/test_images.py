@@ -233,7 +233,7 @@ BAD = {
         "is 12000×9000, 108 million pixels; at most 67",
     ),
     "2^31 wide": (lambda: bomb(2**31 - 1, 2**31 - 1), "more than 67 million pixels"),
-    "no pixels": (lambda: bomb(0, 7), "damaged or cut off|no pixels|no video or image"),
+    "no pixels": (lambda: bomb(0, 7), "damaged or cut off|no pixels|not a video or image"),
     "cut off": (truncated, "is damaged or cut off"),
     "header only": (lambda: b"\x89PNG\r\n\x1a\n", "is damaged or cut off"),
     "jpeg header only": (lambda: b"\xff\xd8\xff\xe0" + bytes(50), "is damaged or cut off"),
@@ -243,10 +243,10 @@ BAD = {
     "heic": (lambda: b"\0\0\0\x18ftypheic" + bytes(50), "is a HEIC photo, .* as JPEG or PNG"),
     "postscript": (
         lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        "no video or image",
+        "not a video or image",
     ),
-    "svg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "no video or image"),
-    "pdf": (lambda: b"%PDF-1.4\n", "no video or image"),
+    "svg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not a video or image"),
+    "pdf": (lambda: b"%PDF-1.4\n", "not a video or image"),
     "empty": (lambda: b"", r"is empty \(0 bytes\)"),
 }
 

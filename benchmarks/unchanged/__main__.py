@@ -15,7 +15,9 @@ Numbers must be equal, every bit of them, and so must pixels. The word for the p
 (`python -m nlviz` may become `nlviz`), its version and dates are made alike first. Pictures of
 both, and of where they differ, lie in the output folder, with every difference in a text.
 
-Exit status 1 where something differs. With --speed, start, hover and click are timed instead.
+Exit status 1 where something differs. What BEFORE gives is kept in the output folder, and --again
+takes it from there, so that a mended AFTER is soon compared. With --speed, start, hover and click
+are timed instead.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,63 +37,63 @@ from benchmarks.unchanged import commands, screens, speed
 from benchmarks.unchanged.differences import Facts, Line, compare
 
 _LIBRARY = Path(__file__).with_name("library.py")
-Sides = tuple[Facts, Facts]
 
 
-def library(checkouts: tuple[Path, Path], out: Path) -> Sides:
-    """What the library says in each."""
-    told = []
-    for checkout, folder in _sides(checkouts, out):
-        numbers = folder / "library.npz"
-        commands.run(checkout, "-P", str(_LIBRARY), str(numbers))
-        with np.load(numbers) as arrays:
-            told.append({name: arrays[name] for name in arrays.files})
-    return told[0], told[1]
+def library(checkout: Path, folder: Path, before: Facts) -> Facts:
+    """What the library says."""
+    numbers = folder / "numbers.npz"
+    commands.run(checkout, "-P", str(_LIBRARY), str(numbers))
+    return _kept(numbers)
 
 
-def printed_and_written(checkouts: tuple[Path, Path], out: Path) -> Sides:
-    """What the commands give in each."""
-    told: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as here:
-        for checkout, folder in _sides(checkouts, out):
-            told.append(dict(commands.facts(checkout, folder / "files", Path(here))))
-            session = out / "before" / "files" / commands.SESSION
-            told[-1].update(commands.opened(checkout, session))
-    return told[0], told[1]
+def printed_and_written(checkout: Path, folder: Path, before: Facts) -> Facts:
+    """What the commands give, and what a session file of before says."""
+    written = folder / "files"
+    told = dict(commands.facts(checkout, written, here=folder.parent))
+    session = folder.parent / "before" / "files" / commands.SESSION
+    return told | dict(commands.opened(checkout, session))
 
 
-def seen(checkouts: tuple[Path, Path], out: Path) -> Sides:
-    """What a browser shows of each, and of the pages that the commands wrote, if they ran."""
-    told: list[dict[str, Any]] = []
+def seen(checkout: Path, folder: Path, before: Facts) -> Facts:
+    """What a browser shows of the app, and of the page that the commands wrote, if they ran."""
+    asked = before.get(f"{screens.IN_THE_BAR}, light")
+    html, pictures = folder / "files" / "page.html", folder / "screens"
     with sync_playwright() as playwright:
         browser = screens.launched(playwright)
-        for checkout, folder in _sides(checkouts, out):
-            asked = told[0][f"{screens.IN_THE_BAR}, light"] if told else None
-            pictures = folder / "screens"
-            told.append(dict(screens.of_app(checkout, browser, pictures, asked)))
-            html = folder / "files" / "page.html"
-            if html.is_file():
-                told[-1].update(screens.of_page(html, browser, pictures))
+        told = dict(
+            screens.of_app(checkout, browser, pictures, None if asked is None else str(asked))
+        )
+        if html.is_file():
+            told |= dict(screens.of_page(html, browser, pictures))
         browser.close()
-    return told[0], told[1]
+    return told
 
 
-PARTS: dict[str, Callable[[tuple[Path, Path], Path], Sides]] = {
+PARTS: dict[str, Callable[[Path, Path, Facts], Facts]] = {
     "library": library,
     "commands": printed_and_written,
     "screens": seen,
 }
+"""Each takes a checkout, the folder for what it gives, and the facts of before, if any."""
 
 
-def _sides(checkouts: tuple[Path, Path], out: Path) -> list[tuple[Path, Path]]:
-    """Each checkout and the folder of what it gives."""
-    folders = (out / "before", out / "after")
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    return list(zip(checkouts, folders, strict=True))
+def both(part: str, before: Path, after: Path, out: Path, *, again: bool) -> tuple[Facts, Facts]:
+    """The facts of both; those of before as they were kept, if that is asked for."""
+    kept = out / "before" / f"{part}.npz"
+    if not again or not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, **PARTS[part](before, kept.parent, {}))
+    told = _kept(kept)
+    (out / "after").mkdir(exist_ok=True)
+    return told, PARTS[part](after, out / "after", told)
 
 
-def _draw_differences(sides: Sides, folder: Path) -> None:
+def _kept(file: Path) -> dict[str, Any]:
+    with np.load(file) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _draw_differences(sides: tuple[Facts, Facts], folder: Path) -> None:
     """A picture of each pair that differs: where, ten times as strong, over a pale first one."""
     before, after = sides
     for name in before.keys() & after.keys():
@@ -118,6 +119,7 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("build/unchanged"), help="folder of pictures"
     )
+    parser.add_argument("--again", action="store_true", help="what BEFORE gave the last time")
     parser.add_argument("--only", choices=tuple(PARTS), help="one part of it")
     parser.add_argument("--speed", action="store_true", help="time both in turn instead")
     parser.add_argument("--rounds", type=int, default=2, help="of --speed (default: %(default)s)")
@@ -132,7 +134,7 @@ def main() -> int:
     differences.mkdir(parents=True)
     lines: list[Line] = []
     for name in [options.only] if options.only else PARTS:
-        sides = PARTS[name](checkouts, out)
+        sides = both(name, *checkouts, out, again=options.again)
         for line in compare(*sides):
             print(line, flush=True)
             lines.append(line)

@@ -49,6 +49,17 @@ _DETERMINED = (
     "--force-color-profile=srgb",
 )
 _STILL = "* { transition: none !important; animation: none !important; }"
+# Tiles that were drawn while something moved keep its rounding; drawn anew they do not.
+_DRAW_ANEW = """
+    async () => {
+        const next = (done) => requestAnimationFrame(() => requestAnimationFrame(done));
+        const style = document.documentElement.style;
+        style.visibility = "hidden";
+        await new Promise(next);
+        style.visibility = "";
+        await new Promise(next);
+    }
+"""
 _AT_REST = """
     () => {
         const app = document.querySelector("[data-testid=stApp]");
@@ -103,6 +114,7 @@ def _wait_for(address: str) -> None:
 
 def steady(page: Page, picture: Path) -> np.ndarray:
     """The window's pixels once they stay; kept as PNG too."""
+    page.evaluate(_DRAW_ANEW)
     before, end = b"", time.monotonic() + _PATIENCE
     while time.monotonic() < end:
         page.wait_for_timeout(500)

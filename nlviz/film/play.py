@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -10,18 +9,16 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.ask.rows import row_of
 from nlviz.errors import ExportError
-from nlviz.film import ink, scene
+from nlviz.film import scene
 from nlviz.film.film import Film
-from nlviz.film.sheet import Picture, Sheet
+from nlviz.film.sheet import Picture
+from nlviz.film.style import SHADE, FilmStyle
 from nlviz.geometry import Point
 from nlviz.heat.colormap import PALETTE
 from nlviz.heat.overlay import Shade
-from nlviz.provenance import Provenance
 from nlviz.query import Query
 
 _RATE = Fraction(4)
-SHADE = Shade(opacity=0.7)
-"""As the viewer begins."""
 
 
 def play(
@@ -52,24 +49,25 @@ def play(
             of range.
         QueryError: what ``top_links`` raises.
     """
+    style = FilmStyle(width, rate, shade, palette, comment)
     count = len(analysis.clip.frames)
     if count == 1:
         raise ExportError(
             "A clip of one frame does not play; move the query along a path, or follow its links."
         )
-    check(queries, rate, palette)
-    warmth = scene.QueryHeat.of(analysis, queries[0], shade)
+    style.check(queries)
+    warmth = style.heat(analysis, queries[0])
     answers = [top_links(analysis, query) for query in queries]
     shares = _shares(analysis, queries[0])
     covered = sum(link.share for link in answers[0])
 
     def draw(position: int) -> Picture:
         clip = analysis.clip
-        sheet = Sheet.of(clip, (position,), width)
+        sheet = style.sheet(analysis, (position,))
         picture = sheet.picture()
         warmth.lay(picture, sheet, queries[0])
-        for query, drawn, name in zip(queries, answers, palette, strict=False):
-            colour, frame = ink.colour(name), clip.indices[position]
+        for query, drawn, colour in zip(queries, answers, style.colours, strict=False):
+            frame = clip.indices[position]
             here = [link for link in drawn if link.target.frame == frame]
             own = drawn[0].source
             source = None if own is None else Point(frame, own.x, own.y)
@@ -83,20 +81,8 @@ def play(
         scene.caption(picture, sheet, text)
         return picture
 
-    said = Provenance.of(analysis, queries).json if comment is None else comment
-    Sheet.of(analysis.clip, (0,), width)  # a wrong width raises now
-    return Film(count, _RATE if rate is None else Fraction(rate), draw, said)
-
-
-def check(queries: Sequence[Query], rate: float | None, palette: Sequence[str] = PALETTE) -> None:
-    """ExportError for no query, more than there are colours, or a rate out of range."""
-    for colour in palette:
-        if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-            raise ExportError(f"{colour!r} is not a film's colour; write it as #E69F00.")
-    if not 1 <= len(queries) <= len(palette):
-        raise ExportError(f"A film shows 1 to {len(palette)} queries; got {len(queries)}.")
-    if rate is not None and not 0.5 <= rate <= 60:
-        raise ExportError(f"The frame rate must be 0.5 to 60 per second; got {rate:g}.")
+    style.sheet(analysis, (0,))  # a wrong width raises now
+    return style.film(count, style.speed(_RATE), draw, analysis, queries)
 
 
 def _shares(analysis: Analysis, query: Query) -> list[float]:

@@ -13,12 +13,11 @@ from nlviz.ask.links import top_links
 from nlviz.errors import ExportError
 from nlviz.film import ink, scene
 from nlviz.film.film import Film
-from nlviz.film.play import SHADE, check
 from nlviz.film.sheet import Picture, Sheet
+from nlviz.film.style import SHADE, FilmStyle
 from nlviz.geometry import Point
 from nlviz.heat.colormap import PALETTE
 from nlviz.heat.overlay import Shade
-from nlviz.provenance import Provenance
 from nlviz.query import Link, Query
 
 _RATE = Fraction(12)
@@ -52,7 +51,8 @@ def travel(
         ExportError: fewer than two points, or a size, rate or time out of range.
         QueryError: what ``top_links`` raises.
     """
-    check([query], rate, palette)
+    style = FilmStyle(width, rate, shade, palette, comment)
+    style.check([query])
     if len(path) < 2 or len({point.frame for point in path}) != 1:
         raise ExportError("A path needs at least two points, all on one frame.")
     time = _SECONDS if seconds is None else seconds
@@ -60,22 +60,16 @@ def travel(
         raise ExportError(f"A film can last 0.5 to 120 seconds; got {time:g}.")
     for point in path:
         analysis.view.check(point)
-    speed = _RATE if rate is None else Fraction(rate)
-    sheet = Sheet.of(analysis.clip, tuple(range(len(analysis.clip.frames))), width)
+    speed = style.speed(_RATE)
+    look = _Look.of(analysis, replace(query, point=path[0]), style)
     count = max(2, round(time * speed))
-    look = _Look(
-        sheet,
-        scene.QueryHeat.of(analysis, replace(query, point=path[0]), shade),
-        ink.colour(palette[0]),
-    )
 
     def draw(i: int) -> Picture:
         now = replace(query, point=_on(path, i / (count - 1)))
         return look.drawn(now, top_links(analysis, now))
 
     asked = [replace(query, point=point) for point in path]
-    said = Provenance.of(analysis, asked).json if comment is None else comment
-    return Film(count, speed, draw, said)
+    return style.film(count, speed, draw, analysis, asked)
 
 
 def follow(
@@ -103,12 +97,12 @@ def follow(
         ExportError: a query that is not a point, or a size, rate or number out of range.
         QueryError: what ``top_links`` raises.
     """
-    check([query], rate, palette)
+    style = FilmStyle(width, rate, shade, palette, comment)
+    style.check([query])
     if not isinstance(query.point, Point) or not 1 <= hops <= 50:
         raise ExportError("Following links starts at a point and goes on 1 to 50 times.")
     chain = _chain(analysis, query, hops)
-    sheet = Sheet.of(analysis.clip, tuple(range(len(analysis.clip.frames))), width)
-    look = _Look(sheet, scene.QueryHeat.of(analysis, query, shade), ink.colour(palette[0]))
+    look = _Look.of(analysis, query, style)
 
     def draw(i: int) -> Picture:
         hop, step = divmod(i, _LOOK + _GO)
@@ -117,9 +111,8 @@ def follow(
         gone = max(0, step - _LOOK + 1) / _GO
         return look.drawn(asked, answer, trail, gone)
 
-    said = Provenance.of(analysis, [query]).json if comment is None else comment
     count = len(chain) * (_LOOK + _GO) - _GO
-    return Film(count, _RATE if rate is None else Fraction(rate), draw, said)
+    return style.film(count, style.speed(_RATE), draw, analysis, [query])
 
 
 def _chain(analysis: Analysis, query: Query, hops: int) -> list[tuple[Query, tuple[Link, ...]]]:
@@ -144,6 +137,12 @@ class _Look:
     sheet: Sheet
     warmth: scene.QueryHeat
     colour: ink.Colour
+
+    @classmethod
+    def of(cls, analysis: Analysis, query: Query, style: FilmStyle) -> _Look:
+        """All frames side by side, and the heat of this query and others like it."""
+        sheet = style.sheet(analysis, range(len(analysis.clip.frames)))
+        return cls(sheet, style.heat(analysis, query), style.colours[0])
 
     def drawn(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nlviz.cli import parser
-from nlviz.cli.question import add_question
+from nlviz.cli.options import add_question
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from nlviz.analysis import Prediction
 from nlviz.cli.links import asked_in_words
-from nlviz.cli.question import add_question, progress, queries, run
+from nlviz.cli.options import add_question
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
+from nlviz.cli.terminal import progress
 from nlviz.cli.typed import count
 from nlviz.errors import QueryError
 
@@ -24,9 +27,10 @@ def add(commands: Any) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    if options.baseline or options.head is not None:
+    question = Question.of(options)
+    if question.baseline or question.head is not None:
         raise QueryError("A block is ablated as it is; leave out --baseline and --head.")
-    report = _report(options)
+    report = _report(question, options.draws)
     if options.json:
         print(json.dumps(report, indent=2))
         return
@@ -47,16 +51,17 @@ def _ablate(options: argparse.Namespace) -> None:
         print(f"\n{report['protocol']}")
 
 
-def _report(options: argparse.Namespace) -> dict[str, Any]:
+def _report(question: Question, draws: int) -> dict[str, Any]:
     from nlviz.experiments.ablation import effects
     from nlviz.experiments.masking import PROTOCOL, faithfulness
     from nlviz.export.report import seen
     from nlviz.query import place
 
-    analysis, network = run(options)
+    subject = Subject.run(question)
+    analysis, network = subject.analysis, subject.network
     masking = [
-        (query, faithfulness(analysis, network, query, draws=options.draws, progress=progress))
-        for query in queries(options, analysis)
+        (query, faithfulness(analysis, network, query, draws=draws, progress=progress))
+        for query in subject.queries
     ]
     return {
         **seen(analysis),

@@ -8,11 +8,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
-from nlviz.cli.question import add_question, analysed, blocks, check_asked, progress, queries
-from nlviz.cli.sessions import provenance, settings
-from nlviz.cli.terminal import add_output
+from nlviz.cli.options import add_output, add_question
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
+from nlviz.cli.terminal import progress
 from nlviz.writing import check, write
 
 _ENDINGS = (".json", ".csv", ".npz", ".safetensors", ".nlviz")
@@ -37,31 +37,33 @@ def add(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    question = Question.of(options)
     ending = check(options.output, _ENDINGS, force=options.force)
     if ending == ".json" or (ending == ".csv" and options.table != "blocks"):
-        check_asked(options)
-    write(options.output, _content(options, ending, analysed(options)))
+        question.check_asked()
+    write(options.output, _content(Subject.of(question), ending, options.table))
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 
-def _content(options: argparse.Namespace, ending: str, analysis: Analysis) -> bytes:
+def _content(subject: Subject, ending: str, table: str) -> bytes:
     from nlviz import export, statistics
 
-    asked = queries(options, analysis)
-    made = provenance(options, analysis, asked)
-    chosen = blocks(options, analysis)
+    analysis, asked, chosen = subject.analysis, subject.queries, subject.blocks
+    made = subject.provenance(asked)
     if ending == ".nlviz":
-        return export.save(export.Session(analysis, made, tuple(asked), settings(options)))
+        return export.save(export.Session(analysis, made, tuple(asked), subject.settings))
     if ending == ".npz":
         return export.npz(analysis, asked, made, chosen)
     if ending == ".safetensors":
         return export.tensors(analysis, asked, made, chosen)
-    if ending == ".csv" and options.table == "profile":
+    if ending == ".csv" and table == "profile":
         profiles = [statistics.profile(analysis, query) for query in asked]
         return export.profile_csv(profiles, made)
-    if ending == ".csv" and options.table == "blocks":
+    if ending == ".csv" and table == "blocks":
         averages = [
-            statistics.block_statistics(analysis, block, head=options.head, progress=progress)
+            statistics.block_statistics(
+                analysis, block, head=subject.question.head, progress=progress
+            )
             for block in chosen
         ]
         return export.statistics_csv(averages, made)

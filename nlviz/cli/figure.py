@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
-from nlviz.cli.question import add_path, add_question, ask
-from nlviz.cli.sessions import provenance
-from nlviz.cli.shade import add_shade
-from nlviz.cli.terminal import add_output
+from nlviz.cli.options import add_output, add_path, add_question, add_shade
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
 from nlviz.cli.typed import comma_separated, count, length, numbers
 from nlviz.heat.scale import AGAINST
 from nlviz.query import Link
 from nlviz.writing import check
+
+Answers = list[tuple[Link, ...]]
 
 _WIDTH = "of the figure, as 8.4cm, 252pt or 3.3in (default: 17.4cm)"
 
@@ -63,28 +64,29 @@ def _figure(options: argparse.Namespace) -> None:
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     style = Style(**chosen, titles=not options.no_titles)
     style.check_room(options.width)
+    question = Question.of(options)
+    question.check_asked()
+    subject = Subject.of(question)
     panels = []
-    for analysis, answers in _rows(options):
+    for answers in _rows(subject, options.rows, subject.answers(path=options.path)):
         heat = None
         if options.heat:
             how = (options.heat, options.curve, options.colours, options.opacity)
             heat = Heat(answers[0][0].query, *how)
-        panels.append(Panel(analysis, answers, heat))
+        panels.append(Panel(subject.analysis, answers, heat))
     figure = film_strips(panels, width_cm=options.width, columns=options.columns, style=style)
     queries = [links[0].query for panel in panels for links in panel.links]
-    made = provenance(options, panels[0].analysis, queries)
-    figure.signed(made).save(options.output, dpi=options.dpi)
+    figure.signed(subject.provenance(queries)).save(options.output, dpi=options.dpi)
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 
-def _rows(options: argparse.Namespace) -> list[tuple[Analysis, list[tuple[Link, ...]]]]:
-    """The links of each strip."""
-    analysis, answers = ask(options)
-    if not options.rows:
-        return [(analysis, answers)]
+def _rows(subject: Subject, rows: Sequence[str] | None, answers: Answers) -> list[Answers]:
+    """The links of each strip: those that were asked for, or the same queries of other blocks."""
+    if not rows:
+        return [answers]
     asked = [links[0].query for links in answers]
-    blocks = analysis.blocks if options.rows == ("all",) else options.rows
+    analysis = subject.analysis
+    blocks = analysis.blocks if rows == ("all",) else rows
     return [
-        (analysis, [top_links(analysis, replace(query, block=block)) for query in asked])
-        for block in blocks
+        [top_links(analysis, replace(query, block=block)) for query in asked] for block in blocks
     ]

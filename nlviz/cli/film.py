@@ -6,16 +6,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from nlviz.analysis import Analysis
-from nlviz.cli.question import add_question, analysed, check_asked, progress, queries
-from nlviz.cli.sessions import provenance
-from nlviz.cli.shade import add_shade
-from nlviz.cli.terminal import add_output
+from nlviz.cli.options import add_output, add_question, add_shade
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
+from nlviz.cli.terminal import progress
 from nlviz.cli.typed import comma_separated, count
 from nlviz.errors import QueryError
 from nlviz.geometry import Point
 from nlviz.heat.scale import AGAINST
-from nlviz.query import Query
 from nlviz.writing import check
 
 if TYPE_CHECKING:
@@ -50,26 +48,26 @@ def _film(options: argparse.Namespace) -> None:
     from nlviz.film import ENDINGS
 
     check(options.output, ENDINGS, force=options.force)
-    check_asked(options)
+    question = Question.of(options)
+    question.check_asked()
     if not 0 <= options.opacity <= 1:
         raise QueryError(f"--opacity must be 0 to 1; got {options.opacity:g}.")
-    analysis = analysed(options)
-    _drawn(options, analysis, queries(options, analysis)).save(options.output, progress=progress)
+    _drawn(options, Subject.of(question)).save(options.output, progress=progress)
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 
-def _drawn(options: argparse.Namespace, analysis: Analysis, asked: list[Query]) -> Film:
+def _drawn(options: argparse.Namespace, subject: Subject) -> Film:
     from nlviz.film import follow, play, travel
     from nlviz.heat.overlay import Shade
 
-    made = provenance(options, analysis, asked)
+    analysis, asked = subject.analysis, subject.queries
     small = options.output.lower().endswith(".gif")
     how: dict[str, Any] = {
         "width": options.width or (_SMALL if small else None),
         "rate": options.fps,
         "shade": Shade(options.opacity, options.colours, options.heat, options.curve),
         **({"palette": options.palette} if options.palette else {}),
-        "comment": made.json,
+        "comment": subject.provenance(asked).json,
     }
     if options.path:
         points = [query.point for query in asked if isinstance(query.point, Point)]

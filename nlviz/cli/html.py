@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from nlviz.cli.question import add_question, analysed, queries
-from nlviz.cli.sessions import provenance, settings
-from nlviz.cli.terminal import add_output
+from nlviz.cli.options import add_output, add_question
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
 from nlviz.writing import check, write
 
 _LARGE = 10_000_000
@@ -27,10 +27,10 @@ def _html(options: argparse.Namespace) -> None:
     from nlviz.export import page
 
     check(options.output, (".html",), force=options.force)
-    analysis = analysed(options)
-    asked = queries(options, analysis)
-    made = provenance(options, analysis, asked)
-    content = page(analysis, asked, made, title=options.title, settings=settings(options))
+    subject = Subject.of(Question.of(options))
+    asked = subject.queries
+    made = subject.provenance(asked)
+    content = page(subject.analysis, asked, made, title=options.title, settings=subject.settings)
     write(options.output, content)
     advice = "; fewer frames or a smaller --size make it smaller" if len(content) > _LARGE else ""
     print(f"Wrote {options.output}, {len(content) / 1e6:.1f} MB{advice}.", file=sys.stderr)

@@ -7,7 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from nlviz.analysis import Analysis
-from nlviz.cli.question import add_path, add_question, answers, ask, check_asked, run
+from nlviz.cli.options import add_path, add_question
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
 from nlviz.query import Query
 
 if TYPE_CHECKING:
@@ -28,10 +30,14 @@ def add(commands: Any) -> None:
 def _links(options: argparse.Namespace) -> None:
     from nlviz.export import report
 
-    analysis, answered, fields = _asked(options)
+    question = Question.of(options)
+    question.check_asked()
+    subject = Subject.run(question) if options.receptive_field else Subject.of(question)
+    analysis, answered = subject.analysis, subject.answers(path=options.path)
     told = report(analysis, answered)
-    for answer, field in zip(told["queries"], fields, strict=True):
-        answer |= field
+    if options.receptive_field:
+        for answer, links in zip(told["queries"], answered, strict=True):
+            answer |= _field(analysis, subject.network, links[0].query)
     if options.json:
         print(json.dumps(told, indent=2))
         return
@@ -44,7 +50,7 @@ def _links(options: argparse.Namespace) -> None:
         print(f"  {sentence}")
     for answer in told["queries"]:
         links = answer["links"]
-        covered = f"{answer['covered']:.1%} of the {'column' if options.reverse else 'row'}"
+        covered = f"{answer['covered']:.1%} of the {'column' if question.reverse else 'row'}"
         print(f"\n{asked_in_words(answer)}: these {len(links)} links cover {covered}")
         if "receptive_field" in answer:
             print(f"  {answer['receptive_field']['words']}")
@@ -55,17 +61,6 @@ def _links(options: argparse.Namespace) -> None:
             also = "{contribution:>12.4g}  ".format(**link) if ranked else ""
             rest = "{frame:>6}  {x:>7.1f}  {y:>7.1f}".format(**link)
             print("{rank:>4}  {weight:>10.4g}  ".format(**link) + also + rest)
-
-
-def _asked(options: argparse.Namespace) -> tuple[Analysis, list[Any], list[dict[str, Any]]]:
-    """The analysis, the links of each query, and its receptive field where asked for."""
-    if not options.receptive_field:
-        analysis, links = ask(options)
-        return analysis, links, [{} for _ in links]
-    check_asked(options)
-    analysis, network = run(options)
-    links = answers(options, analysis)
-    return analysis, links, [_field(analysis, network, each[0].query) for each in links]
 
 
 def _field(analysis: Analysis, network: Network, query: Query) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nlviz.analysis import Analysis
 from nlviz.cli.links import asked_in_words
-from nlviz.cli.question import add_question, analysed, blocks, progress, queries
+from nlviz.cli.options import add_question
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
+from nlviz.cli.terminal import progress
 from nlviz.errors import QueryError
 
 if TYPE_CHECKING:
@@ -25,10 +28,10 @@ def add(commands: Any) -> None:
 
 
 def _stats(options: argparse.Namespace) -> None:
-    analysis = analysed(options)
-    if len(analysis.view.frames) == 1:
+    subject = Subject.of(Question.of(options))
+    if len(subject.analysis.view.frames) == 1:
         print("note: One frame has no time axis; what needs time is left out.", file=sys.stderr)
-    report = _report(analysis, options)
+    report = _report(subject)
     if options.json:
         print(json.dumps(report, indent=2))
         return
@@ -50,15 +53,16 @@ def _print(numbers: dict[str, Any], names: tuple[str, ...]) -> None:
     print("  " + ", ".join(said))
 
 
-def _report(analysis: Analysis, options: argparse.Namespace) -> dict[str, Any]:
+def _report(subject: Subject) -> dict[str, Any]:
     from nlviz.export.report import seen
     from nlviz.query import place
     from nlviz.statistics import profile
 
-    profiles = [(query, profile(analysis, query)) for query in queries(options, analysis)]
+    analysis, head = subject.analysis, subject.question.head
+    profiles = [(query, profile(analysis, query)) for query in subject.queries]
     return {
         **seen(analysis),
-        "blocks": [_block(analysis, each, options.head) for each in blocks(options, analysis)],
+        "blocks": [_block(analysis, each, head) for each in subject.blocks],
         "queries": [
             {**place(query), "block": query.block, **_profile(each)} for query, each in profiles
         ],

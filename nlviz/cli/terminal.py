@@ -1,4 +1,4 @@
-"""The terminal: one sentence for what went wrong, a parser that says no more, and -o."""
+"""The terminal: one sentence for what went wrong, a parser that says no more, and progress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ class Parser(argparse.ArgumentParser):
         sys.exit(refuse(f"{self.prog}: {message}; see {self.prog} --help."))
 
 
-def add_output(parser: argparse.ArgumentParser, what: str) -> None:
-    """Where to write, and whether over what is there."""
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
-    parser.add_argument("--force", action="store_true", help="overwrite a file that already exists")
+class _Progress:
+    """One line on standard error for each step, and for each tenth of a long one."""
+
+    def __init__(self) -> None:
+        self._said = ("", -1)
+
+    def __call__(self, fraction: float, what: str) -> None:
+        if (what, int(fraction * 10)) != self._said:
+            self._said = (what, int(fraction * 10))
+            print(f"{fraction:4.0%} {what}", file=sys.stderr)
+
+
+progress = _Progress()

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
-from nlviz.cli.question import add_question, blocks, progress, run
+from nlviz.cli.options import add_question
+from nlviz.cli.question import Question
+from nlviz.cli.subject import Subject
+from nlviz.cli.terminal import progress
 from nlviz.cli.typed import count
 from nlviz.errors import ExportError, QueryError
 from nlviz.writing import write
@@ -45,10 +48,11 @@ def _track(options: argparse.Namespace) -> None:
     from nlviz.media import read_mask, read_masks
     from nlviz.tracking import track
 
-    _check(options)
+    question = Question.of(options)
+    _check(options, question)
     protocol = _protocol(options)
-    analysis, _ = run(options)
-    block = blocks(options, analysis)[-1]
+    subject = Subject.run(question)
+    analysis, block = subject.analysis, subject.blocks[-1]
     truth = read_masks(options.masks, analysis.clip) if options.masks else None
     frame = None
     if truth is not None:
@@ -58,7 +62,8 @@ def _track(options: argparse.Namespace) -> None:
     else:
         from nlviz.tracking import mask_of
 
-        mask, frame = mask_of(analysis, block, options.at[0]), options.at[0].frame
+        (start,) = (place for place in question.at if not isinstance(place, str))
+        mask, frame = mask_of(analysis, block, start), start.frame
     found = track(analysis, block, mask, frame=frame, protocol=protocol, progress=progress)
     report = _report(analysis, found, truth)
     if options.output:
@@ -69,15 +74,15 @@ def _track(options: argparse.Namespace) -> None:
     _print(report)
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace, question: Question) -> None:
     """What can be refused before the long work."""
-    places = options.at or []
+    places = question.at
     given = [start for start in (options.mask, options.masks, *places) if start is not None]
     if len(given) != 1 or any(isinstance(place, str) for place in places):
         raise QueryError(
             "Tracking starts from one object; give one of --mask, --masks, --region and --at."
         )
-    if options.reverse or options.head is not None:
+    if question.reverse or question.head is not None:
         raise QueryError("Tracking uses the block's rows as they are; leave out --reverse, --head.")
     if options.output and not Path(options.output).is_dir():
         raise ExportError(f"The folder '{options.output}' does not exist; create it first.")

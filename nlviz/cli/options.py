@@ -1,0 +1,65 @@
+"""The options that several commands take, each with its words in --help."""
+
+from __future__ import annotations
+
+import argparse
+
+from nlviz.cli.typed import count, number, point, region
+from nlviz.heat.colormap import COLOUR_MAPS, Colours
+from nlviz.heat.scale import CURVES
+from nlviz.query import BASELINES, EXCLUDES, RANKS
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Everything that says which links of which clip."""
+    add = parser.add_argument
+    add("input", metavar="INPUT", help="a video, an image, a GIF, a folder of images or a .nlviz")
+    place = "a place: source frame index and source pixels; repeatable"
+    add("--at", action="append", type=point, metavar="FRAME,X,Y", help=place)
+    box = "a box in place of a pixel: the mean over its cells; repeatable"
+    corners = "FRAME,X0,Y0,X1,Y1"
+    add("--region", dest="at", action="append", type=region, metavar=corners, help=box)
+    named = "a token of the block, such as class, in place of a pixel; repeatable"
+    add("--token", dest="at", action="append", metavar="NAME", help=named)
+    add("--reverse", action="store_true", help="who looks here: columns in place of rows")
+    add("--head", type=number, help="one head, from 0; the mean of all by default")
+    add("--block", help="which block; the last one by default")
+    named = "see `models`, or FILE.py:FUNCTION of your own (default: %(default)s)"
+    add("--model", default="nl-lite0", help=named)
+    add("--weights", metavar="FILE", help="a checkpoint of your own for that model")
+    add("--k", type=count, default=20, help="how many links (default: %(default)s)")
+    excluded = "keys that get no link: the query's own (default: frame; cell for an image)"
+    add("--exclude", choices=EXCLUDES, help=excluded)
+    ranked = "what links are ranked by: affinity, or weight times the size of what the key adds"
+    add("--rank", choices=RANKS, default="affinity", help=ranked)
+    against = "ask this in place of the block: even weights, raw features, shuffled weights"
+    add("--baseline", choices=BASELINES, help=against)
+    add("--frames", type=int, help="frames to sample (default: what the network was trained on)")
+    add("--stride", type=int, help="take every n-th frame (default: spread evenly)")
+    add("--start", type=int, default=0, help="the first frame (default: %(default)s)")
+    add("--size", type=int, metavar="PX", help="longer side of the network's input")
+    where = "what the network runs on (default: the first of CUDA, MPS and CPU that is there)"
+    add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help=where)
+
+
+def add_path(parser: argparse.ArgumentParser) -> None:
+    """Which links ``ask`` gives: the k heaviest, or the path."""
+    best = "the best link into each frame in place of the k heaviest"
+    parser.add_argument("--path", action="store_true", help=best)
+
+
+def add_shade(parser: argparse.ArgumentParser, *, colours: Colours, opacity: float) -> None:
+    """``--curve``, ``--colours`` and ``--opacity``."""
+    add = parser.add_argument
+    along = "how the heat's colours rise with the weight (default: %(default)s)"
+    add("--curve", choices=CURVES, default="linear", help=along)
+    add(
+        "--colours", choices=COLOUR_MAPS, default=colours, help="of the heat (default: %(default)s)"
+    )
+    add("--opacity", type=float, default=opacity, help="of the heat, 0 to 1 (default: %(default)s)")
+
+
+def add_output(parser: argparse.ArgumentParser, what: str) -> None:
+    """Where to write, and whether over what is there."""
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
+    parser.add_argument("--force", action="store_true", help="overwrite a file that already exists")

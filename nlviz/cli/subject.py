@@ -1,0 +1,156 @@
+"""Subject: what a question is about, a clip that was just analysed or a session opened again."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from nlviz.analysis import Analysis
+from nlviz.ask.links import best_path, top_links
+from nlviz.cli.question import Question
+from nlviz.cli.terminal import progress
+from nlviz.errors import QueryError
+from nlviz.geometry import View
+from nlviz.query import Exclude, Link, Query
+
+if TYPE_CHECKING:
+    from nlviz.export import Provenance, Session
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """A question and the analysis that answers it.
+
+    Args:
+        question: what the command asks.
+        analysis: of the input, or of the block's baseline if that was asked for.
+        network: what made the analysis; None for a session.
+        session: the file that holds the analysis; None for a clip.
+    """
+
+    question: Question
+    analysis: Analysis
+    network: Any = None
+    session: Session | None = None
+
+    @classmethod
+    def of(cls, question: Question) -> Subject:
+        """The input, opened or run; what reading, loading and analysing it raise."""
+        if not question.of_session:
+            return cls.run(question)
+        session = _session(question)
+        return cls(question, session.analysis, session=session)
+
+    @classmethod
+    def run(cls, question: Question) -> Subject:
+        """The input run through the network; QueryError for a session, which has none."""
+        return cls(question, *_run(question))
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The block that was named, else all there are; a baseline is the only one."""
+        block = self.question.block
+        return self.analysis.blocks if block is None or self.question.baseline else (block,)
+
+    @property
+    def queries(self) -> list[Query]:
+        """One query for each place, region and token; a session has its own."""
+        asked = self.question
+        if not asked.at and self.session is not None:
+            return list(self.session.queries)
+        block = self.blocks[-1]
+        # A picture has no other frame to link to, nor has a block that sees each frame by itself.
+        alone = not self.analysis.affinity(block).joins_frames
+        exclude: Exclude = asked.exclude or ("cell" if alone else "frame")
+        return [
+            Query(place, block, asked.k, exclude, asked.head, asked.reverse, asked.rank)
+            for place in asked.at
+        ]
+
+    def answers(self, *, path: bool) -> list[tuple[Link, ...]]:
+        """The links of each query: the k heaviest, or the path."""
+        answer = best_path if path else top_links
+        return [answer(self.analysis, query) for query in self.queries]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What a session keeps of the view, where its own pins are asked about; else nothing."""
+        return {} if self.session is None or self.question.at else self.session.settings
+
+    def provenance(self, queries: Sequence[Query]) -> Provenance:
+        """How an export of this command was made: what was typed, and the weights of then."""
+        from nlviz.export import Provenance
+
+        made = Provenance.of(self.analysis, queries, command=self.question.typed)
+        if self.session is not None:
+            before = self.session.provenance
+            return replace(made, weights=before.weights, model=before.model)
+        weights = self.question.weights
+        return replace(made, weights=_digest(weights)) if weights else made
+
+
+def _session(question: Question) -> Session:
+    """The session that the input is."""
+    from nlviz.export import open_session
+
+    if question.baseline:
+        raise QueryError(
+            f"'{question.input}' has no network to run again; give the clip itself for --baseline."
+        )
+    session = open_session(question.input)
+    if any(each is not None for each in (question.frames, question.stride, question.size)):
+        print("note: A session keeps the frames and the size it was made with.", file=sys.stderr)
+    return session
+
+
+def _run(question: Question) -> tuple[Analysis, Any]:
+    """The analysis of the input, and the network."""
+    if question.of_session:
+        raise QueryError(f"'{question.input}' has no network to run again; give the clip itself.")
+    from nlviz.inference.forward import analyse
+    from nlviz.inference.loading import load
+    from nlviz.media import read
+
+    frames = _usual_frames(question.model) if question.frames is None else question.frames
+    clip = read(question.input, frames=frames, stride=question.stride, start=question.start)
+    for note in clip.notes:
+        print(f"note: {note}", file=sys.stderr)
+    whole = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
+    for place in question.at:
+        if not isinstance(place, str):
+            whole.check(place)  # a wrong place is refused before the long work
+    loaded = load(question.model, device=question.device, weights=question.weights)
+    if loaded.taps and question.block not in (None, *loaded.taps):
+        raise QueryError(
+            f"Block {question.block!r} does not exist in {loaded.name}; choose one of "
+            f"{', '.join(loaded.taps)}."
+        )
+    analysis = analyse(clip, loaded, size=question.size, progress=progress)
+    for why in analysis.refused.values():
+        print(f"note: {why}", file=sys.stderr)
+    if question.rank == "contribution":
+        from nlviz.experiments.ablation import with_sizes
+
+        analysis = with_sizes(analysis, loaded)
+    if question.baseline:
+        from nlviz.experiments.baselines import baseline
+
+        block = question.block or analysis.blocks[-1]
+        analysis = baseline(analysis, loaded, block, question.baseline)
+    return analysis, loaded
+
+
+def _usual_frames(name: str) -> int:
+    """How many frames a network of the zoo is given where nobody says; 8 for any other."""
+    from nlviz.models import zoo
+
+    return zoo.record(name).frames if name in zoo.names() else 8
+
+
+def _digest(file: str) -> str:
+    """The checksum of the user's own weights, which have just been loaded."""
+    with open(file, "rb") as content:
+        return "sha256:" + hashlib.file_digest(content, "sha256").hexdigest()

@@ -115,6 +115,8 @@ def _wait_for(address: str) -> None:
 def steady(page: Page, picture: Path) -> np.ndarray:
     """The window's pixels once they stay; kept as PNG too."""
     page.evaluate(_DRAW_ANEW)
+    for step in (3, 2):  # what the mouse is over shows itself only after it has moved
+        page.mouse.move(page.viewport_size["width"] - step, page.viewport_size["height"] - step)
     before, end = b"", time.monotonic() + _PATIENCE
     while time.monotonic() < end:
         page.wait_for_timeout(500)

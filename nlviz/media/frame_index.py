@@ -1,4 +1,4 @@
-"""Reel: which frames a video has and when each is shown; the one place where FFmpeg opens it."""
+"""FrameIndex: which frames a video has and when each is shown; FFmpeg opens it only here."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from nlviz.media.source import KINDS, Source
 
 # Playlists and image sequences open other files and addresses. So only these containers are read,
 # from a file that is open already, and FFmpeg is left no protocol to open another by.
-CONTAINERS = "mov,matroska,avi,flv,asf,mpegts,mpeg,mpegvideo,h264,hevc,ogg,ivf,yuv4mpegpipe"
+DEMUXERS = "mov,matroska,avi,flv,asf,mpegts,mpeg,mpegvideo,h264,hevc,ogg,ivf,yuv4mpegpipe"
 # FFmpeg sets about 70 bytes aside for each sample that an MP4 declares, whether it is there or not.
 MAX_SAMPLES = 4_000_000
-OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
+OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "none"}
 
 
 @dataclass(frozen=True, slots=True)
-class Reel:
+class FrameIndex:
     """The frames of a video in the order they are shown.
 
     Args:
@@ -86,8 +86,8 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
             continue
 
 
-def scan(source: Source) -> Reel | None:
-    """The reel by its packets, nothing decoded; None where they do not carry usable times."""
+def scan(source: Source) -> FrameIndex | None:
+    """The index by its packets, nothing decoded; None where they do not carry usable times."""
     times: list[int] = []
     keys: list[tuple[int, int]] = []
     hidden = 0
@@ -107,11 +107,11 @@ def scan(source: Source) -> Reel | None:
         missing = max(stream.frames - hidden - len(times), 0)
     if not keys or len(set(times)) < len(times):
         return None
-    return Reel(tuple(sorted(times)), tuple(sorted(keys)), base, missing)
+    return FrameIndex(tuple(sorted(times)), tuple(sorted(keys)), base, missing)
 
 
-def count(source: Source) -> Reel:
-    """The reel by decoding all of it: slow, and right where the packets' times are not.
+def count(source: Source) -> FrameIndex:
+    """The index by decoding all of it: slow, and right where the packets' times are not.
 
     Raises:
         MediaError: no frame can be decoded.
@@ -125,8 +125,8 @@ def count(source: Source) -> Reel:
         raise MediaError(f"'{source.name}' has no frame that can be decoded; choose another file.")
     known = [time for time in times if time is not None]
     if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
-        return Reel(tuple(known), (), base, missing)
-    return Reel(tuple(range(len(times))), (), 1 / rate, missing)
+        return FrameIndex(tuple(known), (), base, missing)
+    return FrameIndex(tuple(range(len(times))), (), 1 / rate, missing)
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:

@@ -1,4 +1,4 @@
-"""Screen: how one video's frames become upright RGB with square pixels, as a player shows them."""
+"""FrameToRgb: a video's frames become upright RGB with square pixels, as a player shows them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from nlviz.media.orientation import TRANSPARENT, Turn, on_white
+from nlviz.media.orientation import TRANSPARENT, Orientation, on_white
 
 # Pixels more oblong than this are a broken header, not a format.
 OBLONG = 8
@@ -25,22 +25,22 @@ FINE = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCU
 
 
 @dataclass(frozen=True, slots=True)
-class Screen:
-    """Size and turn of the first frame, kept for all.
+class FrameToRgb:
+    """Size and orientation of the first frame, kept for all.
 
     Args:
         stored: (width, height) as stored in the file.
         square: (width, height) once pixels are square: the shorter side of each is stretched.
-        turn: what then sets the picture upright.
+        orientation: what then sets the picture upright.
     """
 
     stored: tuple[int, int]
     square: tuple[int, int]
-    turn: Turn
+    orientation: Orientation
 
     @classmethod
-    def of(cls, frame: VideoFrame, stream: VideoStream) -> Screen:
-        """The screen for a stream, by its first frame."""
+    def of(cls, frame: VideoFrame, stream: VideoStream) -> FrameToRgb:
+        """For a stream, by its first frame."""
         stored = frame.width, frame.height
         aspect = stream.sample_aspect_ratio or Fraction(1)
         if not Fraction(1, OBLONG) <= aspect <= OBLONG:
@@ -49,12 +49,12 @@ class Screen:
             round(stored[0] * max(aspect, Fraction(1))),
             round(stored[1] * max(1 / aspect, Fraction(1))),
         )
-        return cls(stored, square, _turn(frame))
+        return cls(stored, square, _orientation(frame))
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the pictures."""
-        return self.turn.size(*self.square)
+        return self.orientation.size(*self.square)
 
     def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """(H, W, 3) RGB of a frame; one of another size is brought to that of the first."""
@@ -66,7 +66,7 @@ class Screen:
             src_colorspace=_matrix(frame),
             interpolation=FINE,
         ).astype(np.uint8, copy=False)
-        return self.turn(on_white(pixels) if alpha else pixels)
+        return self.orientation(on_white(pixels) if alpha else pixels)
 
     def notes(self, frame: VideoFrame) -> tuple[str, ...]:
         """What ``rgb`` does to a frame that a reader should know."""
@@ -74,7 +74,7 @@ class Screen:
         told = {
             f"Its pixels are not square; places are counted in the {width}×{height} "
             "that a player shows.": self.square != self.stored,
-            "Turned upright as the file says.": self.turn != Turn(),
+            "Turned upright as the file says.": self.orientation != Orientation(),
             "Its size changes on the way; all frames are brought to that of the first.": (
                 (frame.width, frame.height) != self.stored
             ),
@@ -92,14 +92,14 @@ def _matrix(frame: VideoFrame) -> int:
     return int(Colorspace.ITU709 if large else Colorspace.DEFAULT)
 
 
-def _turn(frame: VideoFrame) -> Turn:
-    """The nearest of the eight turns to the frame's display matrix."""
+def _orientation(frame: VideoFrame) -> Orientation:
+    """The nearest of the eight orientations to the frame's display matrix."""
     # PyAV's types know the keys as strings only.
     side_data: Any = frame.side_data
     data = side_data.get(Type.DISPLAYMATRIX)
     if data is None:
-        return Turn()
+        return Orientation()
     # x' = a·x + c·y, y' = b·x + d·y; third column and row do not turn.
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
     swap = abs(b) > abs(a)
-    return Turn(swap, mirror_x=(c if swap else a) < 0, mirror_y=(b if swap else d) < 0)
+    return Orientation(swap, mirror_x=(c if swap else a) < 0, mirror_y=(b if swap else d) < 0)

@@ -16,7 +16,7 @@ from PIL import Image
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media.info import MediaInfo
-from nlviz.media.orientation import TRANSPARENT, Turn, on_white
+from nlviz.media.orientation import TRANSPARENT, Orientation, on_white
 from nlviz.media.sampling import MAX_PIXELS, Sampling, check_clip, check_frame, out_of_memory
 from nlviz.media.source import Source
 
@@ -35,14 +35,14 @@ BROKEN: tuple[type[Exception], ...] = (
 )
 
 # EXIF orientation → how to set the picture upright.
-TURNS = {
-    2: Turn(mirror_x=True),
-    3: Turn(mirror_x=True, mirror_y=True),
-    4: Turn(mirror_y=True),
-    5: Turn(swap=True),
-    6: Turn(swap=True, mirror_x=True),
-    7: Turn(swap=True, mirror_x=True, mirror_y=True),
-    8: Turn(swap=True, mirror_y=True),
+ORIENTATIONS = {
+    2: Orientation(mirror_x=True),
+    3: Orientation(mirror_x=True, mirror_y=True),
+    4: Orientation(mirror_y=True),
+    5: Orientation(swap=True),
+    6: Orientation(swap=True, mirror_x=True),
+    7: Orientation(swap=True, mirror_x=True, mirror_y=True),
+    8: Orientation(swap=True, mirror_y=True),
 }
 # Browsers show frames that ask for 10 ms or less for 100 ms; so does everyone who made the file.
 SHORTEST, USUAL = 0.011, 0.1
@@ -81,14 +81,14 @@ def read(source: Source, sampling: Sampling) -> Clip:
     with open_image(source) as image:
         total = _count(image)
         wanted = sampling.indices(total, source.name)
-        turn = _turn(image)
+        orientation = _orientation(image)
         check_clip(source.name, len(wanted), *image.size)
         taken: list[tuple[int, float, Pixels]] = []
         notes: dict[str, None] = {}
         for index, begin, _ in _play(image, wanted[-1] + 1):
             if index in wanted:
                 pixels, said = rgb(image)
-                taken.append((index, begin, turn(pixels)))
+                taken.append((index, begin, orientation(pixels)))
                 notes.update(dict.fromkeys(said))
         if len(taken) < len(wanted):
             notes[
@@ -101,7 +101,7 @@ def read(source: Source, sampling: Sampling) -> Clip:
             name=source.name,
             total=total,
             path=source.path,
-            notes=(*sampling.notes(total), *notes, *_turned(turn)),
+            notes=(*sampling.notes(total), *notes, *_turned(orientation)),
         )
 
 
@@ -127,8 +127,8 @@ def open_image(source: Source) -> Iterator[Image.Image]:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) after the turn that its EXIF asks for."""
-    return _turn(image).size(*image.size)
+    """(width, height) after the orientation that its EXIF asks for."""
+    return _orientation(image).size(*image.size)
 
 
 def rgb(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
@@ -199,12 +199,12 @@ def _play(image: Image.Image, count: int) -> Iterator[tuple[int, float, float]]:
         yield index, begin, end
 
 
-def _turn(image: Image.Image) -> Turn:
+def _orientation(image: Image.Image) -> Orientation:
     try:
-        return TURNS.get(image.getexif().get(0x0112, 1), Turn())
+        return ORIENTATIONS.get(image.getexif().get(0x0112, 1), Orientation())
     except BROKEN:
-        return Turn()
+        return Orientation()
 
 
-def _turned(turn: Turn) -> tuple[str, ...]:
-    return () if turn == Turn() else ("Turned upright as its EXIF orientation says.",)
+def _turned(orientation: Orientation) -> tuple[str, ...]:
+    return () if orientation == Orientation() else ("Turned upright as its EXIF orientation says.",)

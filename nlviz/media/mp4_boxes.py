@@ -1,4 +1,4 @@
-"""Boxes: how many samples an MP4 or MOV declares, read before FFmpeg sets room aside for them."""
+"""How many samples an MP4 or MOV declares, read before FFmpeg sets room aside for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
-CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 def samples(file: IO[bytes]) -> int:
@@ -33,7 +33,7 @@ def _counts(file: IO[bytes], start: int, end: int, *, depth: int) -> Iterator[in
         stop = end if size == 0 else start + size
         if stop < start + head or not kind.isascii():
             return
-        if kind in CONTAINERS and depth < len(CONTAINERS):
+        if kind in PARENTS and depth < len(PARENTS):
             yield from _counts(file, start + head, min(stop, end), depth=depth + 1)
         elif kind in (b"stsz", b"stz2"):
             body = file.read(12)

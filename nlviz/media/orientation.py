@@ -1,4 +1,4 @@
-"""Turn: how a picture is set upright; and transparent pixels put on white."""
+"""Orientation: how a picture is set upright; and transparent pixels put on white."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRANSPARENT = "Transparent pixels are shown on white."
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Orientation:
     """Swap rows and columns, then mirror left-right and top-bottom: the eight ways to turn."""
 
     swap: bool = False

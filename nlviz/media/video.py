@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
-from nlviz.media.frame_index import Reel, count, decoded, open_video, scan
-from nlviz.media.frame_to_rgb import Screen
+from nlviz.media.frame_index import FrameIndex, count, decoded, open_video, scan
+from nlviz.media.frame_to_rgb import FrameToRgb
 from nlviz.media.info import MediaInfo
 from nlviz.media.sampling import Sampling, check_clip, check_frame, out_of_memory
 from nlviz.media.source import Source
@@ -22,23 +22,23 @@ from nlviz.media.source import Source
 
 def probe(source: Source) -> MediaInfo:
     """See ``nlviz.media.probe``."""
-    reel = scan(source) or count(source)
+    frame_index = scan(source) or count(source)
     with open_video(source) as (container, stream):
-        width, height = _screen(container, stream, source.name).size
+        width, height = _to_rgb(container, stream, source.name).size
     check_frame(source.name, width, height)
-    total = len(reel.times)
+    total = len(frame_index.times)
     if total == 1:
         return MediaInfo(source.name, width, height, 1, 0.0, 0.0)
     # The last frame is shown as long as the others are in the mean.
-    rate = (total - 1) / reel.seconds(total - 1)
+    rate = (total - 1) / frame_index.seconds(total - 1)
     return MediaInfo(source.name, width, height, total, float(total / rate), float(rate))
 
 
 def read(source: Source, sampling: Sampling) -> Clip:
     """See ``nlviz.media.read``."""
     try:
-        reel = scan(source)
-        clip = _clip(source, sampling, reel) if reel else None
+        frame_index = scan(source)
+        clip = _clip(source, sampling, frame_index) if frame_index else None
         # No usable times, or the decoder gives other frames than the packets promise.
         clip = clip or _clip(source, sampling, count(source))
     except MemoryError:
@@ -48,32 +48,32 @@ def read(source: Source, sampling: Sampling) -> Clip:
     return clip
 
 
-def _clip(source: Source, sampling: Sampling, reel: Reel) -> Clip | None:
-    """The sampled clip; None where a frame of the reel does not come out of the decoder."""
-    total = len(reel.times)
+def _clip(source: Source, sampling: Sampling, frame_index: FrameIndex) -> Clip | None:
+    """The sampled clip; None where a frame of the index does not come out of the decoder."""
+    total = len(frame_index.times)
     indices = sampling.indices(total, source.name)
     notes: dict[str, None] = {}
     with open_video(source) as (container, stream):
-        screen = _screen(container, stream, source.name)
-        width, height = screen.size
+        to_rgb = _to_rgb(container, stream, source.name)
+        width, height = to_rgb.size
         check_clip(source.name, len(indices), width, height)
     pixels: NDArray[np.uint8] = np.empty((len(indices), height, width, 3), np.uint8)
     with open_video(source) as (container, stream):
-        pick = _by_time if reel.keys else _by_count
+        pick = _by_time if frame_index.keys else _by_count
         taken = 0
-        for frame in pick(container, stream, reel, indices):
-            pixels[taken] = screen.rgb(frame)
-            notes.update(dict.fromkeys(screen.notes(frame)))
+        for frame in pick(container, stream, frame_index, indices):
+            pixels[taken] = to_rgb.rgb(frame)
+            notes.update(dict.fromkeys(to_rgb.notes(frame)))
             taken += 1
     if taken < len(indices):
         return None
-    if reel.missing:
-        declared = total + reel.missing
+    if frame_index.missing:
+        declared = total + frame_index.missing
         notes[f"The file is cut off or damaged: {total} of its {declared} frames are there."] = None
     return Clip(
         frames=pixels,
         indices=indices,
-        timestamps=tuple(float(reel.seconds(i)) for i in indices),
+        timestamps=tuple(float(frame_index.seconds(i)) for i in indices),
         name=source.name,
         total=total,
         path=source.path,
@@ -82,16 +82,19 @@ def _clip(source: Source, sampling: Sampling, reel: Reel) -> Clip | None:
 
 
 def _by_time(
-    container: InputContainer, stream: VideoStream, reel: Reel, indices: tuple[int, ...]
+    container: InputContainer,
+    stream: VideoStream,
+    frame_index: FrameIndex,
+    indices: tuple[int, ...],
 ) -> Iterator[VideoFrame]:
     """The frames with the wanted times, by way of key frames; ends early where one is lost."""
-    starts = [shown for shown, _ in reel.keys]
-    wanted = [reel.times[i] for i in indices]
-    now = reel.times[0]
+    starts = [shown for shown, _ in frame_index.keys]
+    wanted = [frame_index.times[i] for i in indices]
+    now = frame_index.times[0]
     while wanted:
         key = bisect_right(starts, wanted[0]) - 1
         if key >= 0 and starts[key] > now:
-            container.seek(reel.keys[key][1], stream=stream)
+            container.seek(frame_index.keys[key][1], stream=stream)
         for frame in decoded(container, stream):
             if frame.pts is None or frame.pts < wanted[0]:
                 continue
@@ -106,7 +109,10 @@ def _by_time(
 
 
 def _by_count(
-    container: InputContainer, stream: VideoStream, reel: Reel, indices: tuple[int, ...]
+    container: InputContainer,
+    stream: VideoStream,
+    frame_index: FrameIndex,
+    indices: tuple[int, ...],
 ) -> Iterator[VideoFrame]:
     """The frames at the wanted positions, from the first frame on."""
     for index, frame in enumerate(decoded(container, stream)):
@@ -116,8 +122,8 @@ def _by_count(
             return
 
 
-def _screen(container: InputContainer, stream: VideoStream, name: str) -> Screen:
+def _to_rgb(container: InputContainer, stream: VideoStream, name: str) -> FrameToRgb:
     frame = next(decoded(container, stream), None)
     if frame is None:
         raise MediaError(f"'{name}' has no frame that can be decoded; choose another file.")
-    return Screen.of(frame, stream)
+    return FrameToRgb.of(frame, stream)

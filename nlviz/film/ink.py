@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nlviz.figures.marks import BEND, FONT
 from nlviz.film.sheet import Picture
 
-Place = tuple[float, float]
+Spot = tuple[float, float]
 Colour = tuple[int, int, int]
 
 _SHIFT = 4  # binary digits of a pixel that OpenCV's drawing takes
@@ -30,7 +30,7 @@ def colour(hexadecimal: str) -> Colour:
 
 
 def arc(
-    picture: Picture, begin: Place, end: Place, paint: Colour, width: float, opacity: float = 1.0
+    picture: Picture, begin: Spot, end: Spot, paint: Colour, width: float, opacity: float = 1.0
 ) -> None:
     """A bent line between two places."""
     points = along(begin, end)
@@ -41,7 +41,7 @@ def arc(
     cv2.addWeighted(mixed, opacity, picture, 1 - opacity, 0, dst=picture)
 
 
-def along(begin: Place, end: Place, part: float = 1.0) -> list[Place]:
+def along(begin: Spot, end: Spot, part: float = 1.0) -> list[Spot]:
     """Points of the first part of an arc, bent as the figures' arcs are."""
     (x0, y0), (x1, y1) = begin, end
     side = -1 if x1 < x0 else 1
@@ -59,32 +59,32 @@ def along(begin: Place, end: Place, part: float = 1.0) -> list[Place]:
     ]
 
 
-def disc(picture: Picture, place: Place, paint: Colour, radius: float) -> None:
+def disc(picture: Picture, place: Spot, paint: Colour, radius: float) -> None:
     """A filled disc in a white and a dark ring: where one points."""
     for more, ink in ((3.0, _RIM), (2.0, (255, 255, 255)), (0.0, paint)):
         _circle(picture, place, radius + more, ink, -1)
 
 
-def dot(picture: Picture, place: Place, paint: Colour, radius: float) -> None:
+def dot(picture: Picture, place: Spot, paint: Colour, radius: float) -> None:
     """A filled dot in a dark rim: where a link ends."""
     _circle(picture, place, radius + 1.2, _RIM, -1)
     _circle(picture, place, radius, paint, -1)
 
 
-def ring(picture: Picture, place: Place, paint: Colour, radius: float) -> None:
+def ring(picture: Picture, place: Spot, paint: Colour, radius: float) -> None:
     """A ring: the place pointed at, on a frame where it is not."""
     _circle(picture, place, radius, _RIM, 4)
     _circle(picture, place, radius, paint, 2)
 
 
-def outline(picture: Picture, corners: Sequence[Place], paint: Colour) -> None:
+def outline(picture: Picture, corners: Sequence[Spot], paint: Colour) -> None:
     """A closed line."""
     lines = np.round(np.array(corners) * 2**_SHIFT).astype(np.int32)
     for thick, ink in ((4, _RIM), (2, paint)):
         cv2.polylines(picture, [lines], True, ink, thick, cv2.LINE_AA, _SHIFT)
 
 
-def text_line(picture: Picture, place: Place, text: str, size: int, paint: Colour) -> None:
+def text_line(picture: Picture, place: Spot, text: str, size: int, paint: Colour) -> None:
     """Words from a place on, centred on its height; cut off at the picture's edge."""
     x, y = round(place[0]), round(place[1])
     strip = picture[max(0, y - size) : y + size, x:]
@@ -93,7 +93,7 @@ def text_line(picture: Picture, place: Place, text: str, size: int, paint: Colou
     strip[:] = np.asarray(image)
 
 
-def _circle(picture: Picture, place: Place, radius: float, paint: Colour, thick: int) -> None:
+def _circle(picture: Picture, place: Spot, radius: float, paint: Colour, thick: int) -> None:
     x, y = (round(at * 2**_SHIFT) for at in place)
     size = max(1, math.ceil(radius * 2**_SHIFT))
     cv2.circle(picture, (x, y), size, paint, thick, cv2.LINE_AA, _SHIFT)

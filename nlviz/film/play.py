@@ -9,7 +9,7 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.ask.rows import row_of
 from nlviz.errors import ExportError
-from nlviz.film import scene
+from nlviz.film import query_heat
 from nlviz.film.film import Film
 from nlviz.film.sheet import Picture
 from nlviz.film.style import SHADE, FilmStyle
@@ -56,7 +56,7 @@ def play(
             "A clip of one frame does not play; move the query along a path, or follow its links."
         )
     style.check(queries)
-    warmth = style.heat(analysis, queries[0])
+    heat = style.heat(analysis, queries[0])
     answers = [top_links(analysis, query) for query in queries]
     shares = _shares(analysis, queries[0])
     covered = sum(link.share for link in answers[0])
@@ -65,20 +65,20 @@ def play(
         clip = analysis.clip
         sheet = style.sheet(analysis, (position,))
         picture = sheet.picture()
-        warmth.lay(picture, sheet, queries[0])
+        heat.lay(picture, sheet, queries[0])
         for query, drawn, colour in zip(queries, answers, style.colours, strict=False):
             frame = clip.indices[position]
             here = [link for link in drawn if link.target.frame == frame]
             own = drawn[0].source
             source = None if own is None else Point(frame, own.x, own.y)
-            scene.links(picture, sheet, here, colour, source)
-            scene.query_mark(picture, sheet, query, colour)
+            query_heat.links(picture, sheet, here, colour, source)
+            query_heat.query_mark(picture, sheet, query, colour)
         text = (
             f"{queries[0].block} · frame {clip.indices[position]} · "
             f"{clip.timestamps[position]:.2f} s · {shares[position]:.0%} of the weight here · "
             f"{len(answers[0])} links cover {covered:.0%}"
         )
-        scene.caption(picture, sheet, text)
+        query_heat.caption(picture, sheet, text)
         return picture
 
     style.sheet(analysis, (0,))  # a wrong width raises now

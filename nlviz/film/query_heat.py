@@ -1,4 +1,4 @@
-"""Scene: one query on a sheet, its heat, its links and where it points."""
+"""QueryHeat: one query drawn on a sheet: its heat, its links and where it points."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 from nlviz.analysis import Analysis
 from nlviz.errors import ExportError
-from nlviz.film import ink, scene
+from nlviz.film import ink
 from nlviz.film.film import Film
+from nlviz.film.query_heat import QueryHeat
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.heat.overlay import Shade
 from nlviz.provenance import Provenance
@@ -61,9 +62,9 @@ class FilmStyle:
         """Where those frames of the clip lie; ExportError."""
         return Sheet.of(analysis.clip, tuple(positions), self.width)
 
-    def heat(self, analysis: Analysis, query: Query) -> scene.QueryHeat:
+    def heat(self, analysis: Analysis, query: Query) -> QueryHeat:
         """The heat of a query and of others like it; QueryError."""
-        return scene.QueryHeat.of(analysis, query, self.shade)
+        return QueryHeat.of(analysis, query, self.shade)
 
     def film(
         self,

@@ -11,7 +11,7 @@ from itertools import pairwise
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.errors import ExportError
-from nlviz.film import ink, scene
+from nlviz.film import ink, query_heat
 from nlviz.film.film import Film
 from nlviz.film.sheet import Picture, Sheet
 from nlviz.film.style import SHADE, FilmStyle
@@ -61,12 +61,12 @@ def travel(
     for point in path:
         analysis.view.check(point)
     speed = style.speed(_RATE)
-    look = _Look.of(analysis, replace(query, point=path[0]), style)
+    painter = _Painter.of(analysis, replace(query, point=path[0]), style)
     count = max(2, round(time * speed))
 
     def draw(i: int) -> Picture:
         now = replace(query, point=_on(path, i / (count - 1)))
-        return look.drawn(now, top_links(analysis, now))
+        return painter.draw(now, top_links(analysis, now))
 
     asked = [replace(query, point=point) for point in path]
     return style.film(count, speed, draw, analysis, asked)
@@ -102,14 +102,14 @@ def follow(
     if not isinstance(query.point, Point) or not 1 <= hops <= 50:
         raise ExportError("Following links starts at a point and goes on 1 to 50 times.")
     chain = _chain(analysis, query, hops)
-    look = _Look.of(analysis, query, style)
+    painter = _Painter.of(analysis, query, style)
 
     def draw(i: int) -> Picture:
         hop, step = divmod(i, _LOOK + _GO)
         asked, answer = chain[hop]
         trail = [links[0] for _, links in chain[:hop]]
         gone = max(0, step - _LOOK + 1) / _GO
-        return look.drawn(asked, answer, trail, gone)
+        return painter.draw(asked, answer, trail, gone)
 
     count = len(chain) * (_LOOK + _GO) - _GO
     return style.film(count, style.speed(_RATE), draw, analysis, [query])
@@ -131,20 +131,20 @@ def _chain(analysis: Analysis, query: Query, hops: int) -> list[tuple[Query, tup
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    """What all pictures of a film share."""
+class _Painter:
+    """Draws the pictures of a film by what they all share."""
 
     sheet: Sheet
-    warmth: scene.QueryHeat
+    heat: query_heat.QueryHeat
     colour: ink.Colour
 
     @classmethod
-    def of(cls, analysis: Analysis, query: Query, style: FilmStyle) -> _Look:
+    def of(cls, analysis: Analysis, query: Query, style: FilmStyle) -> _Painter:
         """All frames side by side, and the heat of this query and others like it."""
         sheet = style.sheet(analysis, range(len(analysis.clip.frames)))
         return cls(sheet, style.heat(analysis, query), style.colours[0])
 
-    def drawn(
+    def draw(
         self,
         query: Query,
         answer: Sequence[Link],
@@ -154,17 +154,17 @@ class _Look:
         """One picture; ``gone`` is the part of the heaviest link that the query has gone along."""
         sheet, colour = self.sheet, self.colour
         picture = sheet.picture()
-        self.warmth.lay(picture, sheet, query)
+        self.heat.lay(picture, sheet, query)
         for link in trail:
             if link.source is not None:
                 ends = (sheet.place(link.source), sheet.place(link.target))
                 ink.arc(picture, *ends, _TRAIL, 2.0, 0.8)
-        scene.links(picture, sheet, answer, colour, answer[0].source)
-        scene.query_mark(picture, sheet, query, colour)
+        query_heat.links(picture, sheet, answer, colour, answer[0].source)
+        query_heat.query_mark(picture, sheet, query, colour)
         if gone and answer[0].source is not None:
             ends = (sheet.place(answer[0].source), sheet.place(answer[0].target))
             ink.disc(picture, ink.along(*ends, gone)[-1], colour, 5.0)
-        scene.caption(picture, sheet, _words(query, answer))
+        query_heat.caption(picture, sheet, _words(query, answer))
         return picture
 
 

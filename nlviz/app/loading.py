@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-if TYPE_CHECKING:  # work brings torch, and this is to be seen before it has come
-    from nlviz.progress import Progress
+from nlviz.progress import Progress
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def _inference_lock() -> threading.Lock:
 
 
 @contextmanager
-def turn(progress: Progress) -> Iterator[None]:
+def one_at_a_time(progress: Progress) -> Iterator[None]:
     """Hold this to run a network; ``progress`` is told while somebody else does."""
     lock = _inference_lock()
     while not lock.acquire(timeout=_PATIENCE):

@@ -9,7 +9,7 @@ from typing import Any
 
 from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice
-from nlviz.app.running import network, turn
+from nlviz.app.running import network, one_at_a_time
 from nlviz.errors import NetworkError, NlvizError
 from nlviz.experiments.ablation import with_sizes
 from nlviz.inference.forward import analyse
@@ -55,7 +55,7 @@ class Shown:
         analysis, problem = self.analysis, None
         try:
             if not analysis.sizes:  # a session file may have them
-                with turn(silent):
+                with one_at_a_time(silent):
                     analysis = with_sizes(analysis, self.network())
         except NlvizError as error:
             problem = str(error)
@@ -127,7 +127,7 @@ def _analysed(choice: Choice, progress: Progress) -> Analysis:
         start=part.start,
         name=material.name,
     )
-    with turn(progress):
+    with one_at_a_time(progress):
         progress(0.05, f"Loading {choice.model}")
         loaded = network(choice.model)
         return analyse(

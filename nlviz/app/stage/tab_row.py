@@ -47,7 +47,7 @@ def show(shown: Shown, links: Links, options: Options) -> None:
         return
     context = TabContext(shown, links, options)
     for tab, name in zip(
-        st.tabs(list(TABS), key=overlay.TABS, on_change="rerun"), TABS, strict=True
+        st.tabs(list(TABS), key=overlay.TAB_ROW, on_change="rerun"), TABS, strict=True
     ):
         if tab.open:
             with tab:

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from nlviz.about import About
-from nlviz.app.running import turn
+from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
@@ -49,7 +49,7 @@ def _want(wanted: object) -> None:
 
 def _traced(context: TabContext, place: Point | Region) -> Work:
     def work(progress: Progress) -> ReceptiveField:
-        with turn(progress):
+        with one_at_a_time(progress):
             progress(0.5, "tracing what the layers before the block read")
             block, _ = origin(context.block)
             return receptive_field(

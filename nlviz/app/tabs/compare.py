@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from nlviz.analysis import Analysis
-from nlviz.app.running import turn
+from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs import side_by_side
 from nlviz.app.tabs.context import VIEWER_FRAGMENT, TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
@@ -117,7 +117,7 @@ def _of(analysis: Analysis, context: TabContext, pin: Pin) -> Query:
 def _made(context: TabContext, block: str) -> Work:
     def work(progress: Progress) -> list[Analysis | str]:
         found: list[Analysis | str] = []
-        with turn(progress):
+        with one_at_a_time(progress):
             loaded = context.shown.network()
             for number, kind in enumerate(BASELINES):
                 progress(number / len(BASELINES), f"working out the {kind} baseline")

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from nlviz.analysis import Analysis, Prediction
-from nlviz.app.running import turn
+from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
@@ -48,7 +48,7 @@ def show(context: TabContext) -> None:
 
 def _effects(context: TabContext) -> Work:
     def work(progress: Progress) -> tuple[Effect, ...]:
-        with turn(progress):
+        with one_at_a_time(progress):
             return effects(
                 context.shown.without_baselines, context.shown.network(), progress=progress
             )
@@ -58,7 +58,7 @@ def _effects(context: TabContext) -> Work:
 
 def _sizes(context: TabContext) -> Work:
     def work(progress: Progress) -> Analysis:
-        with turn(progress):
+        with one_at_a_time(progress):
             progress(0.5, "measuring what each place adds")
             return with_sizes(context.analysis, context.shown.network())
 
@@ -157,7 +157,7 @@ def _want(wanted: object) -> None:
 
 def _masked(context: TabContext, query: Query) -> Work:
     def work(progress: Progress) -> Faithfulness:
-        with turn(progress):
+        with one_at_a_time(progress):
             loaded = context.shown.network()
             return faithfulness(context.analysis, loaded, query, progress=progress)
 

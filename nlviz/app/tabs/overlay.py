@@ -6,7 +6,7 @@ import streamlit as st
 
 from nlviz.app.choice import Choice
 
-TABS = "details"
+TAB_ROW = "details"
 """Key of the row of tabs."""
 
 _KEY = "nlviz-overlay"
@@ -23,5 +23,5 @@ def put(choice: Choice, tab: str, blob: bytes | None) -> bool:
 def current(choice: Choice) -> bytes | None:
     """What lies over an analysis now, or None."""
     about, tab, blob = st.session_state.get(_KEY) or (None, None, None)
-    is_open = about == choice and st.session_state.get(TABS) == tab
+    is_open = about == choice and st.session_state.get(TAB_ROW) == tab
     return blob if is_open else None

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from nlviz.analysis import Analysis
-from nlviz.app.running import network, turn
+from nlviz.app.running import network, one_at_a_time
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.multiples import Mosaic
@@ -77,7 +77,7 @@ def show(context: TabContext, pin: Pin) -> None:
 
 def _analysed(context: TabContext, name: str) -> Work:
     def work(progress: Progress) -> Analysis:
-        with turn(progress):
+        with one_at_a_time(progress):
             progress(0.0, f"loading {name}")
             return analyse(context.analysis.clip, network(name), progress=progress)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from nlviz.app.running import turn
+from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs import overlay
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
@@ -153,7 +153,7 @@ def _work(context: TabContext, start: Start, protocol: Protocol, *, raw: bool) -
         progress(0.0, "reading the mask")
         masks, analysis, block = start.masks(), context.analysis, context.block
         if raw:
-            with turn(progress):
+            with one_at_a_time(progress):
                 block, _ = origin(context.block)
                 analysis = baseline(
                     context.shown.without_baselines, context.shown.network(), block, "cosine"

@@ -15,6 +15,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
+from nlviz.heat.colormap import PALETTE
 from nlviz.media import read_mask, read_masks
 from nlviz.media.masks import Masks
 from nlviz.tracking import mask_of
@@ -73,7 +74,7 @@ def choose_start(context: TabContext) -> Start | None:
         return None
     whole = kind == _FOLDER
     load = partial(read, files, clip, whole=whole)
-    return Start((kind, _digest(files)), first, "#56B4E9", load, scored=whole)
+    return Start((kind, _digest(files)), first, PALETTE[1], load, scored=whole)
 
 
 def _of_pin(context: TabContext, pin: Pin) -> Start | None:

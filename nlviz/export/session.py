@@ -27,7 +27,6 @@ from nlviz.export.arrays import affinity_arrays
 from nlviz.provenance import Provenance
 from nlviz.query import Query
 
-ENDING = ".nlviz"
 FORMAT = 1
 """Of the files that this version writes and opens."""
 

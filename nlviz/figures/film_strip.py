@@ -11,12 +11,11 @@ from nlviz.errors import FigureError
 from nlviz.figures.figure import Figure
 from nlviz.figures.heat import Heat
 from nlviz.figures.panel import Panel
-from nlviz.figures.strip import check_width
+from nlviz.figures.strip import CM_PER_INCH, check_width
 from nlviz.figures.style import PLAIN, Style
 from nlviz.provenance import Provenance
 from nlviz.query import Link, Query
 
-CM_PER_INCH = 2.54
 BETWEEN = 0.25
 """Centimetres between strips."""
 

@@ -17,13 +17,12 @@ from nlviz.errors import FigureError
 from nlviz.figures import legend
 from nlviz.figures.heat import Heat, Painted
 from nlviz.figures.marks import GREY, SMALL, Arc, LinkScale, arrow, disc, dot, outline, text
-from nlviz.figures.strip import CAPTION, GAP, Strip, columns_for
+from nlviz.figures.strip import CAPTION, CM_PER_INCH, GAP, Strip, columns_for
 from nlviz.figures.style import Style
 from nlviz.geometry import Point, Region
 from nlviz.query import Link, Query
 
 IMAGE_DPI = 300
-CM_PER_INCH = 2.54
 
 
 @dataclass(frozen=True, slots=True, eq=False)

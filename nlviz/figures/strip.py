@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nlviz.clip import Clip
 from nlviz.errors import FigureError
 
+CM_PER_INCH = 2.54
 IN_A_ROW = 8
 GAP = 0.06
 CAPTION = 0.32

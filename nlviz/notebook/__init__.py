@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _MISSING = (
     "A notebook draws the viewer with anywidget, which is not installed; run "
-    "`python -m pip install anywidget` and start the kernel anew."
+    '`python -m pip install anywidget`, or `python -m pip install "nlviz[notebook]"` where '
+    "nlviz itself is installed, and start the kernel anew."
 )
 
 

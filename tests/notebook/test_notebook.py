@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 
 import pytest
 
@@ -120,7 +121,10 @@ def test_without_anywidget_one_sentence_says_how_to_get_it(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ExportError, match="run `python -m pip install anywidget`"):
+    said = (
+        'run `python -m pip install anywidget`, or `python -m pip install "nlviz[notebook]"` where'
+    )
+    with pytest.raises(ExportError, match=re.escape(said)):
         notebook.show(make.analysis())
 
 

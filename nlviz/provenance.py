@@ -113,7 +113,7 @@ def _repeated(analysis: Analysis, queries: Sequence[Query]) -> str | None:
 
 
 def sampling_of(clip: Clip) -> Sampling | None:
-    """The choice of frames that gives this clip's; None where no choice of one does."""
+    """The frame sampling that gives this clip's frames; None if no sampling does."""
     indices = tuple(clip.indices)
     step = indices[1] - indices[0] if len(indices) > 1 else 1
     choices = (Sampling(len(indices), stride, indices[0]) for stride in (None, step) if step > 0)

@@ -27,7 +27,7 @@ class Query:
         exclude: which places get no link: ``"none"``; ``"cell"``, those that cover the query's own
             cell; ``"frame"``, those that cover the query's own frame.
         head: one head of the block, from 0; None for the mean of all.
-        reverse: ask who looks here: column j of f/C in place of row i.
+        reverse: ask who looks here: column j of f/C instead of row i.
         rank_by: ``"contribution"`` ranks links by weight × ‖W_z g_j‖, the size of what the key
             adds to the query's z; the analysis must come from ``with_sizes``.
 

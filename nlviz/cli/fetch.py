@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("fetch", help="download a published network, check and keep it")
     parser.add_argument("name", metavar="NAME", help="see `models`")
-    given = "a checkpoint that is here already, in place of downloading it"
+    given = "a checkpoint that is here already, instead of downloading it"
     parser.add_argument("--from", dest="source", metavar="FILE", help=given)
     kept = "where networks are kept (default: $NLVIZ_CACHE, else ~/.cache/nlviz)"
     parser.add_argument("--cache", metavar="FOLDER", help=kept)
@@ -33,7 +33,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 class _Bar:
-    """A bar on standard error; a line for each tenth where that is no terminal."""
+    """A bar on standard error; a line for each tenth where that is not a terminal."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()

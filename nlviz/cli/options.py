@@ -16,12 +16,12 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("input", metavar="INPUT", help="a video, an image, a GIF, a folder of images or a .nlviz")
     place = "a place: source frame index and source pixels; repeatable"
     add("--at", action="append", type=point, metavar="FRAME,X,Y", help=place)
-    box = "a box in place of a pixel: the mean over its cells; repeatable"
+    box = "a box instead of a pixel: the mean over its cells; repeatable"
     corners = "FRAME,X0,Y0,X1,Y1"
     add("--region", dest="at", action="append", type=region, metavar=corners, help=box)
-    named = "a token of the block, such as class, in place of a pixel; repeatable"
+    named = "a token of the block, such as class, instead of a pixel; repeatable"
     add("--token", dest="at", action="append", metavar="NAME", help=named)
-    add("--reverse", action="store_true", help="who looks here: columns in place of rows")
+    add("--reverse", action="store_true", help="who looks here: columns instead of rows")
     add("--head", type=number, help="one head, from 0; the mean of all by default")
     add("--block", help="which block; the last one by default")
     named = "see `models`, or FILE.py:FUNCTION of your own (default: %(default)s)"
@@ -32,7 +32,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--exclude", choices=EXCLUDES, help=excluded)
     ranked = "what links are ranked by: affinity, or weight times the size of what the key adds"
     add("--rank", choices=RANKS, default="affinity", help=ranked)
-    against = "ask this in place of the block: even weights, raw features, shuffled weights"
+    against = "ask this instead of the block: even weights, raw features, shuffled weights"
     add("--baseline", choices=BASELINES, help=against)
     add("--frames", type=int, help="frames to sample (default: what the network was trained on)")
     add("--stride", type=int, help="take every n-th frame (default: spread evenly)")
@@ -44,7 +44,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 def add_path(parser: argparse.ArgumentParser) -> None:
     """Which links ``ask`` gives: the k heaviest, or the path."""
-    best = "the best link into each frame in place of the k heaviest"
+    best = "the best link into each frame instead of the k heaviest"
     parser.add_argument("--path", action="store_true", help=best)
 
 

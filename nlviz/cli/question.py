@@ -19,7 +19,7 @@ class Question:
         at: the places, regions and tokens that are asked about.
         reverse, head, block, k, exclude, rank: as for ``Query``; None for what is usual.
         model, weights, device: as for ``nlviz.load``.
-        baseline: what is asked in place of the block, or None.
+        baseline: what is asked instead of the block, or None.
         frames, stride, start: which frames are sampled.
         size: longer side of the network's input, or None.
         typed: the whole command, as it was typed.

@@ -105,8 +105,8 @@ def one_call(
     Args:
         module: the network.
         block: the block's name in an analysis; ``#2`` is its second call.
-        y: given the call so far, what goes into the output projection in place of y, or None.
-        z: likewise, what the block puts out in place of z.
+        y: given the call so far, what goes into the output projection instead of y, or None.
+        z: likewise, what the block puts out instead of z.
 
     Raises:
         CaptureError: a name that is not a block of the module.
@@ -124,8 +124,8 @@ class CallProbe:
         block: the block's module.
         parts: its children; None if it is an attention.
         number: which of its calls in each pass, from 1.
-        y: what goes into the output projection in place of y, or None; see ``one_call``.
-        z: what the block puts out in place of z, or None.
+        y: what goes into the output projection instead of y, or None; see ``one_call``.
+        z: what the block puts out instead of z, or None.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class Options:
     Args:
         block: None is the last one.
         head: one head of the block, from 0; None for the mean of all.
-        reverse: who looks here, in place of what is looked at.
+        reverse: who looks here, instead of what is looked at.
         k: how many links.
         rank_by: what links and heat show: affinity, or what each place adds.
         exclude: which places get no link.

@@ -57,7 +57,7 @@ class Pins:
         return cls(shown, before, made=len(shown))
 
     def add(self, point: Place) -> Pins:
-        """One pin more, in the first free colour; unchanged where eight are placed."""
+        """Add a pin in the first free colour; unchanged if there are eight."""
         used = {pin.color for pin in self.shown}
         free = [colour for colour in PALETTE if colour not in used]
         if not free:

@@ -1,4 +1,4 @@
-"""The sidebar's menu of networks: what is here, what is to be fetched, and fetching it."""
+"""The sidebar's menu of networks: what is here, what can be fetched, and fetching it."""
 
 from __future__ import annotations
 

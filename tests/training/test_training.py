@@ -55,7 +55,7 @@ SMALL = Recipe(
 
 @pytest.fixture(scope="module")
 def pictures_of_noise() -> Photographs:
-    """Smooth random pictures in place of photographs, and one round cut-out."""
+    """Smooth random pictures instead of photographs, and one round cut-out."""
     rng = np.random.default_rng(1)
 
     def picture(size: int) -> np.ndarray:

@@ -82,7 +82,7 @@ def score(network: Network, sequence: MaskedClip, *, size: int | None = None) ->
 
 
 def cosine(affinity: Affinity, x: Tensor) -> Affinity:
-    """The cosine of a block's own input, (C, T, rows, cols), in place of its pairwise function."""
+    """The cosine of a block's own input, (C, T, rows, cols), instead of its pairwise function."""
     flat = x.flatten(1).cpu().numpy()
     flat /= np.maximum(np.linalg.norm(flat, axis=0), 1e-6)
     grid = affinity.query_grid

@@ -67,7 +67,7 @@ def ink(pin: Pin) -> str:
 
 
 def choose_pin(context: TabContext, key: str) -> Pin:
-    """The pin that a tab is about: the newest until another is chosen; one alone is no choice."""
+    """The pin that a tab is about: the newest until another is chosen; no menu for one pin."""
     if len(context.pins) == 1:
         return context.pins[0]
     ids = {pin.id: pin for pin in context.pins}

@@ -78,7 +78,7 @@ def show(context: TabContext) -> None:
 
 
 def _carried(context: TabContext) -> tuple[bool, Protocol]:
-    """Whether by raw features in place of the block, and the numbers of the protocol."""
+    """Whether by raw features instead of the block, and the numbers of the protocol."""
     carriers = [context.block] if origin(context.block)[1] == "cosine" else [context.block, _RAW]
     usual = Protocol()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):

@@ -44,7 +44,7 @@ def download(url: str, target: Path, *, progress: ByteProgress, timeout: float =
                 start = 0
             _keep(answer, part, tag, start, progress)
     except HTTPError as error:
-        if error.code == 416:  # the part is no shorter than the file
+        if error.code == 416:  # the part is at least as long as the file
             part.unlink()
             return download(url, target, progress=progress, timeout=timeout)
         raise FetchError(

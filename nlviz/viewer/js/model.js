@@ -22,7 +22,7 @@ export class Model {
   blocks = [];
   /** @type {Block | null} */
   block = null;
-  /** @type {Mask | null} What lies over the frames in place of heat, while nothing is hovered. */
+  /** @type {Mask | null} What lies over the frames instead of heat, while nothing is hovered. */
   mask = null;
   /** @type {string | null} The id of the pin whose heat shows while nothing is hovered. */
   selected = null;

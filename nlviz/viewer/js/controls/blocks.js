@@ -44,7 +44,7 @@ export function createBlocks(change) {
   };
 }
 
-/** Where the row is too long for the page, what is chosen is to be seen; the page itself stays. */
+/** Scrolls a row that is too long for the page to what is chosen; the page itself stays. */
 function reveal(row, child) {
   const before = child.offsetLeft - row.offsetLeft;
   const hidden = before < row.scrollLeft ||

@@ -7,7 +7,7 @@
 const DEFAULTS = {
   block: null, // a label; the last one where it is not there
   head: null, // one head, or null for the mean of all
-  reverse: false, // who looks here, in place of what is looked at
+  reverse: false, // who looks here, instead of what is looked at
   k: 20,
   rank_by: "affinity", // or "contribution"
   exclude: "frame", // "frame", "cell" or "none"

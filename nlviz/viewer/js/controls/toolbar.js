@@ -25,7 +25,7 @@ export function createToolbar({ change, tool, undo, redo }) {
   );
   const reverse = toggle(
     "Who looks here",
-    "Turn the question round: who weighs this place, in place of what it weighs",
+    "Turn the question round: who weighs this place, instead of what it weighs",
     (on) => change({ reverse: on }),
   );
   const k = slider(

@@ -10,7 +10,7 @@ const LABEL =
   "Frames of the clip. Arrow keys move cell by cell, with Shift they draw a box; Page Up and Page Down change " +
   "the frame, Enter pins, Space plays, Escape goes a step back.";
 
-/** changed() asks for a new drawing; failed(t) says that frame t is no picture. */
+/** changed() asks for a new drawing; failed(t) says that frame t is not a picture. */
 export function createStage({ changed, failed }) {
   const canvases = ["frames", "heat", "mask", "ink"].map((name) =>
     element("canvas", { className: `nlviz-${name}` })

@@ -46,7 +46,7 @@ export function listen(stage, card, asked) {
   stage.addEventListener("blur", asked.leave);
   stage.addEventListener("click", (event) => {
     stage.focus({ preventScroll: true });
-    if (dragged) return void (dragged = false); // the end of a drag is no click
+    if (dragged) return void (dragged = false); // the end of a drag is not a click
     asked.click(event);
     if (event.pointerType === "touch") asked.leave();
   });

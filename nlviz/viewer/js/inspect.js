@@ -3,14 +3,16 @@
 import { boxOf } from "./rows/grid.js";
 import { exactLinks } from "./rows/links.js";
 
-export function describe({ model, look, stage, player, said, timing, tool }) {
+export function describe({ model, stage, pointing, player, readout, notice, render }) {
   const { clip, block, pins, wanted: options } = model;
-  const { pin, place, seen, scale } = look;
+  const { pin, place, hovered, seen, scale } = render.moment();
   const { layout } = stage;
   const own = options.reverse ? block?.key : block?.query;
   const [cell] = seen?.cells ?? [];
+  const message = stage.message.hidden ? notice.textContent : stage.message.textContent;
   return {
-    ...said,
+    message,
+    ...readout.text,
     place: place && {
       t: place.t,
       frame: clip.frames[place.t] ?? null,
@@ -18,7 +20,7 @@ export function describe({ model, look, stage, player, said, timing, tool }) {
       y: place.y,
       region: place.region ?? null,
       token: place.token ?? null,
-      hovered: look.hovered,
+      hovered,
     },
     cell: cell ? { ...cell, index: seen.indices[0], box: boxOf(own, cell, clip) } : null,
     cells: seen?.cells.length ?? 0,
@@ -44,7 +46,7 @@ export function describe({ model, look, stage, player, said, timing, tool }) {
     })),
     selected: pin?.id ?? null,
     options: { ...options },
-    tool,
+    tool: pointing.tool,
     now: options.view === "player" ? player.now : null,
     playing: player.playing,
     layout: layout &&
@@ -54,6 +56,6 @@ export function describe({ model, look, stage, player, said, timing, tool }) {
         height: layout.height,
         frames: layout.frames,
       },
-    drawn: { ...timing, frames: stage.decoded },
+    drawn: { ...render.timing, frames: stage.decoded },
   };
 }

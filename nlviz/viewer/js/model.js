@@ -129,7 +129,7 @@ export class Model {
   }
 
   /** What a place sees in the block; see createMemory. */
-  look(place, until, options = this.wanted) {
+  ask(place, until, options = this.wanted) {
     return this.#memory.get(this.block, this.clip, place, options, until);
   }
 

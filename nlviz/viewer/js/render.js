@@ -9,7 +9,7 @@ import { heatScale } from "./rows/scale.js";
 
 const TURN = 8; // ms of computing in one drawing; what takes longer goes on in the next
 
-/** {invalidate(), look(), timing, close()}: draws once in an animation frame, when asked to. */
+/** {invalidate(), moment(), timing, close()}: draws once in an animation frame, when asked to. */
 export function createRender(viewer) {
   const { model, stage, player } = viewer;
   let timing = { count: 0, compute: 0, draw: 0 };
@@ -23,18 +23,18 @@ export function createRender(viewer) {
     queued = 0;
     const start = performance.now();
     if (model.clip && model.plays) stage.focus(player.now);
-    const look = lookNow(viewer, start + TURN);
+    const moment = momentOf(viewer, start + TURN);
     const computed = performance.now();
-    if (stage.layout) paint(viewer, look);
-    tell(viewer, look);
+    if (stage.layout) paint(viewer, moment);
+    tell(viewer, moment);
     const done = performance.now();
     timing = { count: timing.count + 1, compute: computed - start, draw: done - computed };
-    if (look.unfinished) invalidate();
+    if (moment.unfinished) invalidate();
   }
 
   return {
     invalidate,
-    look: () => lookNow(viewer),
+    moment: () => momentOf(viewer),
     get timing() {
       return timing;
     },
@@ -49,13 +49,13 @@ export function createRender(viewer) {
  * The place in focus, what it sees, and the pins with theirs; what is not computed by `until` stays
  * unfinished.
  */
-function lookNow(viewer, until = Infinity) {
+function momentOf(viewer, until = Infinity) {
   const { model, stage, pointing } = viewer;
   const pins = model.pins;
   const pin = model.selectedOf(pins);
   const hover = pointing.place;
   const place = stage.layout ? (hover ?? pin) : null;
-  const look = {
+  const moment = {
     pin,
     place,
     hovered: Boolean(hover),
@@ -66,29 +66,33 @@ function lookNow(viewer, until = Infinity) {
     key: "",
     unfinished: false,
   };
-  if (!stage.layout || !model.answers) return look;
+  if (!stage.layout || !model.answers) return moment;
   const { block, wanted } = model;
-  const focus = place && model.look(place, until, wanted);
-  look.unfinished = focus ? focus.seen.done < 1 : false;
+  const focus = place && model.ask(place, until, wanted);
+  moment.unfinished = focus ? focus.seen.done < 1 : false;
   const answered = pins.map((each) => {
     const late = performance.now() > until;
-    const { seen } = model.look(each, late ? 0 : until, wanted);
-    look.unfinished ||= seen.done < 1;
+    const { seen } = model.ask(each, late ? 0 : until, wanted);
+    moment.unfinished ||= seen.done < 1;
     return [each, { ...seen, ...exactLinks(each, block, wanted) }];
   });
   const together = wanted.together && !hover;
   const drawn = (each) => together || (!hover && each === pin);
-  look.pins = answered.map(([each, seen]) => [each, drawn(each) ? seen : null]);
-  look.curves = answered.map(([each, { shares }]) => {
+  moment.pins = answered.map(([each, seen]) => [each, drawn(each) ? seen : null]);
+  moment.curves = answered.map(([each, { shares }]) => {
     return { shares, colour: each.color, strong: !hover && each === pin };
   });
-  if (!focus) return look;
+  if (!focus) return moment;
   const exact = hover ? null : answered.find(([each]) => each.id === pin.id)[1];
-  look.seen = { ...focus.seen, ...exact };
+  moment.seen = { ...focus.seen, ...exact };
   if (hover) {
-    look.curves.push({ shares: look.seen.shares, colour: colourOf(viewer, hover), strong: true });
+    moment.curves.push({
+      shares: moment.seen.shares,
+      colour: colourOf(viewer, hover),
+      strong: true,
+    });
   }
-  return { ...look, scale: heatScale(block, look.seen, wanted), key: focus.key };
+  return { ...moment, scale: heatScale(block, moment.seen, wanted), key: focus.key };
 }
 
 const colourOf = ({ model, stage }, place) =>

@@ -8,28 +8,22 @@
 // root.nlviz is read-only and for tests and benchmarks: state(), timing() of the last drawing in
 // ms, and toClient(place) in CSS pixels of the window.
 
-import { createChips, createTokens } from "./controls/chips.js";
-import { createHint } from "./controls/hint.js";
+import { createCard } from "./card.js";
 import { createOptions } from "./controls/options.js";
 import { createPlayer } from "./controls/player.js";
-import { createReadout } from "./controls/readout.js";
-import { createToolbar } from "./controls/toolbar.js";
 import { pageStore } from "./data/store.js";
-import { element } from "./dom.js";
-import { PIN_COLOURS } from "./draw/colour.js";
 import { createStage } from "./draw/stage.js";
 import { describe } from "./inspect.js";
 import { Model } from "./model.js";
-import { listen } from "./pointer/input.js";
-import { createPins, pinNear } from "./pointer/pins.js";
+import { bind, cursorOf } from "./pointer/bindings.js";
+import { createPinActions } from "./pointer/pin_actions.js";
+import { createPins } from "./pointer/pins.js";
 import { createPointing } from "./pointer/pointing.js";
 import { createRender } from "./render.js";
 
 /** @typedef {import("./protocol.d.ts").Scene} Scene */
 /** @typedef {import("./protocol.d.ts").Act} Act */
 /** @typedef {import("./protocol.d.ts").Options} Options */
-
-const NOWHERE = "No cell’s centre lies inside that region; draw it larger, or click one place.";
 
 /**
  * @param {(HTMLElement | ShadowRoot) & {nlviz?: object}} root
@@ -47,39 +41,23 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     failed: (t) =>
       say(`Frame ${model.clip.frames[t]} could not be drawn; its links can still be explored.`),
   });
-  const pointing = createPointing({ stage, changed: invalidate, start: cursor, asks: pinPlace });
   const player = createPlayer({
     turned: invalidate,
     open: () => options.value.view === "player" || choose({ view: "player" }),
   });
-  const undo = () => pins.canUndo() && act(() => pins.undo());
-  const redo = () => pins.canRedo() && act(() => pins.redo());
-  const toolbar = createToolbar({ change: choose, tool: pointing.choose, undo, redo });
-  const readout = createReadout();
-  const tokens = createTokens({
-    hover: (token) => (token ? pointing.put({ token, t: null }) : pointing.leave()),
-    pin: (token) => pinPlace({ token }),
+  const pointing = createPointing({
+    stage,
+    changed: invalidate,
+    start: () => cursorOf(model, player),
+    asks: (place) => pinActions.place(place),
   });
-  const chips = createChips({
-    choose: select,
-    remove: removePin,
-    rename: (pin, name) => act(() => pins.rename(pin, name)),
-    move(pin, to) {
-      model.selected = pin.id; // else the last pin would be the chosen one
-      act(() => pins.move(pin, to));
-    },
-    clear: () => act(() => pins.clear()),
-  });
-  const notice = element("p", { className: "nlviz-notice", role: "status" });
-  const card = element(
-    "section",
-    { className: "nlviz", "aria-label": "Spacetime links" },
-    ...[toolbar.root, createHint().root, stage.node, player.root],
-    ...[readout.root, tokens.root, chips.root, notice],
-  );
-  root.append(card);
-  const controls = { toolbar, tokens, chips, readout, notice, card };
-  const render = createRender({ model, stage, pointing, player, ...controls });
+  const acting = { model, pins, stage, pointing, player };
+  const pinActions = createPinActions({ ...acting, changed: invalidate, say });
+  const controls = createCard({ stage, player, pointing, pinActions, change: choose });
+  root.append(controls.card);
+  const parts = { model, stage, pointing, player, ...controls };
+  const render = createRender(parts);
+  bind({ ...parts, pinActions });
 
   // Data in.
 
@@ -116,103 +94,10 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
     invalidate();
   }
 
-  // Pins.
-
-  function act(change) {
-    model.notice = null;
-    change();
-    invalidate();
-  }
-
-  function togglePin(place) {
-    const hit = pinNear(stage, model.pins, place);
-    if (hit) removePin(hit);
-    else pinPlace(place);
-  }
-
-  function pinPlace(place) {
-    const there = place.token && model.pins.find(({ token }) => token === place.token);
-    if (there) return select(there);
-    if (model.look(place, 0).seen.range.none) return say(NOWHERE);
-    const most = model.data.max_pins ?? PIN_COLOURS.length;
-    if (model.pins.length >= most) {
-      return say(`${most} pins are the most; remove one to place another.`);
-    }
-    player.pause();
-    act(() => pins.add(place));
-    model.selected = null; // the newest
-    if (place.region) pointing.leave();
-  }
-
-  function removePin(pin) {
-    if (pin) act(() => pins.remove(pin));
-  }
-
-  function select(pin) {
-    model.selected = pin.id;
-    pointing.leave();
-  }
-
   function say(text) {
     model.notice = text;
     invalidate();
   }
-
-  // Pointer and keyboard.
-
-  /** Where the keyboard begins: the chosen pin, or the middle of the frame on the stage. */
-  function cursor() {
-    const { clip, plays } = model;
-    const pin = model.selectedOf(model.pins);
-    if (pin && !pin.token && (!plays || pin.t === player.now)) {
-      return { t: pin.t, x: pin.x, y: pin.y };
-    }
-    return { t: plays ? player.now : 0, x: clip.width / 2, y: clip.height / 2 };
-  }
-
-  function page(frames) {
-    if (!model.plays) return pointing.page(model.clip, frames);
-    const t = Math.min(Math.max(player.now + frames, 0), model.clip.frames.length - 1);
-    player.scrub(t);
-    if (pointing.place) pointing.put({ ...cursor(), t });
-  }
-
-  function step(down, across, grow) {
-    const grid = model.wanted.reverse ? model.block.key : model.block.query;
-    pointing.step(grid, model.clip, down, across, grow);
-  }
-
-  /** Escape closes what was opened last: a region that is drawn, then the menu; else a pin goes. */
-  function back() {
-    if (pointing.place?.region) return pointing.leave();
-    if (toolbar.closeMore()) return;
-    if (model.pins.length) removePin(model.pins.at(-1));
-    else pointing.leave();
-  }
-
-  function click(event) {
-    const place = stage.placeOf(event);
-    if (place) togglePin(place);
-  }
-
-  const whenReady = (action) => (...given) => stage.layout && model.block && action(...given);
-  // The clip plays on under a resting hand.
-  const whenStill = (action) => (...given) => player.playing || action(...given);
-  listen(stage.node, card, {
-    hover: whenStill(pointing.at),
-    leave: whenStill(pointing.leave),
-    click: whenReady(click),
-    draws: pointing.draws,
-    draw: whenReady(pointing.draw),
-    drawn: whenReady(pointing.drawn),
-    step: whenReady(step),
-    page: whenReady(page),
-    pin: whenReady(() => togglePin(pointing.place ?? cursor())),
-    play: whenReady(player.toggle),
-    back,
-    undo,
-    redo,
-  });
 
   // Life, and what tests see.
 
@@ -221,33 +106,19 @@ export function createViewer(root, { onAct = () => {}, onOptions = () => {} } = 
   darkness.addEventListener("change", stage.refresh);
   invalidate();
 
-  function state() {
-    const message = stage.message.hidden ? notice.textContent : stage.message.textContent;
-    const { timing } = render;
-    const said = { message, ...readout.text };
-    return describe({
-      model,
-      look: render.look(),
-      stage,
-      player,
-      said,
-      timing,
-      tool: pointing.tool,
-    });
-  }
-
   function destroy() {
     render.close();
     unsubscribe();
     player.pause();
     darkness.removeEventListener("change", stage.refresh);
     options.close();
-    readout.close();
+    controls.readout.close();
     stage.destroy();
-    card.remove();
+    controls.card.remove();
     delete root.nlviz;
   }
 
+  const state = () => describe({ ...parts, render });
   const timing = () => ({ ...render.timing });
   root.nlviz = Object.freeze({ state, timing, toClient: stage.toClient });
   return { update, destroy };

@@ -37,8 +37,7 @@ export function createReadout() {
     },
 
     /**
-     * `seen` is what a look has seen of the place, or null where nothing is looked at; `scale` is
-     * the heat map's.
+     * `seen` is what the place sees, or null where nothing is looked at; `scale` is the heat map's.
      */
     show({ clip, block, place, seen, scale, waiting, options }) {
       setText(detail, block ? blockText(block) : "");

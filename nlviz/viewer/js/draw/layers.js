@@ -34,9 +34,7 @@ export function createHeat() {
   };
 
   return {
-    /**
-     * Draw what a look has seen, on a scale of heatScale(). What the person left out stays clear.
-     */
+    /** Draw what a place sees, on a scale of heatScale(). What the person left out stays clear. */
     paint(context, layout, clip, { ranked, left, grid }, scale, { colours, opacity }) {
       const area = grid.rows * grid.cols;
       fit(grid);

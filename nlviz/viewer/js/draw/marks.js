@@ -5,8 +5,8 @@ import { drawFootprint, drawLinks, drawPlace, drawRegion } from "./ink.js";
 
 /**
  * Draw on a context. `pins` are [pin, answer] pairs (answer null where its links are not shown),
- * `pin` is the chosen one and `seen` its look, `hover` is {place, seen, colour} or null; without
- * `links` none are drawn.
+ * `pin` is the chosen one and `seen` what it sees, `hover` is {place, seen, colour} or null;
+ * without `links` none are drawn.
  */
 export function drawMarks(context, stage, { block, pins, pin, seen, hover, links, reverse }) {
   for (const [each, answer] of pins) {

@@ -143,11 +143,11 @@ export function createStage({ changed, failed }) {
     /**
      * Draw what was seen as heat, or with an empty key nothing; the same key is not drawn twice.
      */
-    drawHeat(key, seen, scale, look) {
+    drawHeat(key, seen, scale, style) {
       if (key === heatKey) return;
       heatKey = key;
       const context = cleared(glow);
-      if (key) heat.paint(context, layout, clip, seen, scale, look);
+      if (key) heat.paint(context, layout, clip, seen, scale, style);
     },
 
     /** The ink's context, cleared, and where to draw on it. */

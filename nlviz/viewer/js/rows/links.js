@@ -13,14 +13,14 @@ export const answers = (block, { reverse, rank_by }) =>
   (!reverse || hasColumns(block)) && (rank_by !== "contribution" || Boolean(block.sized));
 
 /**
- * A look that may take several turns, since a region is the mean over many rows. run(until) works
- * until that time (performance.now()), at least one row; `seen` is what is known so far: {cells,
- * indices, grid (of the row), row, ranked, left, reaches, total, range {low, high, empty,
+ * An answer that may take several turns, since a region is the mean over many rows. run(until)
+ * works until that time (performance.now()), at least one row; `seen` is what is known so far:
+ * {cells, indices, grid (of the row), row, ranked, left, reaches, total, range {low, high, empty,
  * unreached}, links, covered, shares (by frame), done}. `ranked` is what links and heat show: the
  * row, or with rank_by "contribution" each weight times the size of what its key adds. A link is
  * {rank, weight, contribution, share, t, x, y, cell}; done rises to 1.
  */
-function createLook(block, clip, place, options) {
+function createAnswer(block, clip, place, options) {
   const { k, reverse } = options;
   const question = questionAt(block, place, reverse);
   const { other: grid, cells, indices } = question;
@@ -157,11 +157,12 @@ export function exactLinks(pin, block, { k, exclude, head, reverse, rank_by }) {
 const MOST_KEPT = 32; // rows; eight pins, and a pointer that wanders
 
 /**
- * The last looks, so that of pins and a moving pointer only the new row is computed. get(block,
- * clip, place, options, until): the look, further along where it takes several turns, and its key.
+ * The last answers, so that of pins and a moving pointer only the new row is computed. get(block,
+ * clip, place, options, until): what is seen, further along where it takes several turns, and its
+ * key.
  */
 export function createMemory() {
-  const looks = new Map(); // the oldest first
+  const kept = new Map(); // the oldest first
 
   function keyOf(block, place, { k, exclude, head, reverse, rank_by }) {
     const grid = reverse ? block.key : block.query;
@@ -173,14 +174,14 @@ export function createMemory() {
   return {
     get(block, clip, place, options, until) {
       const key = keyOf(block, place, options);
-      const look = looks.get(key) ?? createLook(block, clip, place, options);
-      looks.delete(key);
-      looks.set(key, look);
-      if (looks.size > MOST_KEPT) looks.delete(looks.keys().next().value);
-      const seen = look.seen.done < 1 && until > 0 ? look.run(until) : look.seen;
+      const answer = kept.get(key) ?? createAnswer(block, clip, place, options);
+      kept.delete(key);
+      kept.set(key, answer);
+      if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+      const seen = answer.seen.done < 1 && until > 0 ? answer.run(until) : answer.seen;
       return { seen, key: `${key} ${seen.done}` };
     },
 
-    forget: () => looks.clear(),
+    forget: () => kept.clear(),
   };
 }

@@ -6,7 +6,7 @@ that ``import nlviz`` stays light.
 
 from __future__ import annotations
 
-import ast
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,28 @@ from typing import Any
 from nlviz import hosts
 from nlviz.version import __version__ as __version__
 
-_STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-_HOME_OF = {
-    alias.name: node.module
-    for node in _STUB.body
-    if isinstance(node, ast.ImportFrom) and node.module
-    for alias in node.names
-}
-__all__ = sorted(name for name in _HOME_OF if not name.startswith("_"))
+
+@cache
+def _home_of() -> dict[str, str]:
+    """Public name → the module that it stands in."""
+    import ast
+
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    return {
+        alias.name: node.module
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if not alias.name.startswith("_")
+    }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name == "__all__":
+        return sorted(_home_of())
+    if name.startswith("_") or name not in _home_of():
         raise AttributeError(f"module 'nlviz' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return getattr(import_module(_home_of()[name]), name)
 
 
 def _show(*arguments: Any) -> Any:

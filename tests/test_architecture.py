@@ -51,12 +51,34 @@ def test_only_the_app_knows_streamlit(path):
 
 
 @pytest.mark.parametrize("path", HOUSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_notebook_knows_jupyter(path):
+    if path.relative_to(ROOT).parts[1] != "notebook":
+        assert not tops(path) & {"anywidget", "traitlets", "ipywidgets", "IPython"}
+
+
+@pytest.mark.slow
+def test_viewer_page_figures_and_films_load_neither_the_app_nor_what_mounts_it():
+    script = (
+        "import sys, nlviz.export, nlviz.figures, nlviz.film, nlviz.viewer.staged; "
+        "print([m for m in sys.modules "
+        "if m in ('streamlit', 'plotly', 'anywidget') or m.startswith('nlviz.app')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_arrows_go_down_only(path):
     own = path.relative_to(ROOT / "nlviz").parts[0].removesuffix(".py")
     if own == "__init__":
         return
+    assert not [name for name in imports(path) if name.startswith(".")], "whole names alone"
+    assert "nlviz" not in imports(path), "name the module, not the face that hands it on"
     seen = {name.split(".")[1] for name in imports(path) if name.startswith("nlviz.")}
-    climbs = {other for other in seen & FLOOR.keys() - {own} if FLOOR[other] >= FLOOR[own]}
+    assert seen <= FLOOR.keys(), f"{seen - FLOOR.keys()}: name the module, not the face"
+    climbs = {other for other in seen - {own} if FLOOR[other] >= FLOOR[own]}
     assert not climbs, f"{own} may not import {climbs}"
 
 

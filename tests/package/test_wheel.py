@@ -71,6 +71,9 @@ def test_its_metadata_name_the_command_the_ranges_and_the_extras(installed):
     wanted = [Requirement(each) for each in found.requires or ()]
     assert {each.name for each in wanted if not each.marker} >= {"torch", "streamlit", "numpy"}
     assert found.metadata["License-Expression"] == "Apache-2.0"
+    assert "non-local networks" in found.metadata["Keywords"]
+    assert "Typing :: Typed" in found.metadata.get_all("Classifier")
+    assert {"nlviz/py.typed", "nlviz/__init__.pyi"} <= {str(each) for each in found.files}
 
 
 def test_every_pin_lies_in_its_range():

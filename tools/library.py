@@ -60,7 +60,7 @@ def names() -> dict[str, list[tuple[str, Any]]]:
         title: [
             (f"nlviz.{name}", getattr(nlviz, name))
             for home in homes
-            for name, where in nlviz._HOME_OF.items()
+            for name, where in nlviz._home_of().items()
             if where == f"nlviz.{home}" and name in nlviz.__all__
         ]
         for title, homes in ROOMS

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -90,18 +91,15 @@ def _of_texts(before: str, after: str) -> str:
         one, two = (list(_leaves(json.loads(text))) for text in (before, after))
     except ValueError:
         return _first_line(before, after)
-    for (place, a), (other, b) in zip(one, two, strict=False):
-        if place != other:
-            return f"{place} before, {other} after"
-        if a != b and not (_is_number(a) and _is_number(b)):
-            return f"{place} {a!r:.100} before, {b!r:.100} after"
-    if len(one) != len(two):
-        return f"{len(one)} values before, {len(two)} after"
-    pairs = zip(one, two, strict=True)
-    apart = [(abs(a - b), place) for (place, a), (_, b) in pairs if str(a) != str(b)]
-    if not apart:
-        return "the same values, written otherwise"
-    return "largest difference {:.3g}, at {}".format(*max(apart))
+    if (places := [place for place, _ in one]) != (others := [place for place, _ in two]):
+        apart = [pair for pair in zip_longest(places, others) if pair[0] != pair[1]]
+        return "{} before, {} after".format(*apart[0])
+    pairs = [(place, a, b) for (place, a), (_, b) in zip(one, two, strict=True) if str(a) != str(b)]
+    numbers = [(abs(a - b), place) for place, a, b in pairs if _is_number(a) and _is_number(b)]
+    words = [each for each in pairs if not (_is_number(each[1]) and _is_number(each[2]))]
+    said = ["largest difference {:.3g}, at {}".format(*max(numbers))] if numbers else []
+    said += [f"{place} {a!r:.80} before, {b!r:.80} after" for place, a, b in words[:1]]
+    return "; ".join(said) + f"; {len(numbers)} numbers and {len(words)} words of {len(one)} differ"
 
 
 def _first_line(before: str, after: str) -> str:

@@ -52,6 +52,9 @@ WRITTEN = {
 
 SESSION = "session.nlviz"
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Sums in the same order every time, however many cores are free."""
+
 
 def environment(checkout: Path) -> dict[str, str]:
     """A child's: it finds the checkout's modules first, and leaves nothing there."""
@@ -63,7 +66,7 @@ def run(checkout: Path, *words: str) -> str:
     ended = subprocess.run(
         [sys.executable, *words],
         cwd=checkout,
-        env=environment(checkout),
+        env=environment(checkout) | ONE_THREAD,
         capture_output=True,
         text=True,
         check=False,

@@ -24,7 +24,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page, Playwright
 
 from benchmarks.unchanged import files
-from benchmarks.unchanged.commands import environment
+from benchmarks.unchanged.commands import ONE_THREAD, environment
 from tests.support.app_page import AppPage
 from tests.support.browser import FLAGS, find
 
@@ -90,7 +90,7 @@ def serve(checkout: Path, log: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     with log.open("wb") as said:
         server = subprocess.Popen(
-            command, cwd=checkout, env=environment(checkout), stdout=said, stderr=said
+            command, cwd=checkout, env=environment(checkout) | ONE_THREAD, stdout=said, stderr=said
         )
         try:
             address = f"http://127.0.0.1:{port}"

@@ -10,7 +10,8 @@ import urllib.request
 
 import pytest
 
-from tests.support.wheel import ROOT, Environment, free_port, sources, wait_for
+from tests.support.server import free_port, wait_for
+from tests.support.wheel import ROOT, Environment, sources
 
 LINES = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text(encoding="utf-8")).splitlines()
 STEPS = [tuple(line.strip().split(" ", 1)) for line in LINES if line and not line.startswith("#")]

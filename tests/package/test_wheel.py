@@ -20,7 +20,8 @@ from packaging.requirements import Requirement
 
 from tests.inference.test_own_modules import FILES, write
 from tests.support.app_page import AppPage, settled
-from tests.support.wheel import ROOT, free_port
+from tests.support.server import free_port
+from tests.support.wheel import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CODE = (".py", ".pyi", ".js", ".ts", ".css", ".html", ".svg", ".typed")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import base64
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +23,7 @@ from playwright.sync_api import (
 )
 
 from tests.support.browser import launch
+from tests.support.server import free_port, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0  # seconds; a loaded machine may need them, a quiet one does not
@@ -47,34 +44,10 @@ _FIND = """
 @contextmanager
 def serve(log: Path) -> Iterator[str]:
     """``streamlit run app.py`` as a visitor would; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
-        try:
-            _wait_for(address, server)
-            yield address
-        finally:
-            server.terminate()
-            try:
-                server.wait(15)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            with urllib.request.urlopen(address + "/_stcore/health", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    raise RuntimeError("the app's server did not start")
+    with serving(command, ROOT, port, log) as address:
+        yield address
 
 
 class AppPage:

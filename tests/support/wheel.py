@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import venv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import server
+
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0  # seconds; a loaded machine may need them, a quiet one does not
 
 
 def sources(folder: Path) -> Path:
@@ -80,32 +77,8 @@ class Environment:
     @contextmanager
     def serving(self, arguments: Sequence[str], folder: Path, port: int) -> Iterator[str]:
         """``nlviz app …`` in a folder; gives its address."""
-        address, log = f"http://127.0.0.1:{port}", self.folder / "app.log"
         command = [str(self.folder / "bin" / "nlviz"), "app", *arguments]
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                command, cwd=folder, env=self.variables, stdout=output, stderr=output
-            )
-            try:
-                wait_for(address, server, log)
-                yield address
-            finally:
-                server.terminate()
-                server.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            with urllib.request.urlopen(address + "/_stcore/health", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise RuntimeError(f"the app's server did not start: {log.read_text(errors='replace')}")
+        with server.serving(
+            command, folder, port, self.folder / "app.log", self.variables
+        ) as address:
+            yield address

@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PORT ?= 8501
 # Checks, lints and formats the JavaScript (deno.json); it asks the network for nothing.
 DENO := DENO_NO_UPDATE_CHECK=1 $(BIN)/deno
-# Tests run side by side: a process for each core, with one thread (tests/conftest.py).
-WORKERS ?= logical
+# Tests run side by side in processes of one thread (tests/conftest.py): one more than there are
+# cores, as a test that drives a browser often waits; four at most.
+WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .PHONY: run test quick check-python check-js lint bench docs wheel clean

@@ -171,7 +171,7 @@ def test_where_nothing_can_be_written_is_told_before_the_work(tmp_path, monkeypa
     (tmp_path / "folder.csv").mkdir()
     for path, says in (
         ("a.txt", r"end its name in \.csv or \.npz"),
-        ("no/folder/a.csv", "The folder 'no/folder' does not exist"),
+        ("no/folder/a.csv", r"The folder '.*no/folder' does not exist; create it first"),
         ("folder.csv", "is a folder"),
     ):
         with pytest.raises(ExportError, match=says):

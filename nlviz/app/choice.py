@@ -38,6 +38,7 @@ class Material:
         at: a good place for the first pin, or None.
         data: the content of an upload; None for a bundled file.
         digest: of the content of an upload; empty for a bundled file.
+        content: a longer one, that nobody can find another file for; the id of a bundled file.
         session: what an upload holds that is a session file; its ``data`` is then empty.
     """
 
@@ -48,6 +49,7 @@ class Material:
     at: Point | None = None
     data: bytes | None = field(default=None, compare=False, repr=False)
     digest: str = ""
+    content: str = ""
     session: Session | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -87,6 +89,7 @@ def bundled() -> tuple[Material, ...]:
     return tuple(
         Material(
             id=f"bundled-{number}",
+            content=f"bundled-{number}",
             title=entry["title"],
             path=(CLIPS / entry["file"]).relative_to(HOME).as_posix(),
             about=entry.get("description", ""),
@@ -99,6 +102,7 @@ def bundled() -> tuple[Material, ...]:
 def uploaded(name: str, data: bytes) -> Material:
     """An uploaded file, which stays in memory. ExportError for a bad session file."""
     digest = hashlib.blake2b(data, digest_size=8).hexdigest()
+    content = hashlib.blake2b(data, digest_size=32).hexdigest()
     session = None
     if name.lower().endswith(f".{SESSION}"):
         from nlviz.export import open_session  # brings torch: the first page need not wait for it
@@ -110,5 +114,6 @@ def uploaded(name: str, data: bytes) -> Material:
         path=name,
         data=data,
         digest=digest,
+        content=content,
         session=session,
     )

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import Any
 
 import streamlit as st
+
+_SORRY = (
+    "Something went wrong in the app itself; the server's log says what. "
+    "Reload the page or choose another clip."
+)
 
 logger = logging.getLogger("nlviz")
 
@@ -18,8 +25,18 @@ def guarded() -> Iterator[None]:
         yield
     except Exception:
         logger.exception("the app failed")
-        st.error(
-            "Something went wrong in the app itself; the server's log says what. "
-            "Reload the page or choose another clip.",
-            icon="⚠️",
-        )
+        st.error(_SORRY, icon="⚠️")
+
+
+def safely(callback: Callable[..., None]) -> Callable[..., None]:
+    """What a control does, for Streamlit calls it before anything is drawn, outside ``guarded``.
+
+    An error is logged, and a sentence says so on the page.
+    """
+
+    @wraps(callback)
+    def called(*args: Any, **named: Any) -> None:
+        with guarded():
+            callback(*args, **named)
+
+    return called

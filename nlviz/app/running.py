@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import gc
+import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from nlviz.app import startup
 from nlviz.models import zoo
@@ -16,16 +20,63 @@ from nlviz.progress import Progress
 
 _PATIENCE = 0.1  # seconds between two checks whether the visitor has chosen something else
 
+_fingerprints: dict[str, str] = {}  # name → that of the weights that were loaded last
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A network and the fingerprint of its weights, which tells it from one of the same name."""
+
+    network: Any
+    fingerprint: str
+
+
+def loaded(name: str) -> Loaded:
+    """A network, shared by all visitors; NetworkError if it cannot be loaded.
+
+    The user's own stays for as long as the server runs: its file is run once, for nothing says
+    that a second run gives the same weights.
+    """
+    # A file is run for its owner alone, who named it at the start: never for what an address names.
+    return _own(name) if startup.is_user_model(name) else _of_zoo(name)
+
+
+def network(name: str) -> Any:
+    """A loaded network; NetworkError if it cannot be loaded."""
+    return loaded(name).network
+
+
+def known(name: str) -> str | None:
+    """The fingerprint of a network that was loaded before; None where none was."""
+    return _fingerprints.get(name)
+
+
+@st.cache_resource(show_spinner=False)
+def _own(name: str) -> Loaded:
+    return _marked(name, startup.load(name))
+
 
 @st.cache_resource(show_spinner=False, max_entries=2)
-def network(name: str) -> Any:
-    """A loaded network, shared by all visitors; NetworkError if it cannot be loaded."""
-    # A file is run for its owner alone, who named it at the start: never for what an address names.
-    loaded = startup.load(name) if startup.is_user_model(name) else zoo.load(name)
-    # Torch's half a million objects live as long as the server: no collection need walk them.
-    gc.collect()
-    gc.freeze()
-    return loaded
+def _of_zoo(name: str) -> Loaded:
+    return _marked(name, zoo.load(name))
+
+
+def _marked(name: str, made: Any) -> Loaded:
+    _fingerprints[name] = fingerprint(made.module)
+    return Loaded(made, _fingerprints[name])
+
+
+def fingerprint(module: torch.nn.Module) -> str:
+    """A hash of everything in the module's state; 0.1 s for 100 MB."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in module.state_dict().items():
+        digest.update(name.encode())
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            if not (value.is_meta or value.is_sparse or value.is_quantized):
+                plain = value.detach().cpu().contiguous().flatten()
+                digest.update(plain.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @st.cache_resource(show_spinner=False)
@@ -34,12 +85,36 @@ def _inference_lock() -> threading.Lock:
 
 
 @contextmanager
-def one_at_a_time(progress: Progress) -> Iterator[None]:
-    """Hold this to run a network; ``progress`` is told while somebody else does."""
+def one_at_a_time(progress: Progress) -> Iterator[Progress]:
+    """Hold this to run a network; ``progress`` is told while somebody else does.
+
+    Report to what it gives: that is told again between two modules of a pass as well, so that
+    whoever wants it stopped need not wait for the end of the pass.
+    """
+    last = (0.05, "Waiting for another computation to end")
     lock = _inference_lock()
     while not lock.acquire(timeout=_PATIENCE):
-        progress(0.05, "Waiting for another computation to end")
+        progress(*last)
+
+    def told(fraction: float, what: str) -> None:
+        nonlocal last
+        last = fraction, what
+        progress(fraction, what)
+
+    last = 0.05, "Running the network"
+    here, next_look = threading.get_ident(), 0.0
+
+    def between(module: torch.nn.Module, given: object) -> None:
+        nonlocal next_look
+        if threading.get_ident() == here and (now := time.monotonic()) >= next_look:
+            next_look = now + _PATIENCE
+            progress(*last)
+
+    hook = None
     try:
-        yield
+        hook = register_module_forward_pre_hook(between)
+        yield told
     finally:
+        if hook is not None:
+            hook.remove()
         lock.release()

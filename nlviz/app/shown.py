@@ -9,56 +9,73 @@ from typing import Any
 
 from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice
-from nlviz.app.running import network, one_at_a_time
-from nlviz.errors import NetworkError, NlvizError
+from nlviz.app.running import loaded, one_at_a_time
+from nlviz.errors import NetworkError
 from nlviz.experiments.ablation import with_sizes
-from nlviz.inference.forward import analyse
-from nlviz.media import read
-from nlviz.progress import Progress, silent
+from nlviz.progress import Progress
 from nlviz.query import origin
 from nlviz.viewer import blobs
-from nlviz.viewer.staged import packed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """An analysis, the choice it answers, and its blobs: the clip's first, then each block's.
 
-    ``constants`` and ``sizes`` are further blobs by the block's tag, made when first asked for.
+    ``sizes`` and ``constants`` are further blobs by the block's tag, made when first asked for: a
+    record is never changed, for all visitors of a clip share it. ``made_with`` is the fingerprint
+    of the network that was run; empty for a session file.
     """
 
     choice: Choice
     analysis: Analysis
     blobs: tuple[bytes, ...]
     tags: tuple[str, ...]
-    constants: dict[str, bytes] = field(default_factory=dict)
     sizes: Mapping[str, bytes] = field(default_factory=dict)
+    constants: Mapping[str, bytes] = field(default_factory=dict)
+    made_with: str = ""
 
     def network(self) -> Any:
-        """The network that was run; NetworkError where a session file is shown, which has none."""
+        """The network that was run, with the very weights that it had.
+
+        NetworkError where a session file is shown, which has none, or where its weights have
+        changed since: numbers of two networks must not stand on one page.
+        """
         if self.choice.material.session is not None:
             raise NetworkError(
                 f"'{self.choice.material.title}' is a saved session and holds no network to run; "
                 "to run one, upload its clip again in the sidebar."
             )
-        return network(self.choice.model)
+        found = loaded(self.choice.model)
+        if found.fingerprint != self.made_with:
+            raise NetworkError(
+                f"The weights of {self.choice.model} have changed since this analysis was made; "
+                "choose the clip again to analyse it with those that are here now."
+            )
+        return found.network
 
-    def work_out(self, block: str | None) -> None:
-        """Make the blob of a block's constants, once."""
-        name = block or self.analysis.blocks[-1]
-        tag = self.tags[1 + self.analysis.blocks.index(name)]
-        if tag not in self.constants:
-            self.constants[tag] = blobs.constants_blob(self.analysis, name, tag)
+    def tag(self, block: str) -> str:
+        """What the page calls a block."""
+        return self.tags[1 + self.analysis.blocks.index(block)]
 
-    def measured(self) -> Shown:
+    def constants_of(self, block: str) -> bytes:
+        """The blob of a block's constants; it takes a pass over all of the block's weights."""
+        return blobs.constants_blob(self.analysis, block, self.tag(block))
+
+    def with_constants(self, block: str, blob: bytes) -> Shown:
+        """With that blob."""
+        return replace(self, constants={**self.constants, self.tag(block): blob})
+
+    def sized(self, progress: Progress) -> Analysis:
         """With the size of what each place of each block adds; runs the network once more."""
-        analysis, problem = self.analysis, None
-        try:
-            if not analysis.sizes:  # a session file may have them
-                with one_at_a_time(silent):
-                    analysis = with_sizes(analysis, self.network())
-        except NlvizError as error:
-            problem = str(error)
+        if self.analysis.sizes:  # a session file may have them
+            return self.analysis
+        with one_at_a_time(progress) as told:
+            told(0.5, "measuring what each place adds")
+            return with_sizes(self.analysis, self.network())
+
+    def measured(self, sized: Analysis | None, problem: str | None = None) -> Shown:
+        """With the sizes that ``sized`` gave, or the sentence that says why there are none."""
+        analysis = self.analysis if sized is None else replace(self.analysis, sizes=sized.sizes)
         named = zip(analysis.blocks, self.tags[1:], strict=True)
         sizes = {tag: blobs.sizes_blob(analysis, name, tag, problem) for name, tag in named}
         return replace(self, analysis=analysis, sizes=sizes)
@@ -93,50 +110,3 @@ class Shown:
         named = self.analysis.affinities.items()
         affinities = {block: each for block, each in named if origin(block)[1] is None}
         return replace(self.analysis, affinities=MappingProxyType(affinities))
-
-    @property
-    def size(self) -> int:
-        """Bytes it holds, roughly."""
-        held = self.analysis.affinities.values()
-        arrays = sum(a.theta.nbytes + a.phi.nbytes for a in held)
-        upload = len(self.choice.material.data or b"")
-        return self.analysis.clip.frames.nbytes + arrays + sum(map(len, self.blobs)) + upload
-
-
-def make(choice: Choice, progress: Progress) -> Shown:
-    """Read, analyse and pack what was chosen; a session file is packed as it is.
-
-    ``progress`` is called between the steps; what it raises ends the work, so that a new choice
-    can take its place. NlvizError for what the visitor can correct.
-    """
-    material = choice.material
-    analysis = (
-        _analysed(choice, progress) if material.session is None else material.session.analysis
-    )
-    progress(0.92, "Sending it to the page")
-    return Shown(choice, analysis, *packed(analysis))
-
-
-def _analysed(choice: Choice, progress: Progress) -> Analysis:
-    part, material = choice.part, choice.material
-    progress(0.0, "Reading the clip")
-    clip = read(
-        material.source,
-        frames=part.frames,
-        stride=part.stride,
-        start=part.start,
-        name=material.name,
-    )
-    with one_at_a_time(progress):
-        progress(0.05, f"Loading {choice.model}")
-        loaded = network(choice.model)
-        return analyse(
-            clip,
-            loaded,
-            size=choice.size,
-            progress=lambda fraction, what: progress(0.15 + 0.75 * fraction, _sentence(what)),
-        )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

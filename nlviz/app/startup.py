@@ -1,6 +1,7 @@
 """The network that the app was started with: ``streamlit run app.py -- --model FILE.py:FUNCTION``.
 
-Running a file is its owner's decision, so it is an option of the start and never an upload.
+Running a file is its owner's decision, so it is an option of the start and never an upload. So is
+how many megabytes of results the server keeps: ``--keep 2000``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 
@@ -21,14 +23,28 @@ class UserModel:
 
 def user_model() -> UserModel | None:
     """What the app was started with, or None."""
+    options = _options(tuple(sys.argv[1:]))
+    return UserModel(options.model, options.weights) if options and options.model else None
+
+
+def keep_bytes() -> int | None:
+    """How much the server may keep of all visitors' results; None where nothing was said."""
+    options = _options(tuple(sys.argv[1:]))
+    return options.keep * 10**6 if options and options.keep and options.keep > 0 else None
+
+
+@lru_cache(maxsize=4)
+def _options(arguments: tuple[str, ...]) -> argparse.Namespace | None:
+    """Read once: the menu of networks asks for each of its entries on each rerun."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--model")
     parser.add_argument("--weights")
+    parser.add_argument("--keep", type=int)
     try:
-        options, _ = parser.parse_known_args(sys.argv[1:])
+        options, _ = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError:
         return None
-    return UserModel(options.model, options.weights) if options.model else None
+    return options
 
 
 def is_user_model(name: str) -> bool:

@@ -8,7 +8,6 @@ import streamlit as st
 
 from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice, ClipPart, Material
-from nlviz.app.recent import Recent, of_bundled
 from nlviz.app.shown import Shown
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
@@ -64,7 +63,6 @@ class Visit:
     restoring: bool = False
     awaited: Awaited | None = None
     given: Material | None = None
-    recent: Recent = field(default_factory=Recent)
     parts: dict[str, ClipPart] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     infos: dict[str, MediaInfo] = field(default_factory=dict)
@@ -81,7 +79,6 @@ class Visit:
         if not self.restoring:
             self.remarks = ()
         self.shown, self.problem, self.failed, self.notice = shown, None, None, None
-        self.kept(shown.choice.material).put(shown)
         material, analysis = shown.choice.material, shown.analysis
         self._welcome(shown)
         default = Pins().add(material.at) if material.at else Pins()
@@ -128,10 +125,6 @@ class Visit:
     def amend(self, shown: Shown) -> None:
         """The analysis on screen with more known of it; for this visitor alone."""
         self.shown = shown
-
-    def kept(self, material: Material) -> Recent:
-        """Where analyses of a material are kept: an upload's are this visitor's alone."""
-        return self.recent if material.data is not None else of_bundled()
 
     def keep(self, key: str, pins: Pins) -> None:
         """Pins for a material that is not on screen yet."""

@@ -22,6 +22,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("app", help="open the app")
     parser.add_argument("--model", metavar="FILE.py:FUNCTION", help="a network of your own")
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint for it")
+    keep = "how much the server keeps of all visitors' results (default: an eighth of the memory)"
+    parser.add_argument("--keep", type=count, metavar="MB", help=keep)
     port = "where to serve it (default: 8501, or the next free one)"
     parser.add_argument("--port", type=count, help=port)
     parser.set_defaults(command=_app)
@@ -67,12 +69,13 @@ def _port(port: int | None) -> list[str]:
 
 def _own(options: argparse.Namespace) -> list[str]:
     """What goes on to the app, once it is sure that the file can be used."""
+    kept = [] if options.keep is None else ["--keep", str(options.keep)]
     if options.model is None:
         if options.weights is not None:
             raise NlvizError("--weights goes with --model FILE.py:FUNCTION; give both.")
-        return []
+        return ["--", *kept] if kept else []
     from nlviz.inference.loading import load_user_network
 
     load_user_network(options.model, weights=options.weights)
     weights = [] if options.weights is None else ["--weights", options.weights]
-    return ["--", "--model", options.model, *weights]
+    return ["--", "--model", options.model, *weights, *kept]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tempfile
 import threading
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import nlviz
+from nlviz.app import store
 from nlviz.app.tabs import (
     block,
     charts,
@@ -112,10 +114,107 @@ def test_a_stopped_job_stays_stopped_until_it_is_forgotten():
     here.ask("clip", "key", endless(begun, ended)).stop()
     assert ended.wait(30)
     assert here.ask("clip", "key", lambda report: None).stopped
-    here.forget("key")
+    here.forget("clip", "key")
     again = here.ask("clip", "key", lambda report: "answer")
     until(lambda: again.done)
     assert again.result == "answer"
+
+
+def test_a_job_behind_a_hidden_tab_goes_on_and_one_without_a_visitor_stays_stopped(monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 0.05)
+    monkeypatch.setattr(jobs, "_LOOK", 0.01)
+    monkeypatch.setattr(jobs, "_visitor", lambda: "session")
+    looks, connected = threading.Event(), [True]
+
+    def is_here(session):
+        looks.set()
+        return connected[0]
+
+    monkeypatch.setattr(jobs, "_is_here", is_here)
+    here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
+    job = here.ask("clip", "key", endless(begun, ended))
+    for _ in range(5):  # nobody asks for it, far longer than patience would last
+        looks.clear()
+        assert looks.wait(30)
+        assert not ended.wait(0.05)
+    connected[0] = False
+    assert ended.wait(30)
+    again = here.ask("clip", "key", lambda report: "begun anew")
+    assert again is job
+    assert again.stopped
+    assert again.alone
+
+
+def test_one_job_of_a_visitor_runs_at_a_time():
+    here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
+    may_end, order = threading.Event(), []
+
+    def slow(report):
+        begun.set()
+        try:
+            while True:
+                report(0.5, "turning")
+                time.sleep(0.001)
+        finally:
+            may_end.wait(30)
+            order.append("first ended")
+            ended.set()
+
+    here.ask("clip", "first", slow)
+    assert begun.wait(30)
+    second = here.ask("clip", "second", lambda report: order.append("second began"))
+    assert not second.done
+    may_end.set()
+    until(lambda: second.done)
+    assert order == ["first ended", "second began"]
+
+
+def test_what_the_open_tab_no_longer_asks_for_is_left():
+    here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
+    with here.asking():
+        job = here.ask("clip", "key", endless(begun, ended))
+    assert begun.wait(30)
+    with here.asking():
+        assert here.ask("clip", "key", lambda report: None) is job
+    assert job.runs
+    with here.asking():  # another tab, which needs no job
+        pass
+    assert ended.wait(30)
+
+
+def test_a_tab_does_not_stop_what_the_viewer_waits_for():
+    here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
+    job = here.ask("clip", "viewer", endless(begun, ended), urgent=True)
+    assert begun.wait(30)
+    with here.asking():
+        assert here.urgent
+    assert job.runs
+    job.stop()
+    assert ended.wait(30)
+    assert not here.urgent
+
+
+def test_results_are_kept_by_bytes_and_those_on_the_page_whatever_they_weigh():
+    kept = store.Store(1 << 20)
+    here = jobs.Jobs(kept)
+    for number in range(20):
+        job = here.ask("clip", number, lambda report: np.zeros(1 << 18, np.uint8))
+        until(lambda job=job: job.done and kept.bytes)
+    assert kept.bytes <= 1 << 20
+    large = here.ask("clip", "large", lambda report: np.zeros(2 << 20, np.uint8))
+    until(lambda: large.done)
+    assert here.ask("clip", "large", lambda report: None) is large
+    assert kept.bytes <= 1 << 20
+
+
+def test_what_a_visitor_worked_out_goes_when_they_do():
+    kept = store.Store(1 << 20)
+    here = jobs.Jobs(kept)
+    job = here.ask("clip", "key", lambda report: np.zeros(1 << 18, np.uint8))
+    until(lambda: kept.bytes)
+    del here, job
+    gc.collect()
+    assert kept.bytes == 0
 
 
 def test_a_fault_of_the_visitors_is_a_sentence_and_one_of_ours_is_logged(caplog):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from nlviz.app.choice import Material, bundled
+from nlviz.app.guard import safely
 from nlviz.app.sidebar.timeline import thumbnail
 from nlviz.app.visit import Visit
 from nlviz.media import read
@@ -31,7 +32,7 @@ def _tile(material: Material, visit: Visit) -> None:
             type="tertiary",
             width="stretch",
             help=material.about or None,
-            on_click=visit.choose_material,
+            on_click=safely(visit.choose_material),
             args=(material,),
         )
 

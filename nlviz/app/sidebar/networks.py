@@ -9,6 +9,7 @@ import streamlit as st
 
 from nlviz.app import startup
 from nlviz.app.choice import Choice, ClipPart, Material
+from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.visit import Visit
 from nlviz.errors import NetworkError, NlvizError
@@ -97,7 +98,7 @@ def _offer(visit: Visit, model: str) -> None:
         "Or upload its checkpoint",
         type=list(CHECKPOINTS),
         key=f"give-{model}",
-        on_change=_take,
+        on_change=safely(_take),
         args=(visit, model),
         max_upload_size=_MOST_MB,
         help=f"{record.url.rpartition('/')[2]}, if you have it already. nlviz runs nothing "

@@ -8,6 +8,7 @@ import streamlit as st
 
 from nlviz import export
 from nlviz.app.choice import UPLOADS, Choice, ClipPart, Material
+from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.sidebar import gallery, networks, timeline, upload
 from nlviz.app.visit import Visit
@@ -27,7 +28,7 @@ def choose(visit: Visit) -> Choice | None:
         "Your own clip, photo or session",
         type=list(UPLOADS),
         key=_UPLOAD,
-        on_change=upload.take,
+        on_change=safely(upload.take),
         args=(visit, _UPLOAD),
     )
     material = visit.material

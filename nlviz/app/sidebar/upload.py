@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from nlviz.app.choice import SESSION, UPLOADS, bundled, uploaded
+from nlviz.app.guard import safely
 from nlviz.app.sidebar import restore
 from nlviz.app.visit import Visit
 from nlviz.errors import NlvizError
@@ -20,7 +21,10 @@ def ask(visit: Visit, key: str) -> None:
     for sample in bundled():
         if sample.name == awaited.name:
             st.button(
-                f"Open {sample.name}", key=f"{key}-sample", on_click=visit.give, args=(sample,)
+                f"Open {sample.name}",
+                key=f"{key}-sample",
+                on_click=safely(visit.give),
+                args=(sample,),
             )
             return
     session_file = awaited.name.lower().endswith(f".{SESSION}")
@@ -28,7 +32,7 @@ def ask(visit: Visit, key: str) -> None:
         "Upload the file",
         type=[kind for kind in UPLOADS if (kind == SESSION) == session_file],
         key=key,
-        on_change=take,
+        on_change=safely(take),
         args=(visit, key),
         kwargs={"wanted": True},
     )

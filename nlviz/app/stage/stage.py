@@ -11,15 +11,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from nlviz.app.address import bar
 from nlviz.app.address.query_string import Address
+from nlviz.app.analysing import make
 from nlviz.app.choice import Choice
-from nlviz.app.guard import guarded
+from nlviz.app.guard import guarded, safely
+from nlviz.app.kept import find
 from nlviz.app.loading import working
 from nlviz.app.markdown import plain
-from nlviz.app.shown import Shown, make
+from nlviz.app.shown import Shown
 from nlviz.app.sidebar import upload
-from nlviz.app.stage import tab_row
+from nlviz.app.stage import needs, tab_row
 from nlviz.app.stage.component import mount_code, mount_store, mount_viewer
-from nlviz.app.tabs import jobs, overlay
+from nlviz.app.tabs import overlay
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
 from nlviz.app.visit import Visit
 from nlviz.errors import NlvizError
@@ -39,7 +41,7 @@ def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
     if choice == visit.failed:
         return
     try:
-        shown = visit.kept(choice.material).get(choice)
+        shown = find(choice)
         if shown is None:
             with working(place, first=visit.shown is None) as progress:
                 shown = make(choice, progress)
@@ -72,34 +74,39 @@ def _viewer_and_tabs(visit: Visit) -> None:
         shown = visit.shown
         if shown is None:
             return
-        if visit.options.needs_sizes and not shown.sizes:  # meanwhile the viewer says so
-            jobs.current().rest()
-            shown = shown.measured()
-            visit.amend(shown)
+        needed = needs.ask(visit)
+        shown = visit.shown or shown
         options = visit.options.fitting(shown.analysis)
-        links = {pin: links_of(shown.analysis, pin, options) for pin in visit.pins.shown}
+        # A reverse answer takes the constants of all rows.
+        waits = options.reverse and shown.tag(options.block or "") not in shown.constants
+        links = {
+            pin: () if waits else links_of(shown.analysis, pin, options) for pin in visit.pins.shown
+        }
         mask = overlay.current(shown.choice)
         rank = shown.choice.material.session is None or bool(shown.analysis.sizes)
+        scene = Scene.of(
+            shown.analysis,
+            shown.tags,
+            links,
+            visit.options,
+            can=Can.of(visit.pins, rank=rank),
+            mask=None if mask is None else blobs.tag(mask),
+            notice=visit.notice,
+        )
+        if waits:  # nothing is known yet, which is not the same as no links
+            scene = replace(scene, pins=tuple(replace(pin, exact=None) for pin in scene.pins))
         mount_viewer(
             key=_VIEWER,
-            data=Scene.of(
-                shown.analysis,
-                shown.tags,
-                links,
-                visit.options,
-                can=Can.of(visit.pins, rank=rank),
-                mask=None if mask is None else blobs.tag(mask),
-                notice=visit.notice,
-            ).json(),
-            on_act_change=lambda: visit.act(st.session_state[_VIEWER].act),
-            on_options_change=lambda: visit.choose(st.session_state[_VIEWER].options),
+            data=scene.json(),
+            on_act_change=safely(lambda: visit.act(st.session_state[_VIEWER].act)),
+            on_options_change=safely(lambda: visit.choose(st.session_state[_VIEWER].options)),
         )
         # Let the viewer's answer reach the page before the rest is worked out: they share a core.
         time.sleep(_HEAD_START)
         plain_options = replace(visit.options, block=options.block)  # not as one block can
         bar.follow(Address.of(shown.choice, visit.pins, plain_options))
-        if options.needs_constants:
-            shown.work_out(options.block)
+        if needed is not None:
+            needed.show()
         for kind, found in (("constants", shown.constants), ("sizes", shown.sizes)):
             for tag, blob in found.items():
                 mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)

@@ -12,6 +12,7 @@ from nlviz.app.tabs import (
     block,
     compare,
     export,
+    jobs,
     matter,
     overlay,
     profile,
@@ -43,6 +44,8 @@ TABS: dict[str, Callable[[TabContext], None]] = {
 def show(shown: Shown, links: Links, options: Options) -> None:
     """The tabs of what is pinned."""
     if not links:
+        with jobs.current().asking():  # a tab's computation is left with its pins
+            pass
         st.caption("Pin a place to get its profile, comparisons, figures and the command for it.")
         return
     context = TabContext(shown, links, options)
@@ -57,5 +60,5 @@ def show(shown: Shown, links: Links, options: Options) -> None:
 @st.fragment(key=TAB)
 def _open(name: str, context: TabContext) -> None:
     """The open tab; it reruns alone while it waits, and the viewer is not touched."""
-    with guarded():
+    with guarded(), jobs.current().asking():
         TABS[name](context)

@@ -7,6 +7,7 @@ from html import escape
 import streamlit as st
 
 from nlviz.about import About
+from nlviz.app.guard import safely
 from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
@@ -29,7 +30,7 @@ def show(context: TabContext) -> None:
         return
     wanted = (context.shown.choice, context.block, place)
     if st.session_state.get(_WANTED) != wanted:
-        st.button("Trace its receptive field", on_click=_want, args=(wanted,))
+        st.button("Trace its receptive field", on_click=safely(_want), args=(wanted,))
     else:
         key = ("field", context.block, place)
         found: ReceptiveField | None = job_result(
@@ -49,8 +50,8 @@ def _want(wanted: object) -> None:
 
 def _traced(context: TabContext, place: Point | Region) -> Work:
     def work(progress: Progress) -> ReceptiveField:
-        with one_at_a_time(progress):
-            progress(0.5, "tracing what the layers before the block read")
+        with one_at_a_time(progress) as told:
+            told(0.5, "tracing what the layers before the block read")
             block, _ = origin(context.block)
             return receptive_field(
                 context.shown.without_baselines, context.shown.network(), block, place

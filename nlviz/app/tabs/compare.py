@@ -117,10 +117,10 @@ def _of(analysis: Analysis, context: TabContext, pin: Pin) -> Query:
 def _made(context: TabContext, block: str) -> Work:
     def work(progress: Progress) -> list[Analysis | str]:
         found: list[Analysis | str] = []
-        with one_at_a_time(progress):
+        with one_at_a_time(progress) as told:
             loaded = context.shown.network()
             for number, kind in enumerate(BASELINES):
-                progress(number / len(BASELINES), f"working out the {kind} baseline")
+                told(number / len(BASELINES), f"working out the {kind} baseline")
                 try:
                     found.append(baseline(context.shown.without_baselines, loaded, block, kind))
                 except CaptureError as error:

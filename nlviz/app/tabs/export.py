@@ -9,6 +9,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from nlviz import export
+from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.tabs import figure, film
 from nlviz.app.tabs.context import TabContext
@@ -47,7 +48,7 @@ def _page(context: TabContext) -> None:
     _holds(context, 4 / 3)
     key = (_SEEN, file.command(context))
     if st.session_state.get(_SEEN) != key:
-        st.button("Preview", on_click=_see, args=(key,))
+        st.button("Preview", on_click=safely(_see), args=(key,))
     else:
         told = file.provenance(context)
         made = job_result(context.shown.choice, key, lambda progress: make(told), name="page")

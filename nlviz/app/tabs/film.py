@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from nlviz.app.guard import safely
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import (
     Download,
@@ -63,7 +64,7 @@ def show(context: TabContext) -> None:
     download = Download(form.ending, mime, lambda _: made[0], "film", words, options, pins)
     key = (_WANTED, download.command(context))
     if st.session_state.get(_WANTED) != key:  # another pin or option is another film
-        st.button("Make the film", on_click=_want, args=(key,), type="primary")
+        st.button("Make the film", on_click=safely(_want), args=(key,), type="primary")
     else:
         work = _work(context, pins, form, download.provenance(context))
         result = job_result(context.shown.choice, key, work, name="film")

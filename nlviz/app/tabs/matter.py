@@ -9,13 +9,14 @@ from html import escape
 import streamlit as st
 
 from nlviz.analysis import Analysis, Prediction
+from nlviz.app.guard import safely
 from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
-from nlviz.experiments.ablation import Effect, effects, with_sizes
+from nlviz.experiments.ablation import Effect, effects
 from nlviz.experiments.masking import PROTOCOL, Faithfulness, faithfulness
 from nlviz.geometry import Point
 from nlviz.progress import Progress
@@ -40,7 +41,7 @@ def show(context: TabContext) -> None:
     pin = choose_pin(context, "matter-pin")
     query = context.query(pin)
     sized: Analysis | None = context.analysis if context.shown.sizes else None
-    sized = sized or job_result(context.shown.choice, "sizes", _sizes(context), name="sizes")
+    sized = sized or job_result(context.shown.choice, "sizes", context.shown.sized, name="sizes")
     if sized is not None:
         _contributions(sized, query)
         _masking(context, query)
@@ -48,19 +49,8 @@ def show(context: TabContext) -> None:
 
 def _effects(context: TabContext) -> Work:
     def work(progress: Progress) -> tuple[Effect, ...]:
-        with one_at_a_time(progress):
-            return effects(
-                context.shown.without_baselines, context.shown.network(), progress=progress
-            )
-
-    return work
-
-
-def _sizes(context: TabContext) -> Work:
-    def work(progress: Progress) -> Analysis:
-        with one_at_a_time(progress):
-            progress(0.5, "measuring what each place adds")
-            return with_sizes(context.analysis, context.shown.network())
+        with one_at_a_time(progress) as told:
+            return effects(context.shown.without_baselines, context.shown.network(), progress=told)
 
     return work
 
@@ -141,7 +131,7 @@ def _masking(context: TabContext, query: Query) -> None:
     st.markdown("**Does the prediction rely on the linked places?**")
     wanted = (context.shown.choice, query)
     if st.session_state.get(_WANTED) != wanted:
-        st.button("Mask them and see", on_click=_want, args=(wanted,))
+        st.button("Mask them and see", on_click=safely(_want), args=(wanted,))
     else:
         found: Faithfulness | None = job_result(
             context.shown.choice, ("masking", query), _masked(context, query), name="masking"
@@ -157,9 +147,9 @@ def _want(wanted: object) -> None:
 
 def _masked(context: TabContext, query: Query) -> Work:
     def work(progress: Progress) -> Faithfulness:
-        with one_at_a_time(progress):
+        with one_at_a_time(progress) as told:
             loaded = context.shown.network()
-            return faithfulness(context.analysis, loaded, query, progress=progress)
+            return faithfulness(context.analysis, loaded, query, progress=told)
 
     return work
 

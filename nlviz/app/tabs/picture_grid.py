@@ -8,6 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from nlviz.app.guard import safely
+
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
     "nlviz_sheet",
@@ -35,7 +37,7 @@ def openable(
     _mount(
         key=key,
         data={"tiles": [asdict(tile) for tile in tiles], "action": "open", "widest": widest},
-        on_open_change=lambda: on_open(str(st.session_state[key].open)),
+        on_open_change=safely(lambda: on_open(str(st.session_state[key].open))),
     )
 
 
@@ -44,5 +46,5 @@ def askable(tiles: Sequence[Tile], key: str, on_ask: Callable[[float, float], No
     _mount(
         key=key,
         data={"tiles": [asdict(tile) for tile in tiles], "action": "ask", "widest": 400},
-        on_ask_change=lambda: on_ask(*map(float, st.session_state[key].ask)),
+        on_ask_change=safely(lambda: on_ask(*map(float, st.session_state[key].ask))),
     )

@@ -10,12 +10,13 @@ from typing import Any
 import streamlit as st
 
 from nlviz.app.choice import Choice
+from nlviz.app.guard import safely
 from nlviz.app.tabs import jobs
 
 TAB = "open-tab"
 """Key of the fragment that a tab is drawn in."""
 
-_AT_ONCE = 0.2
+AT_ONCE = 0.2
 """Seconds: what is done in these needs no progress."""
 
 _HERE = Path(__file__).parent
@@ -37,39 +38,49 @@ def job_result(about: Choice, key: Hashable, work: jobs.Work, *, name: str) -> A
     two such places of one page apart.
     """
     here = jobs.current()
+    if here.urgent:
+        st.caption("This waits until the viewer has what it asked for.")
+        return None
     job = here.ask(about, key, work)
-    job.wait(_AT_ONCE)
+    job.wait(AT_ONCE)
+    tell(job, about, key, name=name, scope=TAB)
+    return job.result if job.done else None
+
+
+def tell(job: jobs.Job, about: Choice, key: Hashable, *, name: str, scope: str) -> None:
+    """How far a job is, or why it gives nothing; ``scope`` is drawn again when it ends."""
     if job.done and job.failed:
         st.error("This could not be computed; the server's log says why.", icon="⚠️")
     elif job.done and job.problem is not None:
         st.info(job.problem)
     elif job.stopped:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Stopped.")
-            st.button("Start again", key=f"again-{name}", on_click=here.forget, args=(key,))
+            st.caption("Stopped, as nobody was looking." if job.alone else "Stopped.")
+            again = "Go on" if job.alone else "Start again"
+            forget = jobs.current().forget
+            st.button(again, key=f"again-{name}", on_click=safely(forget), args=(about, key))
     elif not job.done:
-        _progress(job, name)
-    return job.result if job.done else None
+        _progress(job, name, scope)
 
 
 @st.fragment
-def _progress(job: jobs.Job, name: str) -> None:
+def _progress(job: jobs.Job, name: str, scope: str) -> None:
     """Reruns alone: charts and pictures around it are not drawn at each look."""
     _mount(
         key=f"waiting-{name}",
         # The beat makes each answer a new one: the page asks again after each.
         data={"fraction": job.fraction, "status": job.status, "beat": time.monotonic()},
-        on_tick_change=lambda: _look(job),
-        on_stop_change=lambda: _stop(job),
+        on_tick_change=safely(lambda: _look(job, scope)),
+        on_stop_change=safely(lambda: _stop(job, scope)),
     )
 
 
-def _look(job: jobs.Job) -> None:
+def _look(job: jobs.Job, scope: str) -> None:
     job.keep_alive()
-    if job.done or job.left:
-        st.rerun(TAB)
+    if not job.runs:
+        st.rerun(scope)
 
 
-def _stop(job: jobs.Job) -> None:
+def _stop(job: jobs.Job, scope: str) -> None:
     job.stop()
-    st.rerun(TAB)
+    st.rerun(scope)

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app.guard import safely
 from nlviz.app.running import network, one_at_a_time
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
@@ -39,7 +40,9 @@ def show(context: TabContext, pin: Pin) -> None:
         other = st.selectbox("Beside", others, key="beside", width=320)
         point = _place(context, pin)
         if point is not pin.point:
-            st.button(f"Back to {context.name(pin)}", on_click=_ask, args=(context, pin, None))
+            st.button(
+                f"Back to {context.name(pin)}", on_click=safely(_ask), args=(context, pin, None)
+            )
     kind, _, name = other.partition(" ")
     against = context.analysis
     block = name
@@ -77,9 +80,9 @@ def show(context: TabContext, pin: Pin) -> None:
 
 def _analysed(context: TabContext, name: str) -> Work:
     def work(progress: Progress) -> Analysis:
-        with one_at_a_time(progress):
-            progress(0.0, f"loading {name}")
-            return analyse(context.analysis.clip, network(name), progress=progress)
+        with one_at_a_time(progress) as told:
+            told(0.0, f"loading {name}")
+            return analyse(context.analysis.clip, network(name), progress=told)
 
     return work
 

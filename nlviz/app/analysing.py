@@ -1,0 +1,58 @@
+"""Analyse what was chosen: read the clip, run the network, pack what the page needs."""
+
+from __future__ import annotations
+
+from nlviz.app.choice import Choice
+from nlviz.app.kept import find, keep
+from nlviz.app.running import loaded, one_at_a_time
+from nlviz.app.shown import Shown
+from nlviz.inference.forward import analyse
+from nlviz.media import read
+from nlviz.progress import Progress
+from nlviz.viewer.staged import packed
+
+
+def make(choice: Choice, progress: Progress) -> Shown:
+    """Read, analyse and pack what was chosen; a session file is packed as it is.
+
+    ``progress`` is called between the steps; what it raises ends the work, so that a new choice
+    can take its place. NlvizError for what the visitor can correct.
+    """
+    held = choice.material.session
+    if held is None:
+        return _analysed(choice, progress)
+    progress(0.92, "Sending it to the page")
+    shown = Shown(choice, held.analysis, *packed(held.analysis))
+    keep(shown)
+    return shown
+
+
+def _analysed(choice: Choice, progress: Progress) -> Shown:
+    part, material = choice.part, choice.material
+    progress(0.0, "Reading the clip")
+    clip = read(
+        material.source,
+        frames=part.frames,
+        stride=part.stride,
+        start=part.start,
+        name=material.name,
+    )
+    with one_at_a_time(progress) as told:
+        told(0.05, f"Loading {choice.model}")
+        found = loaded(choice.model)
+        if (kept := find(choice)) is not None:  # somebody else asked for it meanwhile
+            return kept
+        analysis = analyse(
+            clip,
+            found.network,
+            size=choice.size,
+            progress=lambda fraction, what: told(0.15 + 0.75 * fraction, _sentence(what)),
+        )
+        told(0.92, "Sending it to the page")
+        shown = Shown(choice, analysis, *packed(analysis), made_with=found.fingerprint)
+        keep(shown)
+    return shown
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

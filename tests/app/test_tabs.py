@@ -7,6 +7,7 @@ import io
 import tempfile
 import threading
 import time
+import zipfile
 from dataclasses import replace
 
 import cv2
@@ -348,8 +349,18 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
     scores = tracking.measured(found, truth)
     assert scores[2][0] == nlviz.region_similarity(found.objects[2], truth[2])
     assert scores[1][1] == nlviz.contour_accuracy(found.objects[1], truth[1])
-    means = tracking.Tracked(found, scores, b"", "").means
+    means = tracking.Tracked(found.objects.astype(np.uint8), scores, b"", "").means
     assert means == pytest.approx(tuple(np.mean(scores[1:], axis=0)))
+
+
+def test_a_tracks_masks_are_taken_away_as_the_track_has_them():
+    clip, found = make.clip(), nlviz.track(make.analysis(), "fine", masks(4)[0])
+    levels = np.rint(found.masks * 255).astype(np.uint8)
+    with zipfile.ZipFile(io.BytesIO(tracking.zipped(levels, clip))) as archive:
+        assert archive.namelist() == [f"{index:05d}.png" for index in clip.indices]
+        for name, mask in zip(archive.namelist(), found.masks, strict=True):
+            read = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)
+            np.testing.assert_array_equal(read, np.rint(mask * 255))
 
 
 @pytest.mark.parametrize("name", ["../../mask.png", "..\\..\\mask.png", "/tmp/mask.png"])

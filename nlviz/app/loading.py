@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from nlviz.app.markdown import plain
 from nlviz.progress import Progress
 
 
@@ -34,4 +35,4 @@ def skeleton() -> None:
 
 
 def _tell(bar: DeltaGenerator, fraction: float, what: str) -> None:
-    bar.progress(min(max(fraction, 0.0), 1.0), f"{what} …")
+    bar.progress(min(max(fraction, 0.0), 1.0), f"{plain(what)} …")

@@ -6,6 +6,7 @@ import streamlit as st
 
 from nlviz.app.choice import Material, bundled
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.app.sidebar.timeline import thumbnail
 from nlviz.app.visit import Visit
 from nlviz.media import read
@@ -27,11 +28,11 @@ def _tile(material: Material, visit: Visit) -> None:
         st.html(f'<img src="{_picture(material)}" alt="">')
         # The button's area covers the picture (page.css), so that the whole tile is one target.
         st.button(
-            material.title,
+            plain(material.title),
             key=f"pick-{material.id}",
             type="tertiary",
             width="stretch",
-            help=material.about or None,
+            help=plain(material.about) or None,
             on_click=safely(visit.choose_material),
             args=(material,),
         )

@@ -45,10 +45,10 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
             return _user_model(visit, material, part, model)
         record = zoo.record(model)
         what = "; ".join(filter(None, (record.summary, getattr(record, "conventions", ""))))
-        st.caption(f"{what}. {record.short}")
+        st.caption(plain(f"{what}. {record.short}"))
         step = max(round(tap.stride[0]) for tap in zoo.record(model).taps.values())
         if 1 < part.frames < 2 * step:
-            st.caption(f"One time step of its blocks covers {step} frames; choose more frames.")
+            st.caption(f"One time step of its blocks covers {step:d} frames; choose more frames.")
         if not here[model]:
             _offer(visit, model)
             return _instead(visit, material, part)
@@ -93,7 +93,7 @@ def _offer(visit: Visit, model: str) -> None:
     record = zoo.published(model)
     wanted = st.button("Fetch it", key=f"fetch-{model}", width="stretch")
     if not wanted:
-        st.caption(f"Licence {record.licence}. Or: `python -m nlviz fetch {model}`")
+        st.caption(f"Licence {plain(record.licence)}. Or: `python -m nlviz fetch {plain(model)}`")
     st.file_uploader(
         "Or upload its checkpoint",
         type=list(CHECKPOINTS),
@@ -101,7 +101,7 @@ def _offer(visit: Visit, model: str) -> None:
         on_change=safely(_take),
         args=(visit, model),
         max_upload_size=_MOST_MB,
-        help=f"{record.url.rpartition('/')[2]}, if you have it already. nlviz runs nothing "
+        help=f"{plain(record.url.rpartition('/')[2])}, if you have it already. nlviz runs nothing "
         "that is in it.",
     )
     if not wanted:

@@ -7,6 +7,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from nlviz.app.choice import SESSION, UPLOADS, bundled, uploaded
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.app.sidebar import restore
 from nlviz.app.visit import Visit
 from nlviz.errors import NlvizError
@@ -21,7 +22,7 @@ def ask(visit: Visit, key: str) -> None:
     for sample in bundled():
         if sample.name == awaited.name:
             st.button(
-                f"Open {sample.name}",
+                f"Open {plain(sample.name)}",
                 key=f"{key}-sample",
                 on_click=safely(visit.give),
                 args=(sample,),

@@ -140,7 +140,7 @@ def _ask_for_the_clip(visit: Visit) -> None:
         st.markdown(f"#### This address is about your own file {plain(visit.awaited.name)}")
         st.markdown(
             "An address holds everything but the clip, which stays with its owner: "
-            f"upload the same file again.{come} Or choose a sample in the sidebar."
+            f"upload the same file again.{plain(come)} Or choose a sample in the sidebar."
         )
         upload.ask(visit, "give")
 

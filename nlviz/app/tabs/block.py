@@ -8,6 +8,7 @@ import streamlit as st
 
 from nlviz.about import About
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
@@ -26,7 +27,7 @@ def show(context: TabContext) -> None:
     st.markdown("**What a pin's cell has seen**")
     place = choose_pin(context, "field-pin").point
     if isinstance(place, str):
-        st.caption(f"The token '{place}' has no place, and so no receptive field.")
+        st.caption(f"The token '{plain(place)}' has no place, and so no receptive field.")
         return
     wanted = (context.shown.choice, context.block, place)
     if st.session_state.get(_WANTED) != wanted:
@@ -37,7 +38,7 @@ def show(context: TabContext) -> None:
             context.shown.choice, key, _traced(context, place), name="field"
         )
         if found is not None:
-            st.markdown(f"{found.sentence[0].upper()}{found.sentence[1:]}.")
+            st.markdown(f"{plain(found.sentence[0].upper() + found.sentence[1:])}.")
     st.caption(
         "All of the clip that the layers before the block can read for the cell, by one more pass "
         "of the network; how much each pixel weighs in it falls off towards the edges."

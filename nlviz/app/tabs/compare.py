@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs import side_by_side
 from nlviz.app.tabs.context import VIEWER_FRAGMENT, TabContext, choose_pin
@@ -55,7 +56,7 @@ def _blocks(context: TabContext, pin: Pin) -> None:
     blocks, by_head = found[: len(context.analysis.blocks)], found[len(context.analysis.blocks) :]
     openable(_on(blocks, context.block), "sheet-blocks", lambda block: _choose({"block": block}))
     if by_head:
-        st.markdown(f"**The heads of {context.block}**")
+        st.markdown(f"**The heads of {plain(context.block)}**")
         chosen = _on(by_head, str(query.head))
         openable(chosen, "sheet-heads", lambda head: _choose({"head": int(head)}))
     by_row = context.shade.against == "row"
@@ -84,7 +85,7 @@ def _baselines(context: TabContext, pin: Pin) -> None:
     )
     for sentence in made or ():
         if isinstance(sentence, str):
-            st.info(sentence)
+            st.info(plain(sentence))
     against = {each.blocks[0]: each for each in made or () if isinstance(each, Analysis)}
     asks = [
         TileRequest(name, name, _of(each, context, pin), each) for name, each in against.items()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app.markdown import plain
 from nlviz.app.shown import Shown
 from nlviz.heat.overlay import Shade
 from nlviz.query import Link, Query
@@ -76,7 +77,7 @@ def choose_pin(context: TabContext, key: str) -> Pin:
         list(ids),
         default=context.pins[-1].id,
         required=True,
-        format_func=lambda id: context.name(ids[id]),
+        format_func=lambda id: plain(context.name(ids[id])),
         key="-".join((key, *ids)),  # a new pin is the one to be looked at
         label_visibility="collapsed",
     )

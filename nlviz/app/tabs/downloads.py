@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from nlviz.app.markdown import plain
 from nlviz.app.tabs import commands
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.export import Provenance
@@ -68,7 +69,7 @@ class Download:
     def button(self, context: TabContext, label: str | None = None) -> None:
         """Download it; it is made when it is asked for."""
         st.download_button(
-            label or self.ending.upper(),
+            plain(label or self.ending.upper()),
             data=lambda: self.make(self.provenance(context)),
             file_name=self.name(context),
             mime=self.mime,

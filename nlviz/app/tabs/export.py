@@ -34,7 +34,7 @@ def show(context: TabContext) -> None:
         label_visibility="collapsed",
     )
     about, draw = _KINDS[kind]
-    st.caption(about)
+    st.caption(plain(about))
     draw(context)
 
 
@@ -126,7 +126,9 @@ def _holds(context: TabContext, factor: float) -> None:
     clip, size = context.analysis.clip, sum(map(len, context.shown.blobs)) * factor / 1e6
     frames = "1 image" if clip.is_image else f"{len(clip.frames)} frames"
     blocks, pins = ", ".join(context.analysis.blocks), ", ".join(map(context.name, context.pins))
-    st.markdown(f"{frames} · {plain(blocks)} · {plain(pins)} · about {max(size, 0.1):.2g} MB")
+    st.markdown(
+        f"{plain(frames)} · {plain(blocks)} · {plain(pins)} · about {max(size, 0.1):.2g} MB"
+    )
 
 
 def _lines(context: TabContext) -> list[dict[str, object]]:

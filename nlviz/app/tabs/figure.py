@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import (
     Download,
@@ -62,7 +63,7 @@ def show(context: TabContext) -> None:
         with st.container(key="figure", border=True):
             st.image(figure.png(dpi=_SCREEN), width="stretch", alt="Film strip of the pinned links")
     except NlvizError as error:
-        st.info(str(error))
+        st.info(plain(str(error)))
         return
 
     def make(kind: str, made: Provenance) -> bytes:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from nlviz.analysis import Analysis, Prediction
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
@@ -92,12 +93,12 @@ def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
 def _contributions(sized: Analysis, query: Query) -> None:
     """The links by weight × ‖W_z g_j‖, beside their place by weight alone."""
     if query.block not in sized.sizes:
-        st.info(f"Block {query.block} does not show what each place adds.")
+        st.info(f"Block {plain(query.block)} does not show what each place adds.")
         return
     try:
         st.html(contributions_table(*ranked(sized, query)))
     except QueryError as error:
-        st.info(str(error))
+        st.info(plain(str(error)))
         return
     st.caption(
         "Contribution: weight × ‖W_z·g_j‖, the size of what that place adds to the pin's own. "
@@ -158,9 +159,10 @@ def _curve(found: Faithfulness) -> None:
     from nlviz.app.tabs import charts
 
     sooner = "sooner" if found.gap > 0 else "no sooner"
+    label = plain(found.label.split(",")[0])
     st.markdown(
-        f"Masked by affinity, the score of *{found.label.split(',')[0]}* falls {sooner} than at "
-        f"random: by {_points(found.gap)} on average over the shares below."
+        f"Masked by affinity, the score of *{label}* falls {sooner} than at random: by "
+        f"{plain(_points(found.gap))} on average over the shares below."
     )
     st.plotly_chart(
         charts.masking(found),

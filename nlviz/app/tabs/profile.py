@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext, ink
 from nlviz.app.tabs.progress import job_result
 from nlviz.errors import QueryError
@@ -27,7 +28,7 @@ def show(context: TabContext) -> None:
         try:
             profiles[pin] = profile(context.analysis, context.query(pin))
         except QueryError as error:
-            st.info(f"{context.name(pin)}: {error}")
+            st.info(plain(f"{context.name(pin)}: {error}"))
     if not profiles:
         return
     summary, numbers = st.empty(), st.empty()
@@ -42,16 +43,16 @@ def show(context: TabContext) -> None:
         name="averages",
     )
     if average is not None:
-        summary.markdown(f"**{average.words}**")
+        summary.markdown(f"**{plain(average.words)}**")
         numbers.html(table(context, profiles, average))
     if len(context.analysis.view.frames) == 1:
         st.caption(_STILL)
     _charts(context, profiles, average)
     st.caption(
-        f"Shares of each pin's whole row in {context.block}: affinity, not importance. Distances "
-        "in space are in diagonals of the frame. Entropy is in nats; its exponential is the number "
-        "of positions of equal weight with the same entropy. Frames that one time step covers "
-        "share its weight."
+        f"Shares of each pin's whole row in {plain(context.block)}: affinity, not importance. "
+        "Distances in space are in diagonals of the frame. Entropy is in nats; its exponential "
+        "is the number of positions of equal weight with the same entropy. Frames that one time "
+        "step covers share its weight."
     )
 
 
@@ -64,31 +65,31 @@ def _charts(
         charts.ProfileLine(escape(context.name(pin)), ink(pin), each)
         for pin, each in profiles.items()
     ]
-    plain = {"displayModeBar": False}
+    bare = {"displayModeBar": False}
     if len(context.analysis.view.frames) == 1:
         st.plotly_chart(
             charts.by_distance(lines, average),
-            config=plain,
+            config=bare,
             key="by-distance",
             alt="Share of each pin's row by distance in space",
         )
         return
     st.plotly_chart(
         charts.by_frame(lines),
-        config=plain,
+        config=bare,
         key="weights",
         alt="Share of each pin's row that falls on each frame",
     )
     left, right = st.columns(2)
     left.plotly_chart(
         charts.by_distance(lines, average),
-        config=plain,
+        config=bare,
         key="by-distance",
         alt="Share of each pin's row by distance in space",
     )
     right.plotly_chart(
         charts.by_second(lines),
-        config=plain,
+        config=bare,
         key="by-second",
         alt="Share of each pin's row by distance in time",
     )

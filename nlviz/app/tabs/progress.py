@@ -11,6 +11,7 @@ import streamlit as st
 
 from nlviz.app.choice import Choice
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.app.tabs import jobs
 
 TAB = "open-tab"
@@ -52,7 +53,7 @@ def tell(job: jobs.Job, about: Choice, key: Hashable, *, name: str, scope: str) 
     if job.done and job.failed:
         st.error("This could not be computed; the server's log says why.", icon="⚠️")
     elif job.done and job.problem is not None:
-        st.info(job.problem)
+        st.info(plain(job.problem))
     elif job.stopped:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Stopped, as nobody was looking." if job.alone else "Stopped.")

@@ -9,6 +9,7 @@ import streamlit as st
 
 from nlviz.analysis import Analysis
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.app.running import network, one_at_a_time
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
@@ -40,9 +41,8 @@ def show(context: TabContext, pin: Pin) -> None:
         other = st.selectbox("Beside", others, key="beside", width=320)
         point = _place(context, pin)
         if point is not pin.point:
-            st.button(
-                f"Back to {context.name(pin)}", on_click=safely(_ask), args=(context, pin, None)
-            )
+            back = plain(context.name(pin))
+            st.button(f"Back to {back}", on_click=safely(_ask), args=(context, pin, None))
     kind, _, name = other.partition(" ")
     against = context.analysis
     block = name
@@ -58,6 +58,7 @@ def show(context: TabContext, pin: Pin) -> None:
             against.blocks,
             default=against.blocks[-1],
             required=True,
+            format_func=plain,
             key=f"beside-block-{name}",
         )
     moved = replace(pin, point=point)

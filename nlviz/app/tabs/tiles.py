@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.multiples import Mosaic, multiple
 from nlviz.app.tabs.picture_grid import Tile
@@ -46,7 +47,7 @@ def drawn(
     found: list[Tile | str] | None = job_result(context.shown.choice, key, work, name=name)
     for sentence in found or ():
         if isinstance(sentence, str):
-            st.info(sentence)
+            st.info(plain(sentence))
     return None if found is None else [tile for tile in found if isinstance(tile, Tile)]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs import overlay
 from nlviz.app.tabs.context import TabContext
@@ -41,7 +42,8 @@ class Tracked:
     """A track's masks with what shows them, and J and F of each frame where the truth was given.
 
     ``masks`` are (T, H, W) from 0 to 255, as they are taken away: a quarter of the track's own
-    bytes. ``over`` is the blob that lays the object over the clip, ``strip`` the tinted frames as HTML.
+    bytes. ``over`` is the blob that lays the object over the clip, ``strip`` the tinted frames as
+    HTML.
     """
 
     masks: NDArray[np.uint8]
@@ -90,7 +92,7 @@ def _carried(context: TabContext) -> tuple[bool, Protocol]:
             default=context.block,
             required=True,
             key=f"track-by-{context.block}",
-            format_func=lambda name: f"Block {name}" if name == context.block else name,
+            format_func=lambda name: plain(f"Block {name}" if name == context.block else name),
             help="Raw features: the cosine of the block's input, with nothing learned in between.",
         )
         with st.popover("Protocol"):

@@ -57,7 +57,7 @@ def choose_start(context: TabContext) -> Start | None:
         return _of_pin(context, pin)
     if kind == _MASK:
         file = st.file_uploader(
-            f"The object on frame {first}, bright on dark", type=_ENDINGS, key="track-mask"
+            f"The object on frame {first:d}, bright on dark", type=_ENDINGS, key="track-mask"
         )
         files = [] if file is None else [file]
         wanted = "A picture of the clip's size in which the object is bright."

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import streamlit as st
+
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
 
 @dataclass(frozen=True, slots=True)
 class UserModel:
@@ -33,6 +37,19 @@ def keep_bytes() -> int | None:
     return options.keep * 10**6 if options and options.keep and options.keep > 0 else None
 
 
+def may_fetch() -> bool:
+    """Whether visitors may bring published networks onto this machine, for all.
+
+    Where only this machine can open the app, its visitor is its owner; elsewhere the owner has to
+    say so at the start, with ``--fetch``.
+    """
+    options = _options(tuple(sys.argv[1:]))
+    if options is not None and options.fetch:
+        return True
+    names = {st.get_option("server.address"), *(st.get_option("server.allowedHosts") or [None])}
+    return names <= _THIS_MACHINE
+
+
 @lru_cache(maxsize=4)
 def _options(arguments: tuple[str, ...]) -> argparse.Namespace | None:
     """Read once: the menu of networks asks for each of its entries on each rerun."""
@@ -40,6 +57,7 @@ def _options(arguments: tuple[str, ...]) -> argparse.Namespace | None:
     parser.add_argument("--model")
     parser.add_argument("--weights")
     parser.add_argument("--keep", type=int)
+    parser.add_argument("--fetch", action="store_true")
     try:
         options, _ = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError:

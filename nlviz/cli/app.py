@@ -24,6 +24,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint for it")
     keep = "how much the server keeps of all visitors' results (default: an eighth of the memory)"
     parser.add_argument("--keep", type=count, metavar="MB", help=keep)
+    fetch = "visitors may fetch published networks for all, also where others can open the app"
+    parser.add_argument("--fetch", action="store_true", help=fetch)
     port = "where to serve it (default: 8501, or the next free one)"
     parser.add_argument("--port", type=count, help=port)
     parser.set_defaults(command=_app)
@@ -70,6 +72,7 @@ def _port(port: int | None) -> list[str]:
 def _own(options: argparse.Namespace) -> list[str]:
     """What goes on to the app, once it is sure that the file can be used."""
     kept = [] if options.keep is None else ["--keep", str(options.keep)]
+    kept += ["--fetch"] if options.fetch else []
     if options.model is None:
         if options.weights is not None:
             raise NlvizError("--weights goes with --model FILE.py:FUNCTION; give both.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from nlviz.errors import FetchError
 from nlviz.models import zoo
+from nlviz.models.published import fetch
 
 
 def sidebar():
@@ -81,6 +83,33 @@ def test_a_file_that_is_no_checkpoint_of_it_says_why_and_another_can_be_given(pa
     ]
     page.file_uploader(key="give-small").upload("weights.pkl", content).run()
     assert texts(page) == ["small at 416", "problem: None"]
+
+
+SHARED = {"server.address": "0.0.0.0", "server.allowedHosts": ["localhost"]}
+BEHIND_A_PROXY = {"server.address": "127.0.0.1", "server.allowedHosts": ["nlviz.example"]}
+
+
+@pytest.mark.parametrize("server_options", [SHARED, BEHIND_A_PROXY, {}])
+def test_visitors_of_a_shared_server_bring_no_network_onto_it(page, monkeypatch, server_options):
+    monkeypatch.setattr("nlviz.app.startup.st.get_option", server_options.get)
+    page.selectbox(key="model").select("small").run()
+    assert not page.file_uploader
+    assert not page.button
+    assert any("python -m nlviz fetch small" in caption.value for caption in page.caption)
+    monkeypatch.setattr("sys.argv", ["app.py", "--fetch"])
+    page.run()
+    assert page.file_uploader
+    assert page.button(key="fetch-small")
+
+
+def test_what_is_here_is_not_overwritten_by_a_given_file(small, content, tmp_path):
+    file = tmp_path / "weights.pkl"
+    file.write_bytes(content)
+    kept = fetch.fetch(zoo.published("small"), source=file)
+    before = kept.read_bytes()
+    with pytest.raises(FetchError, match="is not overwritten"):
+        fetch.fetch(zoo.published("small"), source=file)
+    assert kept.read_bytes() == before
 
 
 def test_a_network_of_ones_own_that_cannot_be_loaded_is_told_beside_the_menu(

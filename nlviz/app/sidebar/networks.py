@@ -91,6 +91,12 @@ def _offer(visit: Visit, model: str) -> None:
     from nlviz.models.published import fetch
 
     record = zoo.published(model)
+    if not startup.may_fetch():
+        st.caption(
+            "Whoever runs this server can bring it here for all: "
+            f"`python -m nlviz fetch {plain(model)}`"
+        )
+        return
     wanted = st.button("Fetch it", key=f"fetch-{model}", width="stretch")
     if not wanted:
         st.caption(f"Licence {plain(record.licence)}. Or: `python -m nlviz fetch {plain(model)}`")
@@ -129,7 +135,7 @@ def _take(visit: Visit, model: str) -> None:
     from nlviz.models.published import fetch
 
     given = st.session_state[f"give-{model}"]
-    if given is None:
+    if given is None or not startup.may_fetch():
         return
     with TemporaryDirectory() as folder:
         file = Path(folder) / Path(given.name).name

@@ -51,7 +51,8 @@ def fetch(
         progress: see ``download``.
 
     Raises:
-        FetchError: a download that fails, a full disk, or a file with another hash.
+        FetchError: a download that fails, a full disk, a file with another hash, or a ``source``
+            for a network that is here already, which is never overwritten.
         CheckpointError: a file that is not a checkpoint, holds code, or is for another network.
     """
     kept = _kept(record, folder)
@@ -61,6 +62,12 @@ def fetch(
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             if source is not None:
+                if kept.is_file():
+                    raise FetchError(
+                        f"{record.name} is on this machine already and is not overwritten; to "
+                        f"take {Path(source).name} instead, remove {kept} first, or run it alone "
+                        "with --weights."
+                    )
                 _save(_converted(record, Path(source)), record, kept)
                 return kept
             file = kept.with_name(record.url.rpartition("/")[2])

@@ -143,8 +143,9 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
 def _stream(container: InputContainer, name: str) -> VideoStream:
     # A cover picture is not a video.
     films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if films:
-        return films[0]
+    if films:  # the one that players show
+        usual = (film for film in films if film.disposition & Disposition.default)
+        return next(usual, films[0])
     if container.streams.audio:
         raise MediaError(f"'{name}' has sound and no picture; give {KINDS}.")
     raise MediaError(f"'{name}' has no video in it; give {KINDS}.")

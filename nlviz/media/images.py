@@ -17,7 +17,14 @@ from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media.info import MediaInfo
 from nlviz.media.orientation import TRANSPARENT, Orientation, on_white
-from nlviz.media.sampling import MAX_PIXELS, Sampling, check_clip, check_frame, out_of_memory
+from nlviz.media.sampling import (
+    MAX_PIXELS,
+    Sampling,
+    check_clip,
+    check_frame,
+    check_played,
+    out_of_memory,
+)
 from nlviz.media.source import Source
 
 Pixels = NDArray[np.uint8]
@@ -72,6 +79,7 @@ def probe(source: Source) -> MediaInfo:
         width, height = upright_size(image)
         if (total := _count(image)) == 1:
             return MediaInfo(source.name, width, height, 1, 0.0, 0.0)
+        check_played(source.name, total, width, height)
         ends = [end for _, _, end in _play(image, total)]
         return MediaInfo(source.name, width, height, total, ends[-1], len(ends) / ends[-1])
 
@@ -83,6 +91,8 @@ def read(source: Source, sampling: Sampling) -> Clip:
         wanted = sampling.indices(total, source.name)
         orientation = _orientation(image)
         check_clip(source.name, len(wanted), *image.size)
+        if len(wanted) > 1 or wanted[0]:
+            check_played(source.name, wanted[-1] + 1, *image.size)
         taken: list[tuple[int, float, Pixels]] = []
         notes: dict[str, None] = {}
         for index, begin, _ in _play(image, wanted[-1] + 1):

@@ -9,6 +9,9 @@ from nlviz.errors import MediaError
 MAX_PIXELS = 2**26
 """Pixels of one frame, at most: 8192 × 8192."""
 
+MAX_PLAYED = 2**30
+"""Pixels of all frames that an animation has to be played through, at most: some ten seconds."""
+
 MAX_BYTES = 2**31
 """Bytes of all frames of a clip together, at most."""
 
@@ -70,6 +73,20 @@ def check_frame(name: str, width: int, height: int) -> None:
         raise MediaError(
             f"'{name}' is {width}×{height}, {width * height / 1e6:.0f} million pixels; at most "
             f"{MAX_PIXELS / 1e6:.0f} million are read, so make it smaller first."
+        )
+
+
+def check_played(name: str, count: int, width: int, height: int) -> None:
+    """MediaError for an animation of more than ``MAX_PLAYED``; to be asked before decoding it.
+
+    Each frame of an animation needs the one before it, however few are taken.
+    """
+    played = count * width * height
+    if played > MAX_PLAYED:
+        raise MediaError(
+            f"'{name}' has {_frames(count)} of {width}×{height} to play through, "
+            f"{played / 1e6:,.0f} million pixels; at most {MAX_PLAYED / 1e6:,.0f} million are "
+            "decoded, so make it smaller or shorter, or save it as H.264 MP4."
         )
 
 

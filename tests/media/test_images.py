@@ -314,3 +314,15 @@ def test_a_gif_that_grows_is_read_up_to_there(tmp_path):
     clip = read(path)
     assert (clip.width, clip.height, len(clip.frames)) == (10, 10, 1)
     assert "only the first ones can be read" in clip.notes[-1]
+
+
+@pytest.mark.parametrize("do", [probe, read])
+def test_an_animation_that_expands_is_refused_before_anything_is_decoded(do, monkeypatch):
+    """A few kB of small frames on a canvas of 8192²: each has to be laid on the one before."""
+    data = bytearray(make.animation("GIF", 40))
+    data[6:10] = struct.pack("<HH", 8192, 8192)
+    monkeypatch.setattr(
+        "PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("a frame was decoded")
+    )
+    with pytest.raises(MediaError, match="has 40 frames of 8192×8192 to play through"):
+        do(bytes(data), name="bomb.gif")

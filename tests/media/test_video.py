@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from nlviz.errors import MediaError
 from nlviz.media import frame_index, probe, read
@@ -447,3 +448,22 @@ def test_an_mp4_that_declares_millions_of_samples_is_refused_before_room_is_made
     for ask in (read, probe):
         with pytest.raises(MediaError, match="declares 50000000 frames or pieces of sound"):
             ask(path)
+
+
+def test_of_two_videos_in_a_file_the_default_one_is_read(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("mpeg4", rate=25) for _ in range(2)]
+        for stream, (width, height) in zip(streams, [(64, 48), (160, 96)], strict=True):
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        streams[0].disposition = Disposition(0)
+        streams[1].disposition = Disposition.default
+        for index in range(4):
+            for stream in streams:
+                drawn = make.picture(index, stream.width, stream.height)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    clip = read(path)
+    assert (clip.width, clip.height, clip.total) == (160, 96, 4)
+    assert (probe(path).width, probe(path).height) == (160, 96)

@@ -11,7 +11,7 @@ import inspect
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -36,6 +36,12 @@ class Attended:
         value: (b, H, M, Dv).
         terms: what the logits are made of besides query and key.
         output: (b, H, N, Dv), what the call put out; (b, N, E) if it ends in ``project``.
+        query_source: the very tensor that the module gave as queries: its axes, without that of
+            the slots and the width, are b and H in row-major order. For
+            ``multi_head_attention_forward``, whose heads are made inside: (N, b, E) or (N, E).
+        key_source: likewise the tensor that it gave as keys.
+        query_axis: which axis of ``query_source`` are the slots.
+        key_axis: which axis of ``key_source`` are the slots.
         project: the weight (E, H · Dv) and bias (E,) of the output projection inside the call.
     """
 
@@ -44,6 +50,10 @@ class Attended:
     value: Tensor
     terms: LogitTerms
     output: Tensor
+    query_source: Tensor
+    key_source: Tensor
+    query_axis: int
+    key_axis: int
     project: tuple[Tensor, Tensor | None] | None = None
 
     def of(self, part: slice, heads: int) -> Attended:
@@ -57,7 +67,7 @@ class Attended:
             allowed = allowed[part][::heads]
         scale = self.terms.scale if heads == 1 else self.terms.scale.expand(heads)
         terms = LogitTerms(scale, self.terms.bias, allowed)
-        return Attended(query, key, value, terms, output, self.project)
+        return replace(self, query=query, key=key, value=value, terms=terms, output=output)
 
 
 @dataclass(slots=True)
@@ -68,6 +78,7 @@ class _Weighted:
     key: Tensor
     terms: LogitTerms
     shape: tuple[int, ...]
+    sources: tuple[Tensor, Tensor, int, int]
 
 
 class Watch(TorchFunctionMode):
@@ -81,7 +92,9 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self.grids: list[tuple[int, tuple[int, ...]]] = []
         self._report = report
-        self._products: deque[tuple[Tensor, Tensor, tuple[int, ...]]] = deque(maxlen=_PRODUCTS)
+        self._products: deque[tuple[Tensor, Tensor, tuple[int, ...], Tensor, int]] = deque(
+            maxlen=_PRODUCTS
+        )
         self._weighted: _Weighted | None = None
 
     def __torch_function__(
@@ -118,6 +131,7 @@ class Watch(TorchFunctionMode):
     ) -> None:
         if is_causal:
             raise CaptureError("is causal: each query sees the keys before it only")
+        sources = query, key, query.ndim - 2, key.ndim - 2
         if enable_gqa:
             groups = query.shape[-3] // key.shape[-3]
             key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
@@ -126,7 +140,7 @@ class Watch(TorchFunctionMode):
         query, key, value, y = (_four(t) for t in (query, key, value, out))
         factor = query.shape[-1] ** -0.5 if scale is None else scale
         terms = fused_terms(attn_mask, factor, (*query.shape[:3], key.shape[2]))
-        self._report(Attended(query, key, value, terms, y))
+        self._report(Attended(query, key, value, terms, y, *sources))
 
     def _multi_head(self, out: Any, *args: Any, **kwargs: Any) -> None:
         bound = _MHA.bind(*args, **kwargs)
@@ -135,6 +149,7 @@ class Watch(TorchFunctionMode):
         if call["bias_k"] is not None or call["add_zero_attn"] or call["static_k"] is not None:
             raise CaptureError("adds a key of its own to those of its input")
         inputs = [call[name] for name in ("query", "key", "value")]
+        sources = inputs[0], inputs[1], 0, 0
         batched = inputs[0].ndim == 3
         inputs = [x if batched else x.unsqueeze(1) for x in inputs]  # (length, batch, channels)
         if call["use_separate_proj_weight"]:
@@ -154,7 +169,7 @@ class Watch(TorchFunctionMode):
         output = out[0].transpose(0, 1) if batched else out[0].unsqueeze(0)
         terms = fused_terms(mask, query.shape[-1] ** -0.5, logits)
         project = call["out_proj_weight"], call["out_proj_bias"]
-        self._report(Attended(query, key, value, terms, output, project))
+        self._report(Attended(query, key, value, terms, output, *sources, project))
 
     def _einsum(self, out: Tensor, equation: Any, *operands: Any, **_: Any) -> None:
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -167,10 +182,17 @@ class Watch(TorchFunctionMode):
             last = [right.index(letter) for letter in (left[-1], result[-1])]
             batch = [i for i in range(len(right)) if i not in last]
             if [right[i] for i in batch] == list(left[:-2]):
-                self._matmul(out, operands[0], operands[1].permute(*batch, *last))
+                self._product(
+                    out, *operands, operands[1].permute(*batch, *last), right.index(result[-1])
+                )
 
     def _matmul(self, out: Tensor, left: Any, right: Any, *_: Any, **__: Any) -> None:
-        if not isinstance(right, Tensor) or out.ndim < 3 or left.ndim != right.ndim:
+        if isinstance(right, Tensor):
+            self._product(out, left, right, right, right.ndim - 1)
+
+    def _product(self, out: Tensor, left: Tensor, given: Tensor, right: Tensor, axis: int) -> None:
+        """A product of left and right, which is what was given, with its slots on some axis."""
+        if out.ndim < 3 or left.ndim != right.ndim:
             return
         met = self._weighted
         if met is not None and tuple(left.shape) == met.shape:
@@ -178,11 +200,12 @@ class Watch(TorchFunctionMode):
         elif met is not None and right.shape == met.shape[:-2] + met.shape[:-3:-1]:
             self._weigh(met, left.transpose(-1, -2), out.transpose(-1, -2))  # v · wᵀ
         else:
-            self._products.append((left, right, tuple(out.shape)))
+            self._products.append((left, right, tuple(out.shape), given, axis))
 
     def _weigh(self, met: _Weighted, value: Tensor, out: Tensor) -> None:
         self._weighted = None
-        self._report(Attended(met.query, met.key, _four(value), met.terms, _four(out)))
+        value, y = _four(value), _four(out)
+        self._report(Attended(met.query, met.key, value, met.terms, y, *met.sources))
 
     def _plus_matmul(self, out: Tensor, _: Any, left: Any, right: Any, **__: Any) -> None:
         self._matmul(out, left, right)
@@ -198,10 +221,11 @@ class Watch(TorchFunctionMode):
         product = next(alike, None)
         if product is None:
             return
-        left, right, _ = product
+        left, right, _, given, axis = product
         query, key = _four(left), _four(right).transpose(-1, -2)
         terms = terms_of(logits.reshape(*query.shape[:3], -1), query, key)
-        self._weighted = _Weighted(query, key, terms, tuple(out.shape))
+        sources = left, given, left.ndim - 2, axis
+        self._weighted = _Weighted(query, key, terms, tuple(out.shape), sources)
 
 
 _LOOKS: dict[str, Callable[..., None]] = {

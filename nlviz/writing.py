@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 from nlviz.errors import ExportError
 
 Target = str | os.PathLike[str]
+
+_LEFT = 3600.0  # seconds without a change
 
 
 def check(path: Target, endings: Sequence[str], *, force: bool = False) -> str:
@@ -44,6 +48,7 @@ def write(path: Target, content: bytes) -> None:
     target = Path(path)
     _check_folder(target)
     # A whole file beside the target, then one step: never half of one.
+    _remove_left_parts(target)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
@@ -56,6 +61,14 @@ def write(path: Target, content: bytes) -> None:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _remove_left_parts(target: Path) -> None:
+    """What processes that were killed left half written; a living one writes for seconds."""
+    for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _LEFT:
+                part.unlink()
 
 
 def _check_folder(target: Path) -> None:

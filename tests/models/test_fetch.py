@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import shutil
 from collections import namedtuple
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 import nlviz
+from nlviz import writing
 from nlviz.cli import main
 from nlviz.errors import CheckpointError, FetchError, ZooError
 from nlviz.models import zoo
@@ -228,3 +230,27 @@ def test_every_published_checkpoint_is_a_record(capsys):
         assert described["conventions"]
         if record.digest:
             assert record.digest.split(":")[1][:8] in described["url"]
+
+
+def test_parts_that_killed_processes_left_are_removed_and_others_stay(small, content, tmp_path):
+    file = tmp_path / "weights.pkl"
+    file.write_bytes(content)
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    names = ("small.safetensors.1.part", "small.safetensors.2.part", "other.safetensors.1.part")
+    left, living, other = (folder / name for name in names)
+    for part in (left, living, other):
+        part.write_bytes(b"half")
+    for part in (left, other):
+        os.utime(part, (0, 0))
+    fetch.fetch(zoo.published("small"), source=file, folder=folder)
+    assert [part.exists() for part in (left, living, other)] == [False, True, True]
+
+
+def test_what_is_written_removes_the_parts_that_killed_processes_left(tmp_path):
+    left, living = tmp_path / ".a[1].svg.1.part", tmp_path / ".a[1].svg.2.part"
+    for part in (left, living):
+        part.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    writing.write(tmp_path / "a[1].svg", b"whole")
+    assert [part.exists() for part in (left, living)] == [False, True]

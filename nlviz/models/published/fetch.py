@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from nlviz.models.published.record import Published
 from nlviz.models.resnet import VideoResNet
 
 _one_at_a_time = threading.Lock()
+_LEFT = 3600.0  # seconds without a change
 
 
 def cache(folder: Path | str | None = None) -> Path:
@@ -133,6 +137,7 @@ def _converted(record: Published, file: Path) -> VideoResNet:
 
 def _save(network: VideoResNet, record: Published, kept: Path) -> None:
     """Whole or not at all."""
+    _remove_left_parts(kept)
     part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     said = {"model": record.name, "url": record.url, "licence": record.licence}
@@ -146,6 +151,14 @@ def _save(network: VideoResNet, record: Published, kept: Path) -> None:
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _remove_left_parts(kept: Path) -> None:
+    """What processes that were killed left half written; a living one writes for seconds."""
+    for part in kept.parent.glob(f"{glob.escape(kept.name)}.*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _LEFT:
+                part.unlink()
 
 
 def _check(record: Published, file: Path) -> None:

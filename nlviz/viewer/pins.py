@@ -71,8 +71,9 @@ class Pins:
         return self if len(rest) == len(self.shown) else self._changed(rest)
 
     def rename(self, id: str, name: str) -> Pins:
-        """With another name for a pin, of at most 40 characters; unchanged without such a pin."""
-        name = " ".join(name.split())[:_LONGEST_NAME]
+        """With another name for a pin, at most 40 signs that show; unchanged without such a pin."""
+        shown = "".join(sign if sign.isprintable() else " " for sign in name)
+        name = " ".join(shown.split())[:_LONGEST_NAME]
         named = tuple(replace(pin, name=name) if pin.id == id else pin for pin in self.shown)
         return self if named == self.shown else self._changed(named)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from nlviz import export
 from nlviz.app.choice import bundled
+from nlviz.app.stage.tab_row import TABS
 from tests.app.test_page_browser import moving_square, video
 from tests.support.app_page import AppPage, settled
+from tests.support.server import free_port
 
 FIRST = bundled()[0]
 Open = Callable[..., AppPage]
@@ -162,3 +165,24 @@ def test_a_bad_session_file_is_one_sentence_and_nothing_is_lost(
     page.upload("half.nlviz", content[: len(content) // 2], "application/octet-stream")
     assert "'half.nlviz' is not a session file, or it is cut short or damaged" in alert(page)
     assert pins_of(page.ready()) == pins_of(before)
+
+
+HOSTILE = "![x]({0}) <img src={0}> [l]({0}) {0} $x$ :material/home: :smile:"
+
+
+def test_hostile_names_in_an_address_make_no_request(open_page: Open) -> None:
+    """A server would hear of it: a picture in a pin's name was asked for by each tab."""
+    port = free_port()
+    names = [
+        quote(HOSTILE.format(f"//127.0.0.1:{port}/p")[cut : cut + 40]) for cut in (0, 30, 55, 80)
+    ]
+    pins = "".join(f"&pin=0,{90 + 20 * at},90~{name}" for at, name in enumerate(names))
+    page = open_page(f"?clip=ball.mp4&frames=2&size=256&model=nl-lite0{pins}")
+    page.ready(pins=len(names))
+    for tab in TABS:
+        page.page.get_by_role("tab", name=tab).click()
+        expect(page.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+        page.page.wait_for_timeout(1500)
+    assert [url for url in page.addresses if f":{port}" in url] == []
+    assert page.page.locator(f"a[href*=':{port}']").count() == 0
+    assert page.page.locator(f"img[src*=':{port}']").count() == 0

@@ -121,3 +121,18 @@ def test_a_network_of_ones_own_that_cannot_be_loaded_is_told_beside_the_menu(
     assert texts(page)[0].startswith("nl-lite0 at")
     (error,) = page.error
     assert "none.py" in error.value
+
+
+def whole_sidebar():
+    from nlviz.app.choice import bundled
+    from nlviz.app.sidebar import sidebar
+    from nlviz.app.visit import current
+
+    sidebar.choose(current(bundled()[0]))
+
+
+def test_the_upload_says_what_to_do_with_a_file_that_is_too_large(small):
+    page = AppTest.from_function(whole_sidebar, default_timeout=60).run()
+    assert not page.exception
+    said = page.file_uploader(key="upload").help
+    assert all(way in said for way in ("200 MB", "Cut", "python -m nlviz", "maxUploadSize"))

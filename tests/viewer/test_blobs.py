@@ -324,3 +324,9 @@ def test_the_scene_holds_the_exact_links_and_plain_json() -> None:
     assert [link["rank"] for link in shown["exact"]["links"]] == [1, 2, 3, 4]
     assert shown["exact"]["covered"] == pytest.approx(sum(link.share for link in links))
     assert all(link["t"] in (0, 2) for link in shown["exact"]["links"])
+
+
+def test_a_pins_name_has_only_signs_that_show() -> None:
+    pins = Pins().add(Point(0, 1, 1))
+    (pin,) = pins.rename(pins.shown[0].id, "a\x00b\u202ec\x1b[31m\n d").shown
+    assert pin.name == "a b c [31m d"

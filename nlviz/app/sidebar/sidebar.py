@@ -24,12 +24,17 @@ def choose(visit: Visit) -> Choice | None:
     """What the visitor has chosen; None if it cannot be read, and the visit says why."""
     st.logo(str(_LOGO), size="large")
     gallery.show(visit)
+    most = int(st.get_option("server.maxUploadSize"))
     st.file_uploader(
         "Your own clip, photo or session",
         type=list(UPLOADS),
         key=_UPLOAD,
         on_change=safely(upload.take),
         args=(visit, _UPLOAD),
+        # Streamlit's own message about a larger file names no way out.
+        help=f"At most {most:d} MB. Cut a larger file to the part that you want to see, open it "
+        "with `python -m nlviz` on the command line, which has no such limit, or start the app "
+        "with a higher `--server.maxUploadSize`.",
     )
     material = visit.material
     if material is None:

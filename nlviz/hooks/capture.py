@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -106,13 +107,40 @@ surroundings = WeakKeyDictionary()
 """What a module's code needs around it while it runs, as its loader says."""
 
 
+_COMPILED = (
+    "The module, or a part of it, was made by {}: compiled code cannot be looked into; give the "
+    "Python module that it was made of."
+)
+
+
+def _may_compile() -> bool:
+    """Whether anything was compiled in this process; torch's compiler takes seconds to import."""
+    return "torch._dynamo" in sys.modules
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients, one thread at a time; restores the mode at the end."""
-    with _one_at_a_time, surroundings.get(module, nullcontext)(), torch.no_grad():
+    """Evaluation mode without gradients, one thread at a time; restores the mode at the end.
+
+    What the user compiled runs as it was written meanwhile: hooks see nothing of compiled code.
+
+    Raises:
+        CaptureError: code that torch has scripted, traced or exported, which cannot be seen.
+    """
+    if any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()):
+        raise CaptureError(_COMPILED.format("TorchScript (torch.jit)"))
+    with (
+        _one_at_a_time,
+        surroundings.get(module, nullcontext)(),
+        torch.no_grad(),
+        torch.compiler.set_stance("force_eager") if _may_compile() else nullcontext(),
+    ):
         modes = {m: m.training for m in module.modules()}
         try:
-            module.eval()
+            try:
+                module.eval()
+            except NotImplementedError:  # what torch.export makes has but one mode
+                raise CaptureError(_COMPILED.format("torch.export")) from None
             yield
         finally:
             for m, training in modes.items():

@@ -70,6 +70,37 @@ class Attended:
         return replace(self, query=query, key=key, value=value, terms=terms, output=output)
 
 
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A product of rows (…, n, D) and columns (…, m, D), whose result has both on some axes.
+
+    ``sources`` are the tensors that were given, and which of their axes are n and m.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    shape: tuple[int, ...]
+    axes: tuple[int, int]
+    sources: tuple[Tensor, Tensor, int, int]
+
+    def sides(self, logits: tuple[int, ...], dim: int) -> tuple[bool, tuple[int, int]] | None:
+        """Whether columns are the queries, and the axes of queries and keys; None if neither.
+
+        The logits are the product, its other axes split or joined, or its last two exchanged.
+        """
+        if logits == self.shape and dim in self.axes:
+            rows, columns = self.axes
+            return (False, (rows, columns)) if dim == columns else (True, (columns, rows))
+        last = len(logits) - 1
+        behind = self.axes == (len(self.shape) - 2, len(self.shape) - 1)
+        if not behind or math.prod(logits) != math.prod(self.shape) or dim < last - 1:
+            return None
+        axes = (last - 1, last) if dim == last else (last, last - 1)
+        if logits[-2:] == self.shape[-2:]:
+            return dim != last, axes
+        return (dim == last, axes) if logits[-2:] == self.shape[:-3:-1] else None
+
+
 @dataclass(slots=True)
 class _Weighted:
     """A softmax over the keys that has not yet met its values."""
@@ -77,7 +108,7 @@ class _Weighted:
     query: Tensor
     key: Tensor
     terms: LogitTerms
-    shape: tuple[int, ...]
+    shape: tuple[int, int, int, int]
     sources: tuple[Tensor, Tensor, int, int]
 
 
@@ -92,9 +123,7 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self.grids: list[tuple[int, tuple[int, ...]]] = []
         self._report = report
-        self._products: deque[tuple[Tensor, Tensor, tuple[int, ...], Tensor, int]] = deque(
-            maxlen=_PRODUCTS
-        )
+        self._products: deque[_Product] = deque(maxlen=_PRODUCTS)
         self._weighted: _Weighted | None = None
 
     def __torch_function__(
@@ -107,9 +136,18 @@ class Watch(TorchFunctionMode):
         if look is not None:
             try:
                 look(self, out, *args, **kwargs)
+            except (MemoryError, torch.OutOfMemoryError):
+                raise
             except CaptureError as why:
                 self._weighted = None
                 self._report(str(why))
+            except Exception as fault:  # noqa: BLE001 — a look must not end the module's own pass
+                self._weighted = None
+                words = str(fault).strip().splitlines()[:1] or [""]
+                self._report(
+                    f"calls {func.__name__} in a way that nlviz does not know "
+                    f"({type(fault).__name__}: {words[0]}); the rest of the pass went on"
+                )
         return out
 
     def _convolution(self, out: Tensor, *_: Any, **__: Any) -> None:
@@ -136,8 +174,8 @@ class Watch(TorchFunctionMode):
             groups = query.shape[-3] // key.shape[-3]
             key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
         if attn_mask is not None:
-            attn_mask = _four(attn_mask.expand(*query.shape[:-1], key.shape[-2]))
-        query, key, value, y = (_four(t) for t in (query, key, value, out))
+            attn_mask = _folded(attn_mask.expand(*query.shape[:-1], key.shape[-2]))
+        query, key, value, y = (_folded(t) for t in (query, key, value, out))
         factor = query.shape[-1] ** -0.5 if scale is None else scale
         terms = fused_terms(attn_mask, factor, (*query.shape[:3], key.shape[2]))
         self._report(Attended(query, key, value, terms, y, *sources))
@@ -171,61 +209,96 @@ class Watch(TorchFunctionMode):
         project = call["out_proj_weight"], call["out_proj_bias"]
         self._report(Attended(query, key, value, terms, output, *sources, project))
 
-    def _einsum(self, out: Tensor, equation: Any, *operands: Any, **_: Any) -> None:
+    def _einsum(self, out: Tensor, *given: Any, **_: Any) -> None:
+        equation, *operands = given
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-            operands = tuple(operands[0])
-        if not isinstance(equation, str) or len(operands) != 2 or "->" not in equation:
+            operands = list(operands[0])
+        if not isinstance(equation, str) or len(operands) != 2:
             return
-        inputs, result = equation.replace(" ", "").split("->")
-        left, right = inputs.split(",")
-        if left[:-1] == result[:-1] and {left[-1], result[-1]} <= set(right):
-            last = [right.index(letter) for letter in (left[-1], result[-1])]
-            batch = [i for i in range(len(right)) if i not in last]
-            if [right[i] for i in batch] == list(left[:-2]):
-                self._product(
-                    out, *operands, operands[1].permute(*batch, *last), right.index(result[-1])
-                )
-
-    def _matmul(self, out: Tensor, left: Any, right: Any, *_: Any, **__: Any) -> None:
-        if isinstance(right, Tensor):
-            self._product(out, left, right, right, right.ndim - 1)
-
-    def _product(self, out: Tensor, left: Tensor, given: Tensor, right: Tensor, axis: int) -> None:
-        """A product of left and right, which is what was given, with its slots on some axis."""
-        if out.ndim < 3 or left.ndim != right.ndim:
+        left, right = operands
+        if min(left.ndim, right.ndim, out.ndim) < 3:
             return
+        letters = _letters(equation, left.ndim, right.ndim)
+        if letters is None:
+            return
+        of_left, of_right, result = letters
+        shared = [c for c in of_left if c in of_right and c not in result]
+        queries = [c for c in result if c in of_left and c not in of_right]
+        keys = [c for c in result if c in of_right and c not in of_left]
+        if len(shared) != 1 or not queries or len(keys) != 1:
+            return
+        width, slots, others = shared[0], queries[-1], keys[0]
+        if {*of_left, *of_right} != {*result, width} or len(result) != len({*result}):
+            return
+        batch = [c for c in result if c not in (slots, others)]
+        if not {*batch} <= {*of_left}:
+            return
+        sizes = [left.shape[of_left.index(c)] for c in batch]
+        wide = right
+        for axis, c in enumerate(batch):  # one axis for all heads of keys that have none
+            if c not in of_right:
+                wide, of_right = wide.unsqueeze(axis), of_right[:axis] + c + of_right[axis:]
+        rows = left.permute(*(of_left.index(c) for c in (*batch, slots, width)))
+        columns = wide.permute(*(of_right.index(c) for c in (*batch, others, width)))
+        columns = columns.expand(*sizes, *columns.shape[-2:])
+        axes = of_left.index(slots), letters[1].index(others)
+        among = result.index(slots), result.index(others)
+        self._product(out, _Product(rows, columns, tuple(out.shape), among, (left, right, *axes)))
+
+    def _matmul(
+        self, out: Tensor, input: Any, other: Any = None, *, mat2: Any = None, **_: Any
+    ) -> None:
+        right = mat2 if other is None else other
+        if isinstance(right, Tensor) and out.ndim >= 3 and min(input.ndim, right.ndim) >= 2:
+            batch = out.shape[:-2]
+            rows = input.expand(*batch, *input.shape[-2:])
+            columns = right.transpose(-1, -2).expand(*batch, right.shape[-1], right.shape[-2])
+            sources = input, right, input.ndim - 2, right.ndim - 1
+            axes = out.ndim - 2, out.ndim - 1
+            self._product(out, _Product(rows, columns, tuple(out.shape), axes, sources))
+
+    def _plus_matmul(self, out: Tensor, input: Any, batch1: Any, batch2: Any, **_: Any) -> None:
+        self._matmul(out, batch1, batch2)
+
+    def _product(self, out: Tensor, product: _Product) -> None:
+        """The product that ends an attention whose weights are one of its sides, or a new one."""
         met = self._weighted
-        if met is not None and tuple(left.shape) == met.shape:
-            self._weigh(met, right, out)
-        elif met is not None and right.shape == met.shape[:-2] + met.shape[:-3:-1]:
-            self._weigh(met, left.transpose(-1, -2), out.transpose(-1, -2))  # v · wᵀ
+        result = _folded(_last(out, product.axes))
+        rows, columns = _folded(product.rows), _folded(product.columns)
+        if met is not None and rows.shape[2:] == met.shape[-2:] and _same_batch(rows, met):
+            self._weigh(met, columns.transpose(-1, -2), result)
+        elif met is not None and columns.shape[2:] == met.shape[-2:] and _same_batch(columns, met):
+            self._weigh(met, rows.transpose(-1, -2), result.transpose(-1, -2))  # v · wᵀ
         else:
-            self._products.append((left, right, tuple(out.shape), given, axis))
+            self._products.append(product)
 
     def _weigh(self, met: _Weighted, value: Tensor, out: Tensor) -> None:
         self._weighted = None
-        value, y = _four(value), _four(out)
+        batch = met.shape[:2]
+        value, y = (t.reshape(*batch, *t.shape[2:]) for t in (value, out))
         self._report(Attended(met.query, met.key, value, met.terms, y, *met.sources))
-
-    def _plus_matmul(self, out: Tensor, _: Any, left: Any, right: Any, **__: Any) -> None:
-        self._matmul(out, left, right)
 
     def _softmax(self, out: Tensor, *args: Any, **kwargs: Any) -> None:
         logits = args[0] if args else kwargs["input"]
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
         products, self._weighted = [*self._products], None
         self._products.clear()
-        if logits.ndim < 3 or dim not in (-1, logits.ndim - 1) or logits.shape != out.shape:
+        if logits.ndim < 3 or dim is None or logits.shape != out.shape:
             return
-        alike = (p for p in reversed(products) if _is_reshaped(p[2], tuple(logits.shape)))
-        product = next(alike, None)
-        if product is None:
+        for product in reversed(products):
+            found = product.sides(tuple(logits.shape), dim % logits.ndim)
+            if found is None:
+                continue
+            turned, axes = found
+            rows, columns, sources = product.rows, product.columns, product.sources
+            if turned:
+                rows, columns = columns, rows
+                sources = sources[1], sources[0], sources[3], sources[2]
+            query, key = _folded(rows), _folded(columns)
+            terms = terms_of(_last(logits, axes).reshape(*query.shape[:3], -1), query, key)
+            shape = *query.shape[:3], key.shape[2]
+            self._weighted = _Weighted(query, key, terms, shape, sources)
             return
-        left, right, _, given, axis = product
-        query, key = _four(left), _four(right).transpose(-1, -2)
-        terms = terms_of(logits.reshape(*query.shape[:3], -1), query, key)
-        sources = left, given, left.ndim - 2, axis
-        self._weighted = _Weighted(query, key, terms, tuple(out.shape), sources)
 
 
 _LOOKS: dict[str, Callable[..., None]] = {
@@ -239,9 +312,34 @@ _LOOKS: dict[str, Callable[..., None]] = {
 }
 
 
-def _is_reshaped(product: tuple[int, ...], logits: tuple[int, ...]) -> bool:
-    """Whether logits may be a product whose axes before the last two were split or joined."""
-    return product[-2:] == logits[-2:] and math.prod(product) == math.prod(logits)
+def _letters(equation: str, left: int, right: int) -> tuple[str, str, str] | None:
+    """The letters of an einsum's two operands and its result, those of an ellipsis spelt out."""
+    inputs, arrow, result = equation.replace(" ", "").partition("->")
+    parts = inputs.split(",")
+    if not arrow or len(parts) != 2:
+        return None
+    unused = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+    more = [n - len(part.replace("...", "")) for part, n in zip(parts, (left, right), strict=True)]
+    every = "".join(unused[: max(more)])
+    spelt = [p.replace("...", every[len(every) - n :]) for p, n in zip(parts, more, strict=True)]
+    return spelt[0], spelt[1], result.replace("...", every)
+
+
+def _last(tensor: Tensor, axes: tuple[int, int]) -> Tensor:
+    """The tensor with these two axes behind the others."""
+    return tensor.movedim(axes, (-2, -1))
+
+
+def _same_batch(tensor: Tensor, met: _Weighted) -> bool:
+    """Whether sequences and heads are as many as those of the weights, split or joined."""
+    return math.prod(tensor.shape[:2]) == math.prod(met.shape[:2])
+
+
+def _folded(tensor: Tensor) -> Tensor:
+    """(b, H, length, width): the first of more axes joined, one head where there is none."""
+    if tensor.ndim > 4:
+        return tensor.flatten(0, tensor.ndim - 4)
+    return _four(tensor)
 
 
 def _four(tensor: Tensor) -> Tensor:

@@ -1,0 +1,39 @@
+"""Compiled modules: torch.compile runs as written for the pass, other compilers are named."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import nlviz
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+@pytest.mark.parametrize("method", [False, True])
+def test_what_torch_compiled_is_seen_as_it_was_written(method):
+    torch.manual_seed(0)
+    module, x = Attention().eval(), 3 * torch.randn(1, 9, 8)
+    expected = module(x)
+    compiled = module if method else torch.compile(module, backend="eager")
+    if method:
+        module.compile(backend="eager")
+    seen = nlviz.capture(compiled, x)
+    assert len(seen.affinities) == 1
+    torch.testing.assert_close(seen.output, expected)
+    torch.testing.assert_close(compiled(x), expected)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scripted_code_is_named():
+    with pytest.raises(nlviz.CaptureError, match=r"TorchScript.*give the Python module"):
+        nlviz.capture(torch.jit.script(Attention()), torch.randn(1, 9, 8))

@@ -80,7 +80,7 @@ def receptive_field(
         with evaluating(network.module), positive():
             inputs = inputs.requires_grad_()
             with _stopping(network.module, block, before) as reached:
-                network.module(inputs)
+                network.module(inputs.clone())  # a module may write into what it is given
             asked = torch.stack([_at(cell, reached, affinity, block) for cell in cells]).sum()
             (gradient,) = torch.autograd.grad(asked, inputs, allow_unused=True)
     except (MemoryError, torch.OutOfMemoryError) as error:

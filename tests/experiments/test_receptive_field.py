@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import nlviz
 from nlviz.geometry import Footprint
@@ -162,3 +163,138 @@ def test_a_pass_of_another_thread_neither_stops_nor_counts():
     )
     assert len(answers) == 2
     assert field.local == nlviz.receptive_field(analysis, alone, "8", point).local
+
+
+class SqueezeExcite(nn.Module):
+    """Written out, as EfficientNet and others have it."""
+
+    def __init__(self, mean):
+        super().__init__()
+        self.mean = mean
+        self.fc = nn.Conv2d(2, 2, 1)
+
+    def forward(self, x):
+        return x * self.fc(self.mean(x)).sigmoid()
+
+
+class Written(nn.Module):
+    def __init__(self, does):
+        super().__init__()
+        self.does = does
+
+    def forward(self, x):
+        return self.does(x)
+
+
+def standardised(x):
+    x = x - x.mean((2, 3), keepdim=True)
+    return x / (x.var((2, 3), keepdim=True) + 1e-5).sqrt()
+
+
+MIXING = {
+    "group norm": nn.GroupNorm(1, 2),
+    "instance norm": nn.InstanceNorm2d(2),
+    "batch norm of its own batch": nn.BatchNorm2d(2, track_running_stats=False),
+    "squeeze-excite by Tensor.mean": SqueezeExcite(lambda x: x.mean((2, 3), keepdim=True)),
+    "squeeze-excite by an adaptive pool": SqueezeExcite(nn.AdaptiveAvgPool2d(1)),
+    "squeeze-excite by an adaptive max pool": SqueezeExcite(nn.AdaptiveMaxPool2d(1)),
+    "squeeze-excite by avg_pool2d": SqueezeExcite(lambda x: F.avg_pool2d(x, x.shape[-2:])),
+    "squeeze-excite by max": SqueezeExcite(lambda x: x.amax((2, 3), keepdim=True)),
+    "two pools, one behind the other": SqueezeExcite(
+        lambda x: x.mean(3, keepdim=True).mean(2, keepdim=True)
+    ),
+    "a norm written out": Written(standardised),
+    "its mean taken away": Written(lambda x: x - x.mean((2, 3), keepdim=True)),
+    "its spread": Written(lambda x: x / x.std((2, 3), keepdim=True)),
+    "softmax over places": Written(lambda x: x * x.flatten(2).softmax(-1).reshape(x.shape)),
+    "layer norm of the last axes": Written(lambda x: F.layer_norm(x, x.shape[-2:])),
+}
+
+
+class Recorded(nn.Module):
+    """A map of any size, then a small non-local block on a few of its cells."""
+
+    def __init__(self, mix):
+        super().__init__()
+        self.stem, self.mix = nn.Conv2d(3, 2, 1), mix
+        self.pool = nn.Conv2d(2, 4, 1, stride=50)
+        self.block = NonLocalBlock(4, dimension=2)
+
+    def forward(self, x):
+        return self.block(self.pool(self.mix(self.stem(x))))
+
+
+@pytest.mark.parametrize("side", [100, 400])
+@pytest.mark.parametrize("what", MIXING)
+def test_what_mixes_a_large_map_lets_a_cell_see_all_of_it(what, side):
+    torch.manual_seed(0)
+    module = awake(Recorded(MIXING[what]).eval())
+    analysis, network = analysed(module, frames=1, size=(side, side))
+    field = nlviz.receptive_field(analysis, network, "block", nlviz.Point(0, 20, 20))
+    assert field.local == Footprint(0.0, 0.0, 128.0, 96.0, frames=(0,))
+
+
+@pytest.mark.parametrize("mix", [nn.Identity(), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 31, padding=15)])
+def test_what_mixes_neighbours_only_stays_small_on_a_large_map(mix):
+    torch.manual_seed(0)
+    analysis, network = analysed(awake(Recorded(mix).eval()), frames=1, size=(400, 400))
+    field = nlviz.receptive_field(analysis, network, "block", nlviz.Point(0, 64, 48))
+    cell = analysis.view.cell(nlviz.Point(0, 64, 48), analysis.affinity("block").query_grid)
+    half = 15 if isinstance(mix, nn.Conv2d) else 0
+    x0, x1 = (128 / 400 * (50 * cell.col + by) for by in (-half, half + 1))
+    assert (field.local.x0, field.local.x1) == pytest.approx((x0, x1))
+
+
+def test_many_means_in_a_row_do_not_fade():
+    torch.manual_seed(0)
+    mix = nn.Sequential(*[SqueezeExcite(lambda x: x.mean((2, 3), keepdim=True)) for _ in range(9)])
+    analysis, network = analysed(awake(Recorded(mix).eval()), frames=1, size=(300, 300))
+    field = nlviz.receptive_field(analysis, network, "block", nlviz.Point(0, 20, 20))
+    assert field.local == Footprint(0.0, 0.0, 128.0, 96.0, frames=(0,))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_weights_of_either_sign_shut_no_path(frozen):
+    """A path by a plain matrix product and a scale of 0, trained or frozen."""
+
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+            self.scale = nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            near = (x.movedim(1, -1) @ self.weight).movedim(-1, 1)
+            return near + self.scale * x.mean((2, 3), keepdim=True)
+
+    module = awake(Recorded(Plain()).eval()).requires_grad_(not frozen)
+    analysis, network = analysed(module, frames=1, size=(200, 200))
+    field = nlviz.receptive_field(analysis, network, "block", nlviz.Point(0, 20, 20))
+    assert field.local == Footprint(0.0, 0.0, 128.0, 96.0, frames=(0,))
+
+
+def test_a_module_may_write_into_its_input_and_its_maps():
+    class InPlace(nn.Module):
+        def forward(self, x):
+            x -= x.mean((2, 3), keepdim=True)
+            x[:, 1:].mul_(2.0)
+            return x.div_(3.0)
+
+    torch.manual_seed(0)
+    module = awake(nn.Sequential(InPlace(), Recorded(InPlace())).eval())
+    analysis, network = analysed(module, frames=1, size=(200, 200))
+    field = nlviz.receptive_field(analysis, network, "1.block", nlviz.Point(0, 20, 20))
+    assert field.local == Footprint(0.0, 0.0, 128.0, 96.0, frames=(0,))
+
+
+def test_a_fast_convolution_s_noise_is_no_path():
+    """Many channels and a large kernel: what rounding leaves lies far below one path."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 512, 3, padding=1),
+        nn.Conv2d(512, 4, 5, stride=10),
+        NonLocalBlock(4, dimension=2),
+    )
+    analysis, network = analysed(awake(module.eval()), frames=1, size=(100, 100))
+    box = nlviz.receptive_field(analysis, network, "2", nlviz.Point(0, 64, 48)).local
+    assert round((box.x1 - box.x0) * 100 / 128) == 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nlviz.geometry import Region
 from nlviz.media.sampling import Sampling
@@ -45,6 +45,21 @@ def command(verb: str, path: str, queries: Sequence[Query], run: Run | None = No
     return [shlex.join(part) for part in parts]
 
 
+def can_be_asked(queries: Sequence[Query]) -> bool:
+    """Whether one command asks them all: there are some, and they differ in their places only.
+
+    A baseline counts as its block with an option; one that no option makes, such as a shuffled
+    block of another seed, cannot be asked again.
+    """
+    if not queries:
+        return False
+    _, *others = queries
+    rest = replace(queries[0], point="")
+    block, kind = origin(rest.block)
+    made = kind is not None or not block.endswith(")")
+    return made and all(replace(query, point="") == rest for query in others)
+
+
 def typed(path: str) -> str:
     """A path as one types it: a name that starts with a dash would be taken for an option."""
     return f"./{path}" if path.startswith("-") else path
@@ -66,10 +81,8 @@ def _place(query: Query) -> list[str]:
 
 def _corners(region: Region) -> list[float]:
     """Two opposite corners of a box, all corners of another outline."""
-    x0, y0, x1, y1 = region.bounds
-    box = {(x0, y0), (x1, y0), (x1, y1), (x0, y1)}
-    if len(region.outline) == 4 and set(region.outline) == box:
-        return [x0, y0, x1, y1]
+    if region.is_box:
+        return list(region.bounds)
     return [value for corner in region.outline for value in corner]
 
 

@@ -54,6 +54,15 @@ class Region:
         return min(xs), min(ys), max(xs), max(ys)
 
     @property
+    def is_box(self) -> bool:
+        """Whether the outline is an upright box: four corners, each edge level or upright."""
+        corners = self.outline
+        turns = zip(corners, (*corners[1:], corners[0]), strict=True)
+        if len(corners) != 4 or len(set(corners)) != 4:
+            return False
+        return all((ax == bx) != (ay == by) for (ax, ay), (bx, by) in turns)
+
+    @property
     def centre(self) -> Point:
         """The middle of the bounds: where links of the region are drawn from."""
         x0, y0, x1, y1 = self.bounds

@@ -10,9 +10,10 @@ from typing import Any
 
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
-from nlviz.command import Run, command
+from nlviz.command import Run, can_be_asked, command
 from nlviz.media.sampling import Sampling
 from nlviz.models import zoo
+from nlviz.models.input_size import size_for
 from nlviz.query import Query, asked
 from nlviz.version import __version__
 
@@ -71,7 +72,7 @@ class Provenance:
             source=analysis.view.source,
             input=analysis.view.input,
             queries=tuple(asked(query) for query in queries),
-            command=command or _repeated(analysis, queries),
+            command=command or repeated(analysis, queries),
         )
 
     @property
@@ -103,13 +104,20 @@ def _weights(model: str) -> str | None:
     return f"sha256:{known.sha256}" if isinstance(known, zoo.Record) else known.digest or None
 
 
-def _repeated(analysis: Analysis, queries: Sequence[Query]) -> str | None:
-    """The ``links`` command; None where no command can, as for a clip given as bytes."""
-    path, sampling = analysis.clip.path, sampling_of(analysis.clip)
-    if path is None or sampling is None or _weights(analysis.network) is None:
+def repeated(analysis: Analysis, queries: Sequence[Query], *more: str) -> str | None:
+    """The ``links`` command that asks the same of the same; None where no command can.
+
+    That is so for a clip given as bytes, a network that is not of the zoo, frames or an input
+    size that no option gives, queries that differ in more than their places, and no query.
+    """
+    clip, view, model = analysis.clip, analysis.view, analysis.network
+    sampling = sampling_of(clip)
+    if clip.path is None or sampling is None or model not in zoo.names():
         return None
-    run = Run(sampling, analysis.network, max(analysis.view.input))
-    return " ".join(command("links", path, queries, run))
+    size = size_for(view.source, view.input, zoo.side(model))
+    if size is None or not can_be_asked(queries):
+        return None
+    return " ".join([*command("links", clip.path, queries, Run(sampling, model, size)), *more])
 
 
 def sampling_of(clip: Clip) -> Sampling | None:

@@ -10,6 +10,7 @@ from nlviz.analysis import Analysis
 from nlviz.cli.options import add_path, add_question
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
+from nlviz.geometry import Region
 from nlviz.query import Query
 
 if TYPE_CHECKING:
@@ -86,8 +87,11 @@ def asked_in_words(answer: dict[str, Any]) -> str:
     if "token" in answer:
         return f"token {answer['token']}{head}"
     if "region" in answer:
-        x0, y0 = answer["region"]["outline"][0]
-        x1, y1 = answer["region"]["outline"][2]
-        frame = answer["region"]["frame"]
-        return f"frame {frame}, region {x0:g},{y0:g} to {x1:g},{y1:g}{head}"
+        frame, outline = answer["region"]["frame"], answer["region"]["outline"]
+        region = Region(frame, tuple((x, y) for x, y in outline))
+        x0, y0, x1, y1 = region.bounds
+        box = f"{x0:g},{y0:g} to {x1:g},{y1:g}"
+        if region.is_box:
+            return f"frame {frame}, region {box}{head}"
+        return f"frame {frame}, outline of {len(outline)} corners within {box}{head}"
     return "frame {frame}, x {x:g}, y {y:g}".format(**answer["at"]) + head

@@ -30,7 +30,8 @@ def baseline(
     - ``"shuffled"``: the block with the entries of θ's and of φ's weight tensors permuted, run on
       the same input: the same numbers, nothing learned in their order.
 
-    The last two run the network once more. The block is called "nl5 (cosine)" or the like.
+    The last two run the network once more. The block is called "nl5 (cosine)" or the like,
+    and "nl5 (shuffled, seed 3)" where the seed is another than 0.
 
     Args:
         analysis: where the block comes from.
@@ -58,7 +59,7 @@ def baseline(
             made = _cosine(affinity, call, block)
         else:
             made, error = _shuffled(affinity, call, network, block, seed)
-    name = f"{block} ({kind})"
+    name = f"{block} ({kind}{f', seed {seed}' if kind == 'shuffled' and seed else ''})"
     return replace(
         analysis,
         affinities=MappingProxyType({name: made}),

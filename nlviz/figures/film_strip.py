@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matplotlib.figure import Figure as Drawing
 
 from nlviz.analysis import Analysis
+from nlviz.ask.links import best_path, top_links
 from nlviz.errors import FigureError
 from nlviz.figures.figure import Figure
 from nlviz.figures.heat import Heat
 from nlviz.figures.panel import Panel
 from nlviz.figures.strip import CM_PER_INCH, check_width
 from nlviz.figures.style import PLAIN, Style
-from nlviz.provenance import Provenance
+from nlviz.provenance import Provenance, repeated
 from nlviz.query import Link, Query
 
 BETWEEN = 0.25
@@ -97,4 +99,20 @@ def _made(panels: Sequence[Panel]) -> list[Provenance]:
     for panel in panels:
         _, queries = asked.setdefault(id(panel.analysis), (panel.analysis, {}))
         queries |= dict.fromkeys(links[0].query for links in panel.links)
-    return [Provenance.of(analysis, list(queries)) for analysis, queries in asked.values()]
+    return [
+        replace(Provenance.of(analysis, list(queries)), command=_command(analysis, panels))
+        for analysis, queries in asked.values()
+    ]
+
+
+def _command(analysis: Analysis, panels: Sequence[Panel]) -> str | None:
+    """The command that gives all links drawn of an analysis; None where none does."""
+    drawn = [tuple(one) for panel in panels if panel.analysis is analysis for one in panel.links]
+    queries = list(dict.fromkeys(links[0].query for links in drawn))
+    if repeated(analysis, queries) is None:
+        return None
+    if all(top_links(analysis, links[0].query) == links for links in drawn):
+        return repeated(analysis, queries)
+    if all(best_path(analysis, links[0].query) == links for links in drawn):
+        return repeated(analysis, queries, "--path")
+    return None

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.errors import ZooError
+from nlviz.models.input_size import LARGEST, SMALLEST, fitted
 from nlviz.models.taps import Tap
 
 Channels = tuple[float, float, float]
 
-_SMALLEST, _LARGEST = 32, 4096
 _DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -60,12 +60,11 @@ class Network:
         """
         if width < 1 or height < 1:
             raise ZooError(f"A frame of {width}×{height} pixels has nothing to look at.")
-        if not _SMALLEST <= size <= _LARGEST:
+        if not SMALLEST <= size <= LARGEST:
             raise ZooError(
-                f"Input size {size} is outside the range; choose {_SMALLEST} to {_LARGEST} pixels."
+                f"Input size {size} is outside the range; choose {SMALLEST} to {LARGEST} pixels."
             )
-        scale = size / max(width, height)
-        return self._rounded(width * scale), self._rounded(height * scale)
+        return fitted(width, height, size, self.side)
 
     def prepare(self, frames: np.ndarray) -> Tensor:
         """What ``module`` takes, (1, 3, T, h, w) on the device, from RGB frames (T, h, w, 3) uint8.
@@ -88,9 +87,6 @@ class Network:
         mean, deviation = torch.tensor([self.mean, self.deviation], device=self.device)
         prepared: Tensor = (pixels.float() - mean) / deviation
         return prepared.permute(3, 0, 1, 2).unsqueeze(0).contiguous()
-
-    def _rounded(self, pixels: float) -> int:
-        return max(round(pixels / self.side) * self.side, _SMALLEST)
 
 
 def device(name: str) -> torch.device:

@@ -35,6 +35,7 @@ __all__ = [
     "names",
     "published",
     "record",
+    "side",
 ]
 
 _IMAGENET, _KINETICS = ASSETS / "imagenet_labels.txt", ASSETS / "kinetics400_labels.txt"
@@ -59,6 +60,11 @@ def record(name: str) -> Record | Published:
         if known.name == name:
             return known
     raise ZooError(f"Model {name!r} is unknown; choose one of {', '.join(names())}.")
+
+
+def side(name: str) -> int:
+    """What each side of a network's input is a multiple of, in pixels; ZooError as ``record``."""
+    return _STRIDE if isinstance(record(name), Published) else _ROUND
 
 
 def published(name: str) -> Published:
@@ -113,12 +119,12 @@ def load(
             fetch.module(known, folder) if weights is None else fetch.module_from(known, weights)
         )
         labels, mean, deviation = _KINETICS, known.mean, known.deviation
-        side, step = _STRIDE, known.plan.frames_step
+        step = known.plan.frames_step
     else:
         module = NonLocalLite(known.function, known.inner)
         module.load_state_dict(bundled_weights(known))
         labels, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3
-        side, step = _ROUND, 1
+        step = 1
     classes = tuple(labels.read_text(encoding="utf-8").splitlines())
     count = module.get_parameter("classifier.weight").shape[0]
     if count != len(classes):  # of a data set that we do not know
@@ -135,7 +141,7 @@ def load(
         default_size=known.default_size,
         mean=mean,
         deviation=deviation,
-        side=side,
+        side=side(name),
         step=step,
     )
 

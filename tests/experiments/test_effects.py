@@ -217,8 +217,8 @@ def test_baselines_are_what_they_say(block, frames):
     state = {name: value.clone() for name, value in net.module.state_dict().items()}
     shuffled = nlviz.baseline(analysis, net, block, "shuffled", seed=3)
     again = nlviz.baseline(analysis, net, block, "shuffled", seed=3).affinity(shuffled.blocks[0])
-    seen = shuffled.affinity(f"{block} (shuffled)")
-    assert shuffled.fidelity[f"{block} (shuffled)"] < 1e-4
+    seen = shuffled.affinity(f"{block} (shuffled, seed 3)")
+    assert shuffled.fidelity[f"{block} (shuffled, seed 3)"] < 1e-4
     np.testing.assert_array_equal(seen.theta, again.theta)
     assert (seen.query_grid, seen.key_grid) == (affinity.query_grid, affinity.key_grid)
     # θ = W x + b: from the rows of θ the permuted W comes back, of the same entries.

@@ -190,16 +190,24 @@ class Affinity:
         Each entry is normalised by its own row's constant C(x), so a softmax column need not sum
         to 1. QueryError for a cell outside the key grid or an unknown token.
         """
-        j = self._index(key, self.key_grid)
-        total = np.zeros(self.theta.shape[1], dtype=np.float32)
+        column: Array = self.columns([key])[0]
+        return column
+
+    def columns(self, keys: Sequence[Cell | str]) -> Array:
+        """The columns of n keys: (n, T, H, W)."""
+        index = np.asarray([self._index(key, self.key_grid) for key in keys], dtype=np.intp)
+        total = np.zeros((len(keys), self.theta.shape[1]), dtype=np.float32)
         for (theta, phi), constants in zip(self._split, self.constants, strict=True):
             with np.errstate(over="ignore"):  # a key out of reach may outweigh all within it
-                total += self._weights(self.scale * (phi[:, j] @ theta), constants)
+                total += self._weights(
+                    (np.float32(self.scale) * phi[:, index]).T @ theta, constants
+                )
         total /= np.float32(self.heads)
-        able = reaching(self.reach, j)
-        if able is not None:
-            total[~able] = 0
-        return total[: self.query_grid.size].reshape(self.query_grid.shape)
+        for j, column in zip(index, total, strict=True):
+            able = reaching(self.reach, int(j))
+            if able is not None:
+                column[~able] = 0
+        return total[:, : self.query_grid.size].reshape(-1, *self.query_grid.shape)
 
     def top(
         self, query: Cell | str, k: int, allowed: NDArray[np.bool_] | None = None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nlviz.errors import QueryError
 
 
@@ -70,15 +73,26 @@ class Region:
 
     def holds(self, x: float, y: float) -> bool:
         """Whether a place lies inside: a ray to the right leaves it an odd number of times."""
+        return bool(self.inside(np.array([x]), np.array([y]))[0, 0])
+
+    def inside(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which places of a raster ``holds``: (len(y), len(x)); x ascends.
+
+        Each y is one scan line: the outline crosses it at some x, and a place is inside where an
+        odd number of crossings lies to its right.
+        """
+        start = np.asarray(self.outline, dtype=np.float64)
+        (ax, ay), (bx, by) = start.T, np.roll(start, -1, axis=0).T
+        line, edge = np.nonzero((ay > y[:, None]) != (by > y[:, None]))
+        run, rise = (bx - ax)[edge], (by - ay)[edge]
+        crossing = ax[edge] + (y[line] - ay[edge]) * run / rise
+        # A crossing turns every place over that lies left of it.
+        left = np.searchsorted(x, crossing)
+        turns = np.bincount(line * (len(x) + 1) + left, minlength=len(y) * (len(x) + 1))
+        right_of = turns.reshape(len(y), -1)[:, ::-1].cumsum(axis=1)[:, ::-1]
         x0, y0, x1, y1 = self.bounds
-        inside = False
-        if not (x0 <= x <= x1 and y0 <= y <= y1):
-            return inside
-        for (ax, ay), (bx, by) in zip(
-            self.outline, (*self.outline[1:], self.outline[0]), strict=True
-        ):
-            if (ay > y) != (by > y) and x < ax + (y - ay) * (bx - ax) / (by - ay):
-                inside = not inside
+        within = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))
+        inside: NDArray[np.bool_] = (right_of[:, 1:] % 2 == 1) & within
         return inside
 
 
@@ -237,10 +251,9 @@ class View:
         """
         self.check(region)
         t = self.cell(Point(region.frame, 0, 0), grid).t
-        cells = (Cell(t, row, col) for row in range(grid.rows) for col in range(grid.cols))
-        inside = tuple(
-            cell for cell in cells for _, y, x in (self._centre(cell, grid),) if region.holds(x, y)
-        )
+        y, x = self.centres(grid)
+        at = zip(*(axis.tolist() for axis in np.nonzero(region.inside(x, y))), strict=True)
+        inside = tuple(Cell(t, row, col) for row, col in at)
         if not inside:
             _, down, right = self.steps(grid)
             raise QueryError(
@@ -259,6 +272,37 @@ class View:
             x=min(max(x, 0.0), math.nextafter(self.source[0], 0.0)),
             y=min(max(y, 0.0), math.nextafter(self.source[1], 0.0)),
         )
+
+    def centres(self, grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The y of each row's centre and the x of each column's, in source pixels."""
+        _, down, right = self._axes(grid)
+        (stride, first), (across, start) = down, right
+        y = (first + stride * np.arange(grid.rows)) * self.source[1] / self.input[1]
+        x = (start + across * np.arange(grid.cols)) * self.source[0] / self.input[0]
+        return y, x
+
+    def nearest(self, own: Grid, other: Grid) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The other grid's row for each row of this one, and its column for each column.
+
+        That of ``cell(point(…))``: where the centre, clipped into the frame, lies there.
+        """
+        _, *axes = self._axes(other)
+        places = zip(
+            self.centres(own), self.source[::-1], self.input[::-1], axes, other.shape[1:],
+            strict=True,
+        )  # fmt: skip
+        rows, cols = (
+            np.clip(
+                np.floor(
+                    (np.clip(at, 0.0, math.nextafter(source, 0.0)) * size / source - first) / stride
+                    + 0.5
+                ).astype(np.intp),
+                0,
+                count - 1,
+            )
+            for at, source, size, (stride, first), count in places
+        )
+        return rows, cols
 
     def origin(self, grid: Grid) -> tuple[float, float]:
         """(x, y) of the first cell's centre in source pixels; it may lie outside the frame."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity, Array
 from nlviz.analysis import Analysis
+from nlviz.ask.places import Side
 from nlviz.errors import QueryError
-from nlviz.geometry import Cell, Grid, Point, Region, View
+from nlviz.geometry import Cell, Grid, View
 from nlviz.query import Exclude, Query
+
+_CHUNK_BYTES = 1 << 20  # of rows: what stays near the processor is also what is quickest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +29,7 @@ class Row:
         cells: the cells asked about, on the other grid; none for a token.
         reached: (T', H', W'), True where a link can exist.
         allowed: likewise, less what the query excludes.
-        tokens: what a row gives to each token; empty for a column and for a block without.
+        tokens: what a row gives to each token that it reaches; none for a column.
         contributions: (T', H', W') weight × ‖W_z g_j‖, where the query ranks by it; else None.
     """
 
@@ -61,25 +63,27 @@ def row_of(analysis: Analysis, query: Query) -> Row:
     """The weights of a query: row i of f/C, Eq. (1); where ``query.reverse``, column j.
 
     Each entry of a column is normalised by its own row's constant C(x). A region's row is the mean
-    over the cells whose centres lie inside, its column likewise.
+    over the cells whose centres lie inside, its column likewise; where a block has queries or keys
+    on a part of its grid only, over those that are there.
 
     Raises:
         QueryError: an unknown block, head or token, a place outside the clip or on a frame that was
             not sampled, a region that holds no cell or reaches over the edge, or a ranking by
-            contributions that were not measured.
+            contributions that were not measured, or a place where the block has no query (no key).
     """
-    affinity, view = affinity_of(analysis, query), analysis.view
-    own, other = affinity.query_grid, affinity.key_grid
-    if query.reverse:
-        own, other = other, own
-    places = _places(view, query.point, own)
-    ask = _columns if query.reverse else _rows
-    weights, reached, tokens = ask(affinity, places)
-    weights.flags.writeable = False
+    side, view = Side(affinity_of(analysis, query), query.reverse), analysis.view
+    places = side.places(view, query)
+    weights = _mean_columns(side, places) if query.reverse else _mean_row(side, places)
+    size, shape = side.other.size, side.other.shape
+    on_grid = weights[:size].reshape(shape)
+    on_grid.flags.writeable = False
+    reached = side.reached(places)
+    tokens = {} if query.reverse else _named(side.affinity.tokens, weights[size:], reached[size:])
     cells = tuple(place for place in places if isinstance(place, Cell))
-    allowed = reached & allowed_keys(view, cells, own, other, query.exclude)
-    contributions = _contributions(analysis, query, weights, cells)
-    return Row(weights, other, cells, reached, allowed, MappingProxyType(tokens), contributions)
+    there = reached[:size].reshape(shape)
+    allowed = there & allowed_keys(view, cells, side.own, side.other, query.exclude)
+    contributions = _contributions(analysis, query, on_grid, cells)
+    return Row(on_grid, side.other, cells, there, allowed, MappingProxyType(tokens), contributions)
 
 
 def _contributions(
@@ -101,8 +105,9 @@ def _contributions(
         )
     if not query.reverse:
         return weights * sizes.reshape(weights.shape)
-    key = affinity.key_grid.index
-    return _mean(lambda cell: affinity.column(cell) * sizes[key(cell)], cells).astype(np.float32)
+    size = [sizes[affinity.key_grid.index(cell)] for cell in cells]
+    total = _summed(affinity.columns, cells, affinity.query_grid.size, size)
+    return (total / len(cells)).astype(np.float32).reshape(weights.shape)
 
 
 def allowed_keys(
@@ -118,51 +123,62 @@ def allowed_keys(
         if exclude == "frame":
             allowed[same_frame] = False
             continue
-        for cell in (cell for cell in own if cell.t == t):
-            rows, cols = _shared(view, cell, queries, keys)
-            allowed[np.ix_(same_frame, rows, cols)] = False
+        asked = np.zeros((queries.rows, queries.cols), dtype=np.float32)
+        here = [(cell.row, cell.col) for cell in own if cell.t == t]
+        asked[tuple(np.transpose(here))] = 1
+        down, right = _shared(view, queries, keys)
+        allowed[same_frame] &= down.T @ asked @ right == 0
     return allowed
 
 
-def _shared(view: View, cell: Cell, own: Grid, other: Grid) -> tuple[list[int], list[int]]:
-    """Rows and columns of the other grid whose cells hold this one's centre, or lie in it."""
-    centre = view.cell(view.point(cell, own), other)
-    down = [view.cell(view.point(Cell(0, row, 0), other), own).row for row in range(other.rows)]
-    right = [view.cell(view.point(Cell(0, 0, col), other), own).col for col in range(other.cols)]
+def _shared(view: View, own: Grid, other: Grid) -> tuple[Array, Array]:
+    """1 where the other grid's row holds this one's centre, or lies in it; columns likewise.
+
+    (own rows, other rows) and (own columns, other columns).
+    """
     fine = other.rows * other.cols > own.rows * own.cols
-    rows = [row for row, there in enumerate(down) if fine and there == cell.row]
-    cols = [col for col, there in enumerate(right) if fine and there == cell.col]
-    return rows or [centre.row], cols or [centre.col]
+    shared = []
+    for holding, lying in zip(view.nearest(own, other), view.nearest(other, own), strict=True):
+        each = np.zeros((len(holding), len(lying)), dtype=np.float32)
+        if fine:
+            each[lying, np.arange(len(lying))] = 1
+        alone = np.flatnonzero(~each.any(axis=1))
+        each[alone, holding[alone]] = 1
+        shared.append(each)
+    return shared[0], shared[1]
 
 
-def _places(view: View, point: Point | Region | str, grid: Grid) -> Sequence[Cell | str]:
-    if isinstance(point, str):
-        return [point]
-    return view.cells(point, grid) if isinstance(point, Region) else [view.cell(point, grid)]
+def _mean_row(side: Side, queries: Sequence[Cell | str]) -> Array:
+    """The mean of some rows, tokens last."""
+    affinity = side.affinity
+    total = _summed(affinity.weights, queries, affinity.phi.shape[1])
+    return (total / len(queries)).astype(np.float32)
 
 
-Weighed = tuple[Array, NDArray[np.bool_], dict[str, float]]
+def _mean_columns(side: Side, keys: Sequence[Cell | str]) -> Array:
+    """The mean of some columns on the query grid."""
+    total = _summed(side.affinity.columns, keys, side.affinity.query_grid.size)
+    return (total / len(keys)).astype(np.float32)
 
 
-def _rows(affinity: Affinity, queries: Sequence[Cell | str]) -> Weighed:
-    """The mean of some rows, what any of them reaches, and the tokens' mean weights."""
-    total = np.zeros(affinity.key_grid.shape, dtype=np.float64)
-    for _, rows in affinity.chunks(queries):
-        total += rows.sum(axis=0, dtype=np.float64)
-    tokens = _mean(affinity.token_weights, queries) if affinity.tokens else np.zeros(0)
-    reached = np.any([affinity.reached(query) for query in queries], axis=0)
-    named = {name: float(weight) for name, weight in zip(affinity.tokens, tokens, strict=True)}
-    return (total / len(queries)).astype(np.float32), reached, named
+def _summed(
+    ask: Callable[[Sequence[Cell | str]], Array],
+    places: Sequence[Cell | str],
+    width: int,
+    factors: Sequence[float] | None = None,
+) -> NDArray[np.float64]:
+    """Σ of what is asked of each place, times its factor; a chunk of places at a time."""
+    total = np.zeros(width, dtype=np.float64)
+    step = max(1, _CHUNK_BYTES // (4 * width))
+    for start in range(0, len(places), step):
+        some = ask(places[start : start + step]).reshape(-1, width)
+        if factors is not None:
+            some = some * np.asarray(factors[start : start + step], np.float32)[:, None]
+        total += some.sum(axis=0, dtype=np.float64)
+    return total
 
 
-def _columns(affinity: Affinity, keys: Sequence[Cell | str]) -> Weighed:
-    """The mean of some columns, and what can reach any of their keys."""
-    reached = np.any([affinity.reaching(key) for key in keys], axis=0)
-    return _mean(affinity.column, keys).astype(np.float32), reached, {}
-
-
-def _mean(ask: Callable[[Any], Array], places: Sequence[Cell | str]) -> NDArray[np.float64]:
-    total = np.zeros((), dtype=np.float64)
-    for place in places:
-        total = total + ask(place)
-    return total / len(places)
+def _named(names: Sequence[str], weights: Array, reached: NDArray[np.bool_]) -> dict[str, float]:
+    """What each token that can be reached weighs."""
+    found = zip(names, weights, reached, strict=True)
+    return {name: float(weight) for name, weight, able in found if able}

@@ -101,13 +101,9 @@ def mask_of(analysis: Analysis, block: str, place: Point | Region) -> NDArray[np
         cell = analysis.view.footprint(analysis.view.cell(place, grid), grid)
         place = Region.box(place.frame, cell.x0, cell.y0, cell.x1, cell.y1)
     # Pixel i covers [i, i + 1): whether its centre lies inside decides, as in Region.holds.
-    y, x = np.mgrid[: analysis.clip.height, : analysis.clip.width] + 0.5
-    inside = np.zeros(x.shape, dtype=np.bool_)
-    corners = place.outline
-    for (ax, ay), (bx, by) in zip(corners, (*corners[1:], corners[0]), strict=True):
-        if ay != by:
-            inside ^= ((ay > y) != (by > y)) & (x < ax + (y - ay) * (bx - ax) / (by - ay))
-    return inside
+    width, height = analysis.clip.width, analysis.clip.height
+    x, y = (np.arange(size, dtype=np.float64) + 0.5 for size in (width, height))
+    return place.inside(x, y)
 
 
 def track(

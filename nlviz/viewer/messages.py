@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -119,6 +119,9 @@ class Scene:
         return plain
 
 
+Ask = Callable[[Analysis, Query], tuple[Link, ...]]
+
+
 def query_of(analysis: Analysis, pin: Pin, options: Options) -> Query:
     """What a pin asks under the options."""
     options = options.fitting(analysis)
@@ -133,10 +136,15 @@ def query_of(analysis: Analysis, pin: Pin, options: Options) -> Query:
     )
 
 
-def links_of(analysis: Analysis, pin: Pin, options: Options) -> tuple[Link, ...]:
-    """The exact links of a pin; none where there can be none, and the viewer says why."""
+def links_of(
+    analysis: Analysis, pin: Pin, options: Options, ask: Ask = top_links
+) -> tuple[Link, ...]:
+    """The exact links of a pin; none where there can be none, and the viewer says why.
+
+    ``ask`` gives a query's links: ``top_links``, or what keeps its answers.
+    """
     try:
-        return top_links(analysis, query_of(analysis, pin, options))
+        return ask(analysis, query_of(analysis, pin, options))
     except QueryError:
         return ()
 

@@ -24,12 +24,14 @@ from nlviz.app.stage.component import mount_code, mount_store, mount_viewer
 from nlviz.app.tabs import overlay
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
 from nlviz.app.visit import Visit
+from nlviz.ask.answers import Answers
 from nlviz.errors import NlvizError
 from nlviz.viewer import blobs
 from nlviz.viewer.messages import Can, Scene, links_of
 
 _VIEWER = "viewer"
 _HEAD_START = 0.03  # seconds
+_ANSWERS = Answers()  # for all visitors, by content
 
 
 def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
@@ -80,7 +82,8 @@ def _viewer_and_tabs(visit: Visit) -> None:
         # A reverse answer takes the constants of all rows.
         waits = options.reverse and shown.tag(options.block or "") not in shown.constants
         links = {
-            pin: () if waits else links_of(shown.analysis, pin, options) for pin in visit.pins.shown
+            pin: () if waits else links_of(shown.analysis, pin, options, _ANSWERS.top_links)
+            for pin in visit.pins.shown
         }
         mask = overlay.current(shown.choice)
         rank = shown.choice.material.session is None or bool(shown.analysis.sizes)

@@ -199,9 +199,9 @@ class Affinity:
         total = np.zeros((len(keys), self.theta.shape[1]), dtype=np.float32)
         for (theta, phi), constants in zip(self._split, self.constants, strict=True):
             with np.errstate(over="ignore"):  # a key out of reach may outweigh all within it
-                total += self._weights(
-                    (np.float32(self.scale) * phi[:, index]).T @ theta, constants
-                )
+                logits: Array = phi[:, index].T @ theta
+                logits *= np.float32(self.scale)
+                total += self._weights(logits, constants)
         total /= np.float32(self.heads)
         for j, column in zip(index, total, strict=True):
             able = reaching(self.reach, int(j))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
@@ -92,9 +95,19 @@ class Provenance:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
+_checksums: dict[int, str] = {}  # id of a living clip's frames → their checksum
+
+
 def checksum(clip: Clip) -> str:
     """SHA-256 of the sampled frames' pixels, whatever file they came from."""
-    return "sha256:" + hashlib.sha256(clip.frames.tobytes()).hexdigest()
+    frames, key = clip.frames, id(clip.frames)
+    known = _checksums.get(key)
+    if known is None:
+        plain = np.ascontiguousarray(frames)
+        known = "sha256:" + hashlib.sha256(plain.data if plain.size else b"").hexdigest()
+        _checksums[key] = known  # a clip's frames are read-only
+        weakref.finalize(frames, _checksums.pop, key, None)
+    return known
 
 
 def _weights(model: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import io
 import json
 import shlex
@@ -167,3 +169,18 @@ def test_a_pdf_looks_the_same_in_poppler(drawn, tmp_path):
     line = ["pdftoppm", "-r", str(DPI), "-png", "-singlefile", tmp_path / "a.pdf", tmp_path / "a"]
     subprocess.run(line, check=True)
     same_picture(Image.open(tmp_path / "a.png"), wanted)
+
+
+def test_a_clip_is_hashed_once_and_forgotten_with_it(monkeypatch):
+    from nlviz import provenance
+
+    clip, hashed = make.clip(), []
+    expected = "sha256:" + hashlib.sha256(clip.frames.tobytes()).hexdigest()
+    sha256 = hashlib.sha256
+    monkeypatch.setattr(provenance.hashlib, "sha256", lambda data: hashed.append(1) or sha256(data))
+    before = len(provenance._checksums)
+    assert provenance.checksum(clip) == provenance.checksum(clip) == expected
+    assert hashed == [1]
+    del clip
+    gc.collect()
+    assert len(provenance._checksums) == before

@@ -1,4 +1,4 @@
-"""What the page shows while a clip is analysed, and before the first one is."""
+"""What the page shows before the first analysis is there."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from nlviz.progress import Progress
 
 
 @contextmanager
-def working(place: DeltaGenerator, *, first: bool) -> Iterator[Progress]:
-    """A bar that says what is being done: in a card beside the last analysis, which stays.
+def working(place: DeltaGenerator) -> Iterator[Progress]:
+    """A bar that says what is being done, below grey frames where the clip will be.
 
     The report that it gives ends a run that was superseded, as every Streamlit call does.
     """
-    with place.container(key=None if first else "working"):
-        if first:
-            skeleton()
+    with place.container():
+        skeleton()
         bar = st.progress(0.0)
     try:
         yield lambda fraction, what: _tell(bar, fraction, what)

@@ -33,9 +33,9 @@ def show() -> None:
             )
         with st.sidebar:
             choice = sidebar.choose(visit)
+        place.empty()
         if choice is not None:
             stage.update(visit, choice, place)
-        place.empty()
         stage.show(visit)
 
 

@@ -49,7 +49,8 @@ class Visit:
     ``material`` is None while the clip of an address is awaited. ``problem`` is the sentence on
     what ``failed``, the last choice, did wrong; the analysis in ``shown`` stays as it is.
     ``remarks`` are sentences on what an address or a session file asked for and did not get;
-    they go when something else is shown. ``restoring`` is true until what it asked for is
+    they go when something else is shown. ``coming`` is the choice that is being worked out beside
+    what is shown. ``restoring`` is true until what it asked for is
     shown.
     """
 
@@ -61,6 +62,7 @@ class Visit:
     notice: str | None = None
     remarks: tuple[str, ...] = ()
     restoring: bool = False
+    coming: Choice | None = None
     awaited: Awaited | None = None
     given: Material | None = None
     parts: dict[str, ClipPart] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class Visit:
         if not self.restoring:
             self.remarks = ()
         self.shown, self.problem, self.failed, self.notice = shown, None, None, None
+        self.coming = None
         material, analysis = shown.choice.material, shown.analysis
         self._welcome(shown)
         default = Pins().add(material.at) if material.at else Pins()
@@ -147,7 +150,7 @@ class Visit:
 
     def fail(self, problem: str, choice: Choice | None = None) -> None:
         """Keep the sentence on what went wrong; nothing else changes."""
-        self.problem, self.failed = problem, choice
+        self.problem, self.failed, self.coming = problem, choice, None
 
     def act(self, said: object) -> None:
         """What the visitor did with the pins."""

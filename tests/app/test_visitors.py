@@ -247,3 +247,26 @@ def test_every_callback_of_the_app_is_guarded():
         for path in folder.rglob("*.py")
         for found in told.finditer(path.read_text(encoding="utf-8"))
     ] == []
+
+
+def test_what_is_on_screen_answers_while_the_next_analysis_is_made_and_that_can_be_stopped():
+    page = arrives()
+    visit = page.session_state["nlviz"]
+    before = visit.shown
+    with running.one_at_a_time(silent):
+        page.select_slider(key=f"size-{before.choice.model}").set_value(320).run()
+        assert not page.exception
+        assert visit.shown is before
+        assert visit.coming is not None
+        assert visit.coming.size == 320
+        page.session_state["nlviz-jobs"]._latest.stop()
+        page.run()
+        assert "Stopped." in [caption.value for caption in page.caption]
+    page.button(key="again-analysis").click().run()
+    for _ in range(600):
+        if visit.shown is not before:
+            break
+        time.sleep(0.05)
+        page.run()
+    assert visit.shown.choice.size == 320
+    assert visit.coming is None

@@ -31,7 +31,7 @@ class Needed:
 def ask(visit: Visit) -> Needed | None:
     """Amend the visit with what is there; the job that still works out the rest, or failed to."""
     shown = visit.shown
-    if shown is None:
+    if shown is None or visit.coming is not None:  # one at a time: another analysis comes
         return None
     if visit.options.needs_sizes and not shown.sizes:
         needed = _asked(shown, "sizes", shown.sized, "viewer-sizes")

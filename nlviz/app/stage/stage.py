@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -21,15 +22,17 @@ from nlviz.app.shown import Shown
 from nlviz.app.sidebar import upload
 from nlviz.app.stage import needs, tab_row
 from nlviz.app.stage.component import mount_code, mount_store, mount_viewer
-from nlviz.app.tabs import overlay
+from nlviz.app.tabs import jobs, overlay
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
+from nlviz.app.tabs.progress import AT_ONCE, tell
 from nlviz.app.visit import Visit
 from nlviz.ask.answers import Answers
-from nlviz.errors import NlvizError
 from nlviz.viewer import blobs
 from nlviz.viewer.messages import Can, Scene, links_of
 
 _VIEWER = "viewer"
+_ANALYSIS = "analysis"
+_BEAT = 0.1  # seconds between two looks at the first analysis
 _HEAD_START = 0.03  # seconds
 _ANSWERS = Answers()  # for all visitors, by content
 
@@ -37,19 +40,40 @@ _ANSWERS = Answers()  # for all visitors, by content
 def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
     """Show what was chosen; after an error the last good analysis stays."""
     if visit.shown is not None and visit.shown.choice == choice:
+        visit.coming = None
         if visit.failed is not None:  # back at what is on screen
             visit.problem = visit.failed = None
         return
     if choice == visit.failed:
         return
-    try:
-        shown = find(choice)
+    shown = find(choice)
+    if shown is None:
+        job = jobs.current().ask(choice, _ANALYSIS, partial(make, choice), urgent=True)
+        _wait(visit, job, place)
+        if not job.done:  # meanwhile what is on screen answers as ever
+            visit.coming = choice
+            with place.container(key="working"):
+                tell(job, choice, _ANALYSIS, name="analysis", scope="app")
+            return
+        jobs.current().forget(choice, _ANALYSIS)  # the store has it, by its content
+        shown = job.result
         if shown is None:
-            with working(place, first=visit.shown is None) as progress:
-                shown = make(choice, progress)
-        visit.show(shown)
-    except NlvizError as error:
-        visit.fail(str(error), choice)
+            ours = "This could not be analysed; the server's log says why."
+            visit.fail(job.problem or ours, choice)
+            return
+    visit.show(shown)
+
+
+def _wait(visit: Visit, job: jobs.Job, place: DeltaGenerator) -> None:
+    """For what is soon there; to the end where nothing is on screen that could answer."""
+    if visit.shown is not None:
+        job.wait(AT_ONCE)
+        return
+    with working(place) as progress:
+        while job.runs:
+            progress(job.fraction, job.status)
+            job.keep_alive()
+            job.wait(_BEAT)
 
 
 def show(visit: Visit) -> None:

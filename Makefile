@@ -14,7 +14,7 @@ DENO := DENO_NO_UPDATE_CHECK=1 $(BIN)/deno
 WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
-.PHONY: run test quick check-python check-js lint bench docs wheel clean
+.PHONY: run test quick gpu check-python check-js lint bench docs wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -27,6 +27,11 @@ quick: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(PYTEST) -q -m "not browser and not slow"
+
+# A machine without a browser leaves out what needs one.
+gpu: $(VENV)/.test
+	-$(BIN)/python -m tests.support.setup_programs
+	$(BIN)/python -m benchmarks.gpu
 
 check-python: $(VENV)/.test
 	$(BIN)/ruff check .

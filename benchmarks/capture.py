@@ -8,7 +8,14 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.measure import in_fresh_process, machine, medians, peak_rise
+from benchmarks.measure import (
+    finished,
+    gpu_peak_rise,
+    in_fresh_process,
+    machine,
+    medians,
+    peak_rise,
+)
 from nlviz import Clip, analyse
 from nlviz.models import zoo
 
@@ -30,20 +37,21 @@ def prepared(clip: Clip, network: zoo.Network) -> torch.Tensor:
     return network.prepare(np.stack(frames))
 
 
-def times(frames: int) -> tuple[float, float]:
-    clip, network = made_up_clip(frames), zoo.load("nl-lite0", device="cpu")
+def times(frames: int, device: str, rounds: int) -> tuple[float, float]:
+    clip, network = made_up_clip(frames), zoo.load("nl-lite0", device=device)
 
-    def bare() -> torch.Tensor:
+    def bare() -> None:
         with torch.no_grad():
-            return network.module(prepared(clip, network))
+            network.module(prepared(clip, network))
+        finished(device)
 
-    plain, seen = medians(bare, lambda: analyse(clip, network))
+    plain, seen = medians(bare, lambda: analyse(clip, network), rounds=rounds)
     return plain, seen
 
 
-def memory(frames: int, captured: bool) -> tuple[float, float]:
-    """(peak rise, size of θ + φ + g) in MiB."""
-    clip, network = made_up_clip(frames), zoo.load("nl-lite0", device="cpu")
+def memory(frames: int, device: str, captured: bool) -> tuple[float, float]:
+    """(peak rise on the device, size of θ + φ + g) in MiB."""
+    clip, network = made_up_clip(frames), zoo.load("nl-lite0", device=device)
 
     def bare() -> torch.Tensor:
         with torch.no_grad():
@@ -55,21 +63,24 @@ def memory(frames: int, captured: bool) -> tuple[float, float]:
     )  # g is as large as φ
     del analysis
     bare()
-    rise = peak_rise((lambda: analyse(clip, network)) if captured else bare)
-    return rise, held / 2**20
+    rise = peak_rise if device == "cpu" else gpu_peak_rise
+    return rise((lambda: analyse(clip, network)) if captured else bare), held / 2**20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[8, 16])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    print(f"analyse / bare forward, nl-lite0 at 640, CPU ({machine()})")
+    device = options.device
+    print(f"analyse / bare forward, nl-lite0 at 640, {device.upper()} ({machine()})")
     print(f"{'frames':>6} {'bare s':>8} {'analyse s':>10} {'time':>6} {'extra MiB':>10} "
           f"{'θ+φ+g MiB':>10} {'memory':>7}")  # fmt: skip
     for frames in options.frames:
-        plain, seen = in_fresh_process(times, frames)
+        plain, seen = in_fresh_process(times, frames, device, options.rounds)
         (low, held), (high, _) = (
-            in_fresh_process(memory, frames, captured) for captured in (False, True)
+            in_fresh_process(memory, frames, device, captured) for captured in (False, True)
         )
         print(f"{frames:>6} {plain:>8.2f} {seen:>10.2f} {seen / plain:>6.3f} {high - low:>10.1f} "
               f"{held:>10.1f} {(high - low) / held:>7.2f}")  # fmt: skip

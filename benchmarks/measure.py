@@ -16,10 +16,17 @@ import torch
 
 def machine() -> str:
     """One line on what this was measured on."""
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return (
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{platform.machine()}, {os.cpu_count()} cores{gpu}, Python {platform.python_version()}, "
         f"torch {torch.__version__}, {torch.get_num_threads()} threads"
     )
+
+
+def finished(device: str) -> None:
+    """Return once a GPU has done what it was given: its work does not wait to be looked at."""
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def medians(*actions: Callable[[], Any], rounds: int = 7) -> list[float]:
@@ -39,6 +46,16 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns in a process of its own: its peak memory owes nothing to others."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
+
+
+def gpu_peak_rise(action: Callable[[], Any]) -> float:
+    """MiB by which the peak of what tensors hold on the GPU rises while an action runs."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    kept = action()
+    rise = (torch.cuda.max_memory_allocated() - before) / 2**20
+    del kept
+    return rise
 
 
 def peak_rise(action: Callable[[], Any]) -> float:

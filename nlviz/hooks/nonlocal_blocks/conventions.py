@@ -104,7 +104,9 @@ def _complete(a_pass: Pass) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...
                 f"has a gamma of {_said(gamma)}, so that its weights leave no trace in what it "
                 "puts out and cannot be checked; load trained weights"
             )
-        seen["y"] = (seen["z"].double() - seen["x"].double()) / float(gamma)
+        # In single precision, as MPS has no doubles; then judged in the precision of the block.
+        y = (seen["z"].float() - seen["x"].float()) / float(gamma)
+        seen["y"] = y.to(seen["z"].dtype)
     if kind == "context" and {"x", "phi", "y"} <= seen.keys():
         seen["g"], shapes["theta"] = seen["x"], shapes["phi"]
         seen["theta"] = torch.ones_like(seen["phi"])

@@ -44,6 +44,8 @@ class Analysis:
         refused: block name → why it was found but not understood, and so is not among the others.
         kinds: block name → what it is, in a few words.
         sizes: block name → (M,) ‖W_z g_j‖ of each key, where ``with_sizes`` has measured it.
+        weights: checksum of the file that the network's weights came from, as ``"sha256:…"``;
+            None where they came from none, or it is not known.
     """
 
     clip: Clip
@@ -55,6 +57,7 @@ class Analysis:
     refused: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    weights: str | None = None
 
     @property
     def blocks(self) -> tuple[str, ...]:

@@ -28,8 +28,8 @@ class Provenance:
     Args:
         version: of nlviz.
         model: the network's name.
-        weights: checksum of its weights as the zoo records it, ``"sha256:…"``, of a published
-            checkpoint as far as it is published; None for a network that is not in the zoo.
+        weights: checksum of the file that the weights came from, ``"sha256:…"``: a bundled one, the
+            checkpoint that was fetched and converted, or your own; None where they came from none.
         clip: the clip's name.
         checksum: ``"sha256:…"`` of the sampled frames' pixels (T, H, W, 3), RGB.
         frames: the sampled source frames.
@@ -67,7 +67,7 @@ class Provenance:
         return cls(
             version=__version__,
             model=analysis.network,
-            weights=_weights(analysis.network),
+            weights=analysis.weights or _recorded(analysis.network),
             clip=clip.name,
             checksum=checksum(clip),
             frames=tuple(int(i) for i in clip.indices),
@@ -83,7 +83,7 @@ class Provenance:
         """All of it in a few lines."""
         frames = ", ".join(map(str, self.frames))
         lines = [
-            f"nlviz {self.version}; {self.model}, weights {self.weights or 'not in the zoo'}",
+            f"nlviz {self.version}; {self.model}, weights {self.weights or 'of no file'}",
             f"{self.clip}, frames {frames} of {self.total}, {self.checksum}",
             *([self.command] if self.command else []),
         ]
@@ -110,7 +110,8 @@ def checksum(clip: Clip) -> str:
     return known
 
 
-def _weights(model: str) -> str | None:
+def _recorded(model: str) -> str | None:
+    """What the zoo knows of a network's weights, for an analysis that does not say it."""
     if model not in zoo.names():
         return None
     known = zoo.record(model)

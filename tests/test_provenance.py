@@ -18,10 +18,14 @@ import pypdf
 import pypdfium2
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
-from nlviz import Panel, Point, Query, film_strip, film_strips, top_links
+from nlviz import Panel, Point, Query, export, film_strip, film_strips, top_links
 from nlviz.cli import main
 from nlviz.film import follow, play, travel
+from nlviz.inference.loading import load_user_network
+from nlviz.models import zoo
+from nlviz.models.published import fetch
 from nlviz.provenance import Provenance, checksum
 from tests.support import make
 
@@ -184,3 +188,57 @@ def test_a_clip_is_hashed_once_and_forgotten_with_it(monkeypatch):
     del clip
     gc.collect()
     assert len(provenance._checksums) == before
+
+
+def sha256(path: Path) -> str:
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+OWN = """
+from torch import nn
+from nlviz.models.nonlocal_block import NonLocalBlock
+
+def build():
+    return nn.Sequential(nn.Conv3d(3, 8, (1, 16, 16), (1, 16, 16)), NonLocalBlock(8))
+"""
+
+
+@pytest.mark.parametrize("whose", ["bundled", "fetched", "own checkpoint", "own network"])
+def test_the_checksum_of_the_weights_that_were_used_is_in_every_export(
+    whose, small, content, tmp_path, monkeypatch, capsys
+):
+    make.picture(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    Path("mine.pkl").write_bytes(content)
+    Path("net.py").write_text(OWN)
+    wanted = sha256(Path("mine.pkl"))
+    if whose == "bundled":
+        model = ["--model", "nl-lite0"]
+        wanted = "sha256:" + zoo.record("nl-lite0").sha256
+    elif whose == "fetched":
+        fetch.fetch(small)
+        model = ["--model", "small"]
+    elif whose == "own checkpoint":
+        model = ["--model", "small", "--weights", "mine.pkl"]
+    else:
+        module = load_user_network("net.py:build").module
+        save_file(module.state_dict(), "net.safetensors")
+        model = ["--model", "net.py:build", "--weights", "net.safetensors"]
+        wanted = sha256(Path("net.safetensors"))
+    asked = ["picture.png", "--at", "0,25,25", "--size", "64", "--device", "cpu", *model]
+    assert main(["links", *asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"] == wanted
+    for ending, verb in {"svg": "figure", "html": "html", "gif": "film", "nlviz": "export"}.items():
+        extra = ["--width", "160"] if verb == "film" else []
+        extra += ["--follow", "1"] if verb == "film" else []
+        assert main([verb, *asked, *extra, "-o", f"a.{ending}"]) == 0
+        if ending == "nlviz":
+            assert export.open_session("a.nlviz").provenance.weights == wanted
+        elif ending == "gif":
+            with Image.open("a.gif") as image:
+                assert json.loads(image.info["comment"])["weights"] == wanted
+        else:
+            assert wanted in Path(f"a.{ending}").read_text()
+    capsys.readouterr()
+    assert main(["links", "a.nlviz", "--json"]) == 0  # what the session was made with
+    assert json.loads(capsys.readouterr().out)["weights"] == wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -85,11 +84,10 @@ class Subject:
         from nlviz.export import Provenance
 
         made = Provenance.of(self.analysis, queries, command=self.question.typed)
-        if self.session is not None:
-            before = self.session.provenance
-            return replace(made, weights=before.weights, model=before.model)
-        weights = self.question.weights
-        return replace(made, weights=_digest(weights)) if weights else made
+        if self.session is None:
+            return made
+        before = self.session.provenance
+        return replace(made, weights=before.weights, model=before.model)
 
 
 def _session(question: Question) -> Session:
@@ -148,9 +146,3 @@ def _usual_frames(name: str) -> int:
     from nlviz.models import zoo
 
     return zoo.record(name).frames if name in zoo.names() else 8
-
-
-def _digest(file: str) -> str:
-    """The checksum of the user's own weights, which have just been loaded."""
-    with open(file, "rb") as content:
-        return "sha256:" + hashlib.file_digest(content, "sha256").hexdigest()

@@ -54,6 +54,7 @@ def seen(analysis: Analysis) -> dict[str, Any]:
             "sampled_frames": list(clip.indices),
         },
         "model": analysis.network,
+        "weights": analysis.weights,
     }
 
 

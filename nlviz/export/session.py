@@ -11,7 +11,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -115,11 +115,13 @@ def _session(parts: Mapping[str, bytes], called: str) -> Session:
             "version that wrote it."
         )
     frames = safetensors.load(parts[_FRAMES])["frames"]
-    analysis = session_contents.analysis(text, frames, safetensors.load(parts[_BLOCKS]))
+    made = session_contents.provenance(text["provenance"])
+    seen = session_contents.analysis(text, frames, safetensors.load(parts[_BLOCKS]))
+    analysis = replace(seen, weights=made.weights)
     queries = tuple(session_contents.query(each, analysis) for each in text["queries"])
     return Session(
         analysis=analysis,
-        provenance=session_contents.provenance(text["provenance"]),
+        provenance=made,
         queries=queries,
         settings=session_contents.whole_object(text["settings"]),
     )

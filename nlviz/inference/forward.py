@@ -89,6 +89,7 @@ def analyse(
         prediction=top_classes(seen.output, network.classes),
         refused=seen.refused,
         kinds=seen.kinds,
+        weights=getattr(network, "weights", None),  # networks of others need not say
     )
 
 

@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def load_user_network(
         )
     network = UserNetwork(module, Input.of(said), f"{path.name}:{function}", path=str(path))
     if weights is not None:
-        _load(module, weights)
+        network = replace(network, weights=_load(module, weights))
     _move(module, device)
     keep_own_modules(module, str(path.parent))
     return network
@@ -142,9 +143,9 @@ def _running(path: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _load(module: torch.nn.Module, weights: str | Path) -> None:
-    """Weights under the module's own names, or under these behind one prefix."""
-    from nlviz.models.checkpoints import likeness, misfit, read
+def _load(module: torch.nn.Module, weights: str | Path) -> str:
+    """Weights under the module's own names, or under these behind one prefix; their checksum."""
+    from nlviz.models.checkpoints import checksum, likeness, misfit, read
 
     given = read(weights)
     wanted = module.state_dict()
@@ -155,6 +156,7 @@ def _load(module: torch.nn.Module, weights: str | Path) -> None:
             f"{likeness(given)}. Give weights that were saved from it."
         )
     module.load_state_dict(given)
+    return checksum(weights)
 
 
 def _without_prefix(

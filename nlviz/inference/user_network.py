@@ -101,6 +101,7 @@ class UserNetwork:
         taps: block name → where its queries sit on the input, see
             ``nlviz.inference.protocol.Tap``; blocks without one tile the input evenly.
         path: the file that built it, so that errors can say which line.
+        weights: checksum of the checkpoint that was loaded into it, as ``"sha256:…"``, or None.
     """
 
     module: torch.nn.Module
@@ -108,6 +109,7 @@ class UserNetwork:
     name: str = ""
     taps: Mapping[str, Tap] = field(default_factory=dict)
     path: str | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input", Input.of(self.input))

@@ -35,6 +35,9 @@ class Network:
         deviation: what the rest is divided by.
         side: what each side of the input is a multiple of, in pixels.
         step: what the number of frames is a multiple of; ``prepare`` sees to it.
+        weights: checksum of the file that its weights came from, as ``"sha256:…"``: the bundled
+            one, the checkpoint that was fetched and converted, or your own; None where that is
+            not known.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Network:
     deviation: Channels
     side: int
     step: int = 1
+    weights: str | None = None
 
     def input_size(self, width: int, height: int, size: int) -> tuple[int, int]:
         """(width, height) to resize a frame to: each side a multiple of ``side``, at least 32.

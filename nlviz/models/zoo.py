@@ -106,6 +106,7 @@ def load(
         ZooError: an unknown name, a network not fetched yet, a device that is not available,
             weights missing, damaged, or of another network.
     """
+    from nlviz.models.checkpoints import checksum as file_checksum
     from nlviz.models.network import Network
     from nlviz.models.network import device as find_device
     from nlviz.models.nonlocal_lite import NonLocalLite
@@ -114,15 +115,18 @@ def load(
     known = record(name) if weights is None else published(name)
     place = find_device(device)
     module: nn.Module
+    checksum: str | None
     if isinstance(known, Published):
-        module = (
-            fetch.module(known, folder) if weights is None else fetch.module_from(known, weights)
-        )
+        if weights is None:
+            module, checksum = fetch.module(known, folder), fetch.checksum(known, folder)
+        else:
+            module, checksum = fetch.module_from(known, weights), file_checksum(weights)
         labels, mean, deviation = _KINETICS, known.mean, known.deviation
         step = known.plan.frames_step
     else:
         module = NonLocalLite(known.function, known.inner)
         module.load_state_dict(bundled_weights(known))
+        checksum = f"sha256:{known.sha256}"
         labels, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3
         step = 1
     classes = tuple(labels.read_text(encoding="utf-8").splitlines())
@@ -143,6 +147,7 @@ def load(
         deviation=deviation,
         side=side(name),
         step=step,
+        weights=checksum,
     )
 
 

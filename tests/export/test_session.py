@@ -68,9 +68,12 @@ def test_no_field_of_an_analysis_is_forgotten(session, content):
         refused={"odd": "Nobody knows."},
         kinds={"fine": "self-attention"},
         sizes={"fine": np.arange(192, dtype=np.float32)},
+        weights="sha256:0123",
     )
-    again = export.open_session(export.save(replace(session, analysis=whole))).analysis
-    plain = {"view", "network", "fidelity", "prediction", "refused", "kinds"}
+    made = export.Provenance.of(whole)
+    saved = export.save(replace(session, analysis=whole, provenance=made))
+    again = export.open_session(saved).analysis
+    plain = {"view", "network", "fidelity", "prediction", "refused", "kinds", "weights"}
     for name in plain:
         assert getattr(again, name) == getattr(whole, name), name
     np.testing.assert_array_equal(again.sizes["fine"], whole.sizes["fine"])

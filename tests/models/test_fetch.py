@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+import threading
+import time
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import nlviz
 from nlviz import writing
@@ -22,6 +29,7 @@ from nlviz.errors import CheckpointError, FetchError, ZooError
 from nlviz.models import zoo
 from nlviz.models.published import fetch
 from nlviz.models.published.catalogue import RECORDS
+from nlviz.models.published.download import download
 from tests.models.test_checkpoints import caffe2_pickle
 from tests.support import make
 from tests.support.restated import PROJECTS, state
@@ -254,3 +262,132 @@ def test_what_is_written_removes_the_parts_that_killed_processes_left(tmp_path):
     os.utime(left, (0, 0))
     writing.write(tmp_path / "a[1].svg", b"whole")
     assert [part.exists() for part in (left, living)] == [False, True]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "never"
+        time.sleep(0.01)
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from nlviz.models.published.download import download
+download(sys.argv[1], Path(sys.argv[2]), progress=lambda done, total: print(done, flush=True))
+"""
+
+
+@pytest.fixture
+def stalled(server):
+    """The server stops in the middle of each answer until the event is set."""
+    server.goes_on = threading.Event()
+    yield server.goes_on
+    server.goes_on.set()
+    server.goes_on = None
+
+
+def test_two_processes_never_write_to_one_part(server, content, stalled, tmp_path):
+    target = tmp_path / "weights.pkl"
+    server.content, server.until = content, len(content) // 2
+    stalled.set()
+    with pytest.raises(FetchError, match="broke off"):
+        download(server.url, target, progress=lambda done, total: None)
+    assert (tmp_path / "weights.pkl.part").stat().st_size == len(content) // 2
+    server.until, server.asked = None, []
+    stalled.clear()
+    line = [sys.executable, "-c", FETCH, server.url, str(target)]
+    both = [subprocess.Popen(line, stdout=subprocess.DEVNULL) for _ in range(2)]
+    wait_until(lambda: len(server.asked) == 2)
+    stalled.set()
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert target.read_bytes() == content
+    # One resumed what was there, the other began anew; nothing is left of either.
+    assert sorted(server.asked, key=str) == [None, f"bytes={len(content) // 2}-"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_download_left_is_resumed_by_the_next(server, content, stalled, tmp_path):
+    target = tmp_path / "weights.pkl"
+    server.content = content
+    line = [sys.executable, "-c", FETCH, server.url, str(target)]
+    killed = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+    part = tmp_path / "weights.pkl.part"
+    wait_until(lambda: part.exists() and part.stat().st_size >= len(content) // 2)
+    killed.kill()
+    killed.wait(60)
+    stalled.set()
+    download(server.url, target, progress=lambda done, total: None)
+    assert server.asked == [None, f"bytes={len(content) // 2}-"]
+    assert target.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_slow_download_holds_up_nobody(small, server, content, stalled, tmp_path):
+    """Neither another network nor the same one, given as a file."""
+    given = tmp_path / "mine.pkl"
+    given.write_bytes(content)
+    slow = threading.Thread(target=fetch.fetch, args=(small,))
+    slow.start()
+    wait_until(lambda: server.asked != [])
+    other = replace(small, name="other")
+    assert fetch.fetch(other, source=given).is_file()
+    kept = fetch.fetch(small, source=given)
+    before = kept.stat().st_mtime_ns
+    stalled.set()
+    slow.join(60)
+    assert not slow.is_alive()
+    assert kept.stat().st_mtime_ns == before  # what was here first is not overwritten
+    names = sorted(path.name for path in kept.parent.iterdir())
+    assert names == ["other.safetensors", "small.safetensors"]
+
+
+def test_a_network_is_converted_by_one_at_a_time(small, content, tmp_path, monkeypatch):
+    given = tmp_path / "mine.pkl"
+    given.write_bytes(content)
+    at_once, most, converted = 0, 0, fetch._convert
+
+    def counted(*args):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.2)
+        converted(*args)
+        at_once -= 1
+
+    monkeypatch.setattr(fetch, "_convert", counted)
+    said: list[str] = []
+
+    def give():
+        try:
+            fetch.fetch(small, source=given)
+        except FetchError as error:
+            said.append(str(error))
+
+    threads = [threading.Thread(target=give) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == 1
+    assert len(said) == 2
+    assert all("is not overwritten" in each for each in said)
+
+
+def test_the_checksum_of_what_was_converted_stays_with_the_network(small, content, tmp_path):
+    wanted = "sha256:" + hashlib.sha256(content).hexdigest()
+    fetch.fetch(small)
+    assert zoo.load("small", device="cpu").weights == wanted
+    mine = tmp_path / "mine.pkl"
+    mine.write_bytes(content)
+    assert zoo.load("small", device="cpu", weights=mine).weights == wanted
+
+
+def test_a_network_that_an_older_nlviz_kept_says_what_is_published_of_its_hash(small, monkeypatch):
+    kept = fetch.fetch(small)
+    save_file(load_file(kept), kept, metadata={"model": "small"})
+    assert zoo.load("small", device="cpu").weights == small.digest
+    without = (replace(small, digest=""), *RECORDS)
+    monkeypatch.setattr(zoo, "PUBLISHED", without)
+    assert zoo.load("small", device="cpu").weights is None

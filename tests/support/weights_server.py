@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``content``; breaks off after ``until`` bytes, and knows ranges if ``ranges``."""
+    """Serves ``content``; breaks off after ``until`` bytes, and knows ranges if ``ranges``.
+
+    Where ``goes_on`` is given, it is waited for in the middle of each answer.
+    """
 
     content = b""
     kind = "application/octet-stream"
     until: int | None = None
     ranges = True
     status: int | None = None
+    goes_on: threading.Event | None = None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -49,7 +54,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", tag)
         self.end_headers()
-        self.wfile.write(body[: self.server.until])
+        body = body[: self.server.until]
+        middle = len(body) // 2
+        self.wfile.write(body[:middle])
+        if self.server.goes_on is not None:
+            self.wfile.flush()
+            self.server.goes_on.wait(60)
+        self.wfile.write(body[middle:])
 
     def log_message(self, *args):
         pass

@@ -148,7 +148,7 @@ def _saved(shown: Shown) -> list[str]:
     if held is None:
         return []
     made = held.provenance
-    weights = f"weights {made.weights:.16}…" if made.weights else "weights that are not in the zoo"
+    weights = f"weights {made.weights:.16}…" if made.weights else "weights of no file"
     return [
         f"A session saved by nlviz {made.version}: {made.clip} (frames {made.checksum:.16}…) in "
         f"{made.model}, {weights}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
 import zipfile
@@ -72,6 +73,12 @@ def read(path: Path | str) -> dict[str, Tensor]:
     if not weights:
         raise CheckpointError(f"{path.name} holds no weights; give a model's checkpoint.")
     return weights
+
+
+def checksum(path: Path | str) -> str:
+    """``"sha256:…"`` of a checkpoint file, whatever is in it; OSError where it cannot be read."""
+    with Path(path).open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_safetensors(path: Path, start: bytes) -> bool:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from nlviz.errors import FetchError, ZooError
 from nlviz.models import checkpoints
 from nlviz.models.published.download import ByteProgress, download
+from nlviz.models.published.file_lock import alone_with
 from nlviz.models.published.record import Published
 from nlviz.models.resnet import VideoResNet
 
-_one_at_a_time = threading.Lock()
+_CHECKSUM = "checkpoint"  # what the kept file calls that of the file it was made from
 _LEFT = 3600.0  # seconds without a change
 
 
@@ -60,36 +60,47 @@ def fetch(
         CheckpointError: a file that is not a checkpoint, holds code, or is for another network.
     """
     kept = _kept(record, folder)
-    with _one_at_a_time:
-        if kept.is_file() and source is None:
-            return kept
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            if source is not None:
-                if kept.is_file():
-                    raise FetchError(
-                        f"{record.name} is on this machine already and is not overwritten; to "
-                        f"take {Path(source).name} instead, remove {kept} first, or run it alone "
-                        "with --weights."
-                    )
-                _save(_converted(record, Path(source)), record, kept)
-                return kept
-            file = kept.with_name(record.url.rpartition("/")[2])
-            if not file.is_file():
-                download(record.url, file, progress=progress or _silent)
-            try:
-                network = _converted(record, file)
-            except ZooError:
-                file.unlink()  # it would be wrong again
-                raise
-            _save(network, record, kept)
-            file.unlink()
-        except OSError as error:
-            raise FetchError(
-                f"{kept.parent} cannot be written to ({error.strerror}); free some space, or set "
-                "NLVIZ_CACHE to another folder."
-            ) from error
+    if kept.is_file() and source is None:
         return kept
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if source is None:
+            _download(record, kept, progress or _silent)
+        else:
+            _take(record, kept, Path(source))
+    except OSError as error:
+        raise FetchError(
+            f"{kept.parent} cannot be written to ({error.strerror}); free some space, or set "
+            "NLVIZ_CACHE to another folder."
+        ) from error
+    return kept
+
+
+def _take(record: Published, kept: Path, source: Path) -> None:
+    with alone_with(kept):
+        if kept.is_file():
+            raise FetchError(
+                f"{record.name} is on this machine already and is not overwritten; to take "
+                f"{source.name} instead, remove {kept} first, or run it alone with --weights."
+            )
+        _convert(record, source, kept)
+
+
+def _download(record: Published, kept: Path, progress: ByteProgress) -> None:
+    """The network, whoever brings it; others wait while it is converted, never while it comes."""
+    file = kept.with_name(record.url.rpartition("/")[2])
+    while not kept.is_file():
+        if not file.is_file():
+            download(record.url, file, progress=progress)
+        with alone_with(kept):
+            if not kept.is_file() and file.is_file():  # else somebody else was first
+                try:
+                    _convert(record, file, kept)
+                except ZooError:
+                    file.unlink(missing_ok=True)  # it would be wrong again
+                    raise
+            if kept.is_file():
+                file.unlink(missing_ok=True)
 
 
 def module(record: Published, folder: Path | str | None = None) -> VideoResNet:
@@ -126,21 +137,28 @@ def module_from(record: Published, file: Path | str) -> VideoResNet:
     return network
 
 
-def _converted(record: Published, file: Path) -> VideoResNet:
+def checksum(record: Published, folder: Path | str | None = None) -> str | None:
+    """Of the checkpoint that a fetched network was converted from, as ``"sha256:…"``.
+
+    Networks that an older nlviz kept do not say it: then as much of its hash as is published, as
+    ``Published.digest``, or None.
+    """
+    with safe_open(_kept(record, folder), "pt") as held:
+        said = (held.metadata() or {}).get(_CHECKSUM)
+    return said or record.digest or None
+
+
+def _convert(record: Published, file: Path, kept: Path) -> None:
+    """Whole or not at all."""
     weights = checkpoints.read(file)  # first, so that a web page is called one
-    _check(record, file)
+    found = _checked(record, file)
     with torch.device("meta"):
         network = VideoResNet(record.plan)
     checkpoints.fit(weights, network, name=record.name)
-    return network
-
-
-def _save(network: VideoResNet, record: Published, kept: Path) -> None:
-    """Whole or not at all."""
     _remove_left_parts(kept)
     part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
-    said = {"model": record.name, "url": record.url, "licence": record.licence}
+    said = {"model": record.name, "url": record.url, "licence": record.licence, _CHECKSUM: found}
     try:
         save_file(weights, part, metadata=said)
         part.replace(kept)
@@ -161,18 +179,17 @@ def _remove_left_parts(kept: Path) -> None:
                 part.unlink()
 
 
-def _check(record: Published, file: Path) -> None:
-    """Against the digits of the hash that are published, if any are."""
-    if not record.digest:
-        return
+def _checked(record: Published, file: Path) -> str:
+    """Its checksum; FetchError where the digits of the hash that are published say another."""
     kind, _, wanted = record.digest.partition(":")
     with file.open("rb") as content:
-        found = hashlib.file_digest(content, kind).hexdigest()
+        found = hashlib.file_digest(content, kind).hexdigest() if kind else ""
     if not found.startswith(wanted):
         raise FetchError(
             f"{file.name} is not the published file: its {kind} begins with {found[:8]} and not "
             f"with {wanted[:8]}; download it again."
         )
+    return checkpoints.checksum(file)
 
 
 def _kept(record: Published, folder: Path | str | None) -> Path:

@@ -32,9 +32,10 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("track", help="carry an object through the clip by affinity")
     add_question(parser)
     option = parser.add_argument
-    option("--mask", metavar="FILE", help="the object in the first frame, bright on dark")
+    option("--mask", metavar="FILE", help="the object in the first frame, on black or on nothing")
     every = "a folder with a mask for each frame: starts from the first, and J and F of the others"
     option("--masks", metavar="FOLDER", help=every)
+    option("--object", metavar="LABEL", help="of a mask with several: its value, index or #rrggbb")
     option("--context", type=count, help="frames that count beside the first (default: 7)")
     option("--radius", type=float, help="in diagonals of the frame; 0 for anywhere (default: 0.2)")
     option("--heaviest", type=count, help="keys that count for each cell (default: 10)")
@@ -53,12 +54,12 @@ def _track(options: argparse.Namespace) -> None:
     protocol = _protocol(options)
     subject = Subject.run(question)
     analysis, block = subject.analysis, subject.blocks[-1]
-    truth = read_masks(options.masks, analysis.clip) if options.masks else None
-    frame = None
-    if truth is not None:
+    label, frame, truth = options.object, None, None
+    if options.masks:
+        truth = read_masks(options.masks, analysis.clip, label=label)
         mask = truth[0]
     elif options.mask:
-        mask = read_mask(options.mask, analysis.clip)
+        mask = read_mask(options.mask, analysis.clip, label=label)
     else:
         from nlviz.tracking import mask_of
 
@@ -82,6 +83,8 @@ def _check(options: argparse.Namespace, question: Question) -> None:
         raise QueryError(
             "Tracking starts from one object; give one of --mask, --masks, --region and --at."
         )
+    if options.object is not None and options.mask is None and options.masks is None:
+        raise QueryError("--object chooses one of a mask's objects; give --mask or --masks too.")
     if question.reverse or question.head is not None:
         raise QueryError("Tracking uses the block's rows as they are; leave out --reverse, --head.")
     if options.output and not Path(options.output).is_dir():

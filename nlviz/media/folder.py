@@ -20,7 +20,7 @@ RATE = 25.0
 
 def probe(folder: Path, name: str | None = None) -> MediaInfo:
     """See ``nlviz.media.probe``."""
-    files = _files(folder)
+    files = images_of(folder)
     width, height = _size(folder, files)
     duration = len(files) / RATE if len(files) > 1 else 0.0
     rate = RATE if len(files) > 1 else 0.0
@@ -29,7 +29,7 @@ def probe(folder: Path, name: str | None = None) -> MediaInfo:
 
 def read(folder: Path, sampling: Sampling, name: str | None = None) -> Clip:
     """See ``nlviz.media.read``."""
-    files = _files(folder)
+    files = images_of(folder)
     name = name or folder.resolve().name
     indices = sampling.indices(len(files), name)
     width, height = _size(folder, files)
@@ -49,7 +49,8 @@ def read(folder: Path, sampling: Sampling, name: str | None = None) -> Clip:
     )
 
 
-def _files(folder: Path) -> list[Path]:
+def images_of(folder: Path) -> list[Path]:
+    """Its image files in natural order; MediaError where there are none or one leaves it."""
     try:
         found = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file()]
     except OSError as error:

@@ -89,7 +89,7 @@ def read(source: Source, sampling: Sampling) -> Clip:
     with open_image(source) as image:
         total = _count(image)
         wanted = sampling.indices(total, source.name)
-        orientation = _orientation(image)
+        upright = orientation(image)
         check_clip(source.name, len(wanted), *image.size)
         if len(wanted) > 1 or wanted[0]:
             check_played(source.name, wanted[-1] + 1, *image.size)
@@ -98,7 +98,7 @@ def read(source: Source, sampling: Sampling) -> Clip:
         for index, begin, _ in _play(image, wanted[-1] + 1):
             if index in wanted:
                 pixels, said = rgb(image)
-                taken.append((index, begin, orientation(pixels)))
+                taken.append((index, begin, upright(pixels)))
                 notes.update(dict.fromkeys(said))
         if len(taken) < len(wanted):
             notes[
@@ -111,7 +111,7 @@ def read(source: Source, sampling: Sampling) -> Clip:
             name=source.name,
             total=total,
             path=source.path,
-            notes=(*sampling.notes(total), *notes, *_turned(orientation)),
+            notes=(*sampling.notes(total), *notes, *_turned(upright)),
         )
 
 
@@ -138,7 +138,7 @@ def open_image(source: Source) -> Iterator[Image.Image]:
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """(width, height) after the orientation that its EXIF asks for."""
-    return _orientation(image).size(*image.size)
+    return orientation(image).size(*image.size)
 
 
 def rgb(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
@@ -209,12 +209,13 @@ def _play(image: Image.Image, count: int) -> Iterator[tuple[int, float, float]]:
         yield index, begin, end
 
 
-def _orientation(image: Image.Image) -> Orientation:
+def orientation(image: Image.Image) -> Orientation:
+    """How its EXIF asks to turn it."""
     try:
         return ORIENTATIONS.get(image.getexif().get(0x0112, 1), Orientation())
     except BROKEN:
         return Orientation()
 
 
-def _turned(orientation: Orientation) -> tuple[str, ...]:
-    return () if orientation == Orientation() else ("Turned upright as its EXIF orientation says.",)
+def _turned(upright: Orientation) -> tuple[str, ...]:
+    return () if upright == Orientation() else ("Turned upright as its EXIF orientation says.",)

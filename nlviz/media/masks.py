@@ -13,43 +13,64 @@ from numpy.typing import NDArray
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media import folder, images
-from nlviz.media.sampling import Sampling
+from nlviz.media.mask_objects import MaskObjects, Masks
+from nlviz.media.mask_picture import MaskPicture
 from nlviz.media.source import Source
 
-Masks = NDArray[np.bool_]
 
+def read_mask(path: str | os.PathLike[str], clip: Clip, *, label: int | str | None = None) -> Masks:
+    """(H, W), True on the object that a picture of the clip's size shows.
 
-def read_mask(path: str | os.PathLike[str], clip: Clip) -> Masks:
-    """(H, W), True where a picture of the clip's size is brighter than the middle grey.
+    What is transparent or black is background. Any other grey value, palette index or colour is
+    an object of its own, so 0 and 1 do as well as 0 and 255; with soft edges, in a JPEG, or with
+    many values, the object is what is brighter than the middle grey.
+
+    Args:
+        path: an image file.
+        clip: whose size it has.
+        label: which object of several: its grey value or palette index, or its colour, "#ff0000".
 
     Raises:
-        MediaError: a picture that cannot be read, or one of another size.
+        MediaError: a picture that cannot be read, or one of another size; several objects and no
+            label, or a label that no object has.
     """
-    (mask,) = _bright(images.read(Source.of(path), Sampling(frames=1)), clip)
+    (mask,) = read_objects(path, clip).mask(label)
     return np.asarray(mask)
 
 
-def read_masks(path: str | os.PathLike[str], clip: Clip) -> Masks:
+def read_masks(
+    path: str | os.PathLike[str], clip: Clip, *, label: int | str | None = None
+) -> Masks:
     """(T, H, W) for a clip's sampled frames, from a folder with a picture for each frame.
 
     The folder holds one for each frame of the source, or one for each sampled frame, in natural
-    order.
+    order. What of them is the object, ``read_mask`` says; one ``label`` is one object in all.
 
     Raises:
-        MediaError: not a folder of pictures, or another length or size than the clip's.
+        MediaError: not a folder of pictures, or another length or size than the clip's; several
+            objects and no label, or a label that no object has.
     """
+    return read_objects_of_frames(path, clip).mask(label)
+
+
+def read_objects(path: str | os.PathLike[str], clip: Clip) -> MaskObjects:
+    """All objects of a picture of the clip's size, see ``read_mask``; MediaError."""
+    return MaskObjects.of(Path(path).name, [_picture(Path(path), clip)])
+
+
+def read_objects_of_frames(path: str | os.PathLike[str], clip: Clip) -> MaskObjects:
+    """All objects of a folder of pictures, see ``read_masks``; MediaError."""
     home = Path(path)
     if not home.is_dir():
         raise MediaError(f"'{path}' is not a folder; give one with a mask for each frame.")
-    count = folder.probe(home).total
-    if count not in (clip.total, len(clip.frames)):
+    files = folder.images_of(home)
+    if len(files) not in (clip.total, len(clip.frames)):
         raise MediaError(
-            f"The folder '{path}' has {count} masks, but the clip has {clip.total} frames, of "
+            f"The folder '{path}' has {len(files)} masks, but the clip has {clip.total} frames, of "
             f"which {len(clip.frames)} are looked at; give a mask for each of the one or the other."
         )
-    wanted = clip.indices if count == clip.total else range(count)
-    read = [folder.read(home, Sampling(frames=1, start=i)) for i in wanted]
-    return np.concatenate([_bright(each, clip) for each in read])
+    wanted = clip.indices if len(files) == clip.total else range(len(files))
+    return MaskObjects.of(home.resolve().name, [_picture(files[i], clip) for i in wanted])
 
 
 def mask_pngs(masks: NDArray[np.float32], frames: Sequence[int]) -> Iterator[tuple[str, bytes]]:
@@ -64,11 +85,13 @@ def mask_pngs(masks: NDArray[np.float32], frames: Sequence[int]) -> Iterator[tup
         yield f"{frame:05d}.png", content.tobytes()
 
 
-def _bright(picture: Clip, clip: Clip) -> Masks:
-    if (picture.width, picture.height) != (clip.width, clip.height):
+def _picture(path: Path, clip: Clip) -> MaskPicture:
+    source = Source.of(path)
+    with images.open_image(source) as image:
+        width, height = images.upright_size(image)
+    if (width, height) != (clip.width, clip.height):
         raise MediaError(
-            f"The mask '{picture.name}' is {picture.width}×{picture.height} pixels, the clip "
+            f"The mask '{source.name}' is {width}×{height} pixels, the clip "
             f"{clip.width}×{clip.height}; give masks of the clip's size."
         )
-    bright: Masks = picture.frames.max(axis=3) > 127
-    return bright
+    return MaskPicture.read(source)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Number = TypeVar("Number", bound=np.generic)
 
 TRANSPARENT = "Transparent pixels are shown on white."
 
@@ -18,8 +21,8 @@ class Orientation:
     mirror_x: bool = False
     mirror_y: bool = False
 
-    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture (H, W, 3) turned; a view."""
+    def __call__(self, picture: NDArray[Number]) -> NDArray[Number]:
+        """The picture (H, W) or (H, W, 3) turned; a view."""
         turned = picture.swapaxes(0, 1) if self.swap else picture
         return turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
 

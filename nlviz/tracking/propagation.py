@@ -137,7 +137,7 @@ def track(
     labels = np.zeros(affinity.query_grid.shape, np.float32)
     labels[start] = _on_cells(mask, view, affinity.query_grid)
     if not labels.any():
-        raise QueryError("The mask has nothing on the object; mark it with bright pixels.")
+        raise QueryError("The mask has nothing on the object: all of it is background.")
     pool = _Pool(view, affinity)
     keys = np.zeros(affinity.key_grid.shape, np.float32)
     keys[start] = pool(labels[start])

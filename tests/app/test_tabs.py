@@ -344,7 +344,7 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
     clip, truth = make.clip(), masks(4)
     truth[2] = False
     files = [File(f"some/folder/{t}.png", truth[t]) for t in (2, 0, 3, 1)]
-    np.testing.assert_array_equal(tracking_start.read(files, clip, whole=True), truth)
+    np.testing.assert_array_equal(tracking_start.read(files, clip, whole=True).mask(), truth)
     found = nlviz.track(make.analysis(), "fine", truth[0])
     scores = tracking.measured(found, truth)
     assert scores[2][0] == nlviz.region_similarity(found.objects[2], truth[2])
@@ -366,8 +366,8 @@ def test_a_tracks_masks_are_taken_away_as_the_track_has_them():
 @pytest.mark.parametrize("name", ["../../mask.png", "..\\..\\mask.png", "/tmp/mask.png"])
 def test_a_masks_name_climbs_out_of_no_folder(name, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    mask = tracking_start.read([File(name, masks(1)[0])], make.clip(), whole=False)
-    np.testing.assert_array_equal(mask, masks(1))
+    found = tracking_start.read([File(name, masks(1)[0])], make.clip(), whole=False)
+    np.testing.assert_array_equal(found.mask(), masks(1))
     assert list(tmp_path.rglob("*")) == []
 
 

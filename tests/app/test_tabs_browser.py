@@ -129,6 +129,7 @@ def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
         visit.page.get_by_role("button", name="Masks (ZIP)").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.namelist()[:2] == ["00000.png", "00008.png"]
+        two = Image.new("L", Image.open(archive.open("00000.png")).size)
     choose(visit, "Raw features")
     expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
     choose(visit, "A mask")
@@ -138,4 +139,20 @@ def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
         files={"name": "mask.png", "mimeType": "image/png", "buffer": file.getvalue()}
     )
     expect(visit.page.get_by_text("is 8×8 pixels, the clip")).to_be_visible()
+    two.paste(1, (20, 20, 60, 60))
+    two.paste(2, (80, 80, 120, 140))
+    file = io.BytesIO()
+    two.save(file, "png")
+    visit.page.locator(".st-key-track-mask input[type=file]").set_input_files(
+        files={"name": "two.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    expect(visit.page.get_by_text("Which object")).to_be_visible()
+    expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
+    first = visit.page.get_by_role("img", name="with the object tinted").first
+    shown = first.get_attribute("src") or ""
+    choose(visit, "2")
+    visit.page.wait_for_function(
+        "(shown) => (document.querySelector('img[alt$=tinted]')?.src ?? shown) !== shown",
+        arg=shown,
+    )
     visit.ready()

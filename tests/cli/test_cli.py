@@ -168,6 +168,11 @@ def test_track_carries_a_region_and_measures_itself_against_masks(clip, tmp_path
     assert "block nl3 (cosine), from frame 1" in said
     assert "10 heaviest keys anywhere" in said
     assert main([*asked, "--mask", str(truth / "0.png")]) == 0
+    mask[70:90, 100:130] = 2  # the last frame's object is 255
+    cv2.imwrite(str(tmp_path / "two.png"), mask)
+    assert main([*asked, "--mask", str(tmp_path / "two.png")]) == 2
+    assert "'two.png' has 2 objects, 2 and 255; choose one: --object '2'" in capsys.readouterr().err
+    assert main([*asked, "--mask", str(tmp_path / "two.png"), "--object", "2"]) == 0
     (truth / "3.png").unlink()
     assert main([*asked, "--masks", str(truth)]) == 2
     assert "has 3 masks, but the clip has 4 frames" in capsys.readouterr().err
@@ -230,6 +235,7 @@ def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
         (["ablate", "CLIP", "--head", "0"], "leave out --baseline and --head"),
         (["track", "CLIP"], "starts from one object; give one of --mask"),
         (["track", "CLIP", "--token", "class"], "starts from one object"),
+        (["track", "CLIP", "--at", "0,2,2", "--object", "1"], "give --mask or --masks too"),
         (["track", "CLIP", "--masks", "nowhere"], "'nowhere' is not a folder"),
         (["track", "CLIP", "--at", "0,1,1", "-o", "no/such"], "folder 'no/such' does not exist"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "a.png", "--width", "8"], "'8' is not a length"),

@@ -20,7 +20,8 @@ from nlviz.app.tabs.tracking_frames import strip
 from nlviz.app.tabs.tracking_start import Start, choose_start
 from nlviz.clip import Clip
 from nlviz.experiments.baselines import baseline
-from nlviz.media.masks import Masks, mask_pngs
+from nlviz.media.mask_objects import Masks
+from nlviz.media.masks import mask_pngs
 from nlviz.progress import Progress
 from nlviz.query import origin
 from nlviz.tracking import (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.media.jpeg import data_address
-from nlviz.media.masks import Masks
+from nlviz.media.mask_objects import Masks
 from nlviz.tracking import Track
 
 _WIDTH = 360  # pixels across of a frame

@@ -6,22 +6,23 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from nlviz.app.tabs.context import TabContext, choose_pin
+from nlviz.app.tabs.progress import job_result
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.heat.colormap import PALETTE
-from nlviz.media import read_mask, read_masks
-from nlviz.media.masks import Masks
+from nlviz.media.mask_objects import MaskObjects, Masks
+from nlviz.media.masks import read_objects, read_objects_of_frames
 from nlviz.tracking import mask_of
 from nlviz.viewer.pins import Pin
 
 _PIN, _MASK, _FOLDER = "A pin", "A mask", "A mask of each frame"
+_SIDE_BY_SIDE = 8  # objects; more are a list
 _ENDINGS = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"]
 
 
@@ -56,11 +57,9 @@ def choose_start(context: TabContext) -> Start | None:
     if pin is not None:
         return _of_pin(context, pin)
     if kind == _MASK:
-        file = st.file_uploader(
-            f"The object on frame {first:d}, bright on dark", type=_ENDINGS, key="track-mask"
-        )
+        file = st.file_uploader(f"The object on frame {first:d}", type=_ENDINGS, key="track-mask")
         files = [] if file is None else [file]
-        wanted = "A picture of the clip's size in which the object is bright."
+        wanted = "A picture of the clip's size: the object on black, or on nothing."
     else:
         files = st.file_uploader(
             "A folder with a mask for each frame",
@@ -72,9 +71,36 @@ def choose_start(context: TabContext) -> Start | None:
     if not files:
         st.caption(wanted)
         return None
-    whole = kind == _FOLDER
-    load = partial(read, files, clip, whole=whole)
-    return Start((kind, _digest(files)), first, PALETTE[1], load, scored=whole)
+    whole, digest = kind == _FOLDER, _digest(files)
+    found: MaskObjects | None = job_result(
+        context.shown.choice,
+        ("mask", kind, digest),
+        lambda progress: read(files, clip, whole=whole),
+        name="mask",
+    )
+    label = None if found is None else _choose_object(found)
+    if found is None or label is None:
+        return None
+    key = (kind, digest, label)
+    return Start(key, first, PALETTE[1], lambda: found.mask(label), scored=whole)
+
+
+def _choose_object(found: MaskObjects) -> str | None:
+    """The label of the object to carry; None where there is none, and the page says so."""
+    if not found.names:
+        st.info("The mask has nothing on the object: all of it is background.")
+        return None
+    if len(found.names) == 1:
+        return found.names[0]
+    if len(found.names) > _SIDE_BY_SIDE:
+        return st.selectbox("Which object", found.names, key="track-object", width=240)
+    return st.segmented_control(
+        "Which object",
+        found.names,
+        default=found.names[0],
+        required=True,
+        key=f"track-object-{'-'.join(found.names)}",
+    )
 
 
 def _of_pin(context: TabContext, pin: Pin) -> Start | None:
@@ -86,17 +112,17 @@ def _of_pin(context: TabContext, pin: Pin) -> Start | None:
     return Start(point, point.frame, pin.color, lambda: mask[None])
 
 
-def read(files: Sequence[UploadedFile], clip: Clip, *, whole: bool) -> Masks:
-    """(1, H, W), or a mask for each sampled frame where they come as a folder; MediaError."""
+def read(files: Sequence[UploadedFile], clip: Clip, *, whole: bool) -> MaskObjects:
+    """The objects of one mask, or of one for each frame where they come as a folder; MediaError."""
     with tempfile.TemporaryDirectory() as folder:
         for file in files:
             # The names alone: whatever folders a browser tells of are left out.
             Path(folder, Path(file.name.replace("\\", "/")).name).write_bytes(file.getvalue())
         try:
             if whole:
-                return read_masks(folder, clip)
+                return read_objects_of_frames(folder, clip)
             (path,) = Path(folder).iterdir()
-            return read_mask(path, clip)[None]
+            return read_objects(path, clip)
         except MediaError as error:
             raise MediaError(str(error).replace(f" '{folder}'", "")) from error
 

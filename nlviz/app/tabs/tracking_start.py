@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.progress import job_result
 from nlviz.clip import Clip
@@ -93,12 +94,15 @@ def _choose_object(found: MaskObjects) -> str | None:
     if len(found.names) == 1:
         return found.names[0]
     if len(found.names) > _SIDE_BY_SIDE:
-        return st.selectbox("Which object", found.names, key="track-object", width=240)
+        return st.selectbox(
+            "Which object", found.names, key="track-object", format_func=plain, width=240
+        )
     return st.segmented_control(
         "Which object",
         found.names,
         default=found.names[0],
         required=True,
+        format_func=plain,
         key=f"track-object-{'-'.join(found.names)}",
     )
 

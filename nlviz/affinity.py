@@ -179,10 +179,11 @@ class Affinity:
 
     def reaching(self, key: Cell | str) -> NDArray[np.bool_]:
         """(T, H, W), True where a query can reach a key: ``reach`` for one column."""
-        able = reaching(self.reach, self._index(key, self.key_grid))
+        j = self._index(key, self.key_grid)
+        able = reaching(self.reach, np.array([j], dtype=np.intp))
         if able is None:
             return np.ones(self.query_grid.shape, dtype=np.bool_)
-        return able[: self.query_grid.size].reshape(self.query_grid.shape)
+        return able[0, : self.query_grid.size].reshape(self.query_grid.shape)
 
     def column(self, key: Cell | str) -> Array:
         """Column j of f/C on the query grid (T, H, W): how much each query weighs this key.
@@ -195,19 +196,26 @@ class Affinity:
 
     def columns(self, keys: Sequence[Cell | str]) -> Array:
         """The columns of n keys: (n, T, H, W)."""
-        index = np.asarray([self._index(key, self.key_grid) for key in keys], dtype=np.intp)
-        total = np.zeros((len(keys), self.theta.shape[1]), dtype=np.float32)
-        for (theta, phi), constants in zip(self._split, self.constants, strict=True):
-            with np.errstate(over="ignore"):  # a key out of reach may outweigh all within it
-                logits: Array = phi[:, index].T @ theta
-                logits *= np.float32(self.scale)
-                total += self._weights(logits, constants)
-        total /= np.float32(self.heads)
-        for j, column in zip(index, total, strict=True):
-            able = reaching(self.reach, int(j))
-            if able is not None:
-                column[~able] = 0
-        return total[:, : self.query_grid.size].reshape(-1, *self.query_grid.shape)
+        columns = self._columns(self._keys(keys), slice(self.query_grid.size))
+        return columns.reshape(-1, *self.query_grid.shape)
+
+    def column_chunks(
+        self, keys: Sequence[Cell | str], *, budget: int | None = None
+    ) -> Iterator[tuple[slice, Array]]:
+        """The columns of many keys, a run of queries at a time: never the whole of them.
+
+        Args:
+            keys: which, in order.
+            budget: bytes that one run may take, at least one query; 64 MiB if None.
+
+        Yields:
+            which cells of the query grid, in row-major order, as a slice, and what each of them
+            gives to the keys, (keys, cells).
+        """
+        index = self._keys(keys)
+        size = _CHUNK_BYTES if budget is None else budget
+        for queries in _chunked(self.query_grid.size, max(1, len(keys)), size):
+            yield queries, self._columns(index, queries)
 
     def top(
         self, query: Cell | str, k: int, allowed: NDArray[np.bool_] | None = None
@@ -272,6 +280,22 @@ class Affinity:
     def _heads_alone(self) -> tuple[Affinity, ...]:
         return tuple(replace(self, theta=theta, phi=phi, heads=1) for theta, phi in self._split)
 
+    def _keys(self, keys: Sequence[Cell | str]) -> NDArray[np.intp]:
+        return np.asarray([self._index(key, self.key_grid) for key in keys], dtype=np.intp)
+
+    def _columns(self, index: NDArray[np.intp], queries: slice) -> Array:
+        """f/C of some keys for a run of queries: (n, queries)."""
+        heads = iter(zip(self._split, self.constants, strict=True))
+        columns = self._head_columns(*next(heads), index, queries)
+        for pair, constants in heads:
+            columns += self._head_columns(pair, constants, index, queries)
+        if self.heads > 1:
+            columns /= np.float32(self.heads)
+        able = reaching(self.reach, index, queries)
+        if able is not None:
+            columns[~able] = 0
+        return columns
+
     def _rows(self, index: NDArray[np.intp]) -> Array:
         reached = reached_from(self.reach, index)
         rows = self._head_rows(self._split[0], index, reached)
@@ -280,6 +304,16 @@ class Affinity:
         if self.heads > 1:
             rows /= np.float32(self.heads)
         return rows
+
+    def _head_columns(
+        self, pair: tuple[Array, Array], constants: Array, index: NDArray[np.intp], queries: slice
+    ) -> Array:
+        """f/C of one head for some keys and a run of queries, whatever can be reached."""
+        theta, phi = pair
+        with np.errstate(over="ignore"):  # a key out of reach may outweigh all within it
+            logits: Array = phi[:, index].T @ theta[:, queries]
+            logits *= np.float32(self.scale)
+            return self._weights(logits, constants[queries])
 
     def _head_rows(
         self, pair: tuple[Array, Array], index: NDArray[np.intp], reached: Reached | None

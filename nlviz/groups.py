@@ -52,11 +52,13 @@ def reached_from(reach: Sequence[Groups], queries: NDArray[np.intp] | slice) -> 
     return reached
 
 
-def reaching(reach: Sequence[Groups], key: int) -> Reached | None:
-    """(N,), True where a query can reach one key; None if all can."""
+def reaching(
+    reach: Sequence[Groups], keys: NDArray[np.intp], queries: slice = slice(None)
+) -> Reached | None:
+    """(n, queries), True where a query can reach one of n keys; None if all can."""
     reached = None
     for groups in reach:
-        same = groups.query == groups.key[key]
+        same = groups.key[keys, None] == groups.query[queries]
         reached = same if reached is None else reached | same
     return reached
 

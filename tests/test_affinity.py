@@ -210,3 +210,15 @@ def test_chunks_are_the_rows_in_order_within_their_budget():
     np.testing.assert_allclose(whole, affinity.rows(cells), rtol=1e-5)
     ((some, row),) = affinity.chunks(cells[3:4], budget=1)  # one row at least
     assert (some, len(row)) == (slice(0, 1), 1)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_column_chunks_are_the_columns_a_run_of_queries_at_a_time(function):
+    affinity = make_special(function)
+    expected = plain_matrix(affinity)[: QUERIES.size]
+    keys, at = [KEYS.cell(5), "register", KEYS.cell(0)], [5, KEYS.size + 1, 0]
+    parts = list(affinity.column_chunks(keys, budget=4 * len(keys) * 7))
+    assert [some.start for some, _ in parts] == list(range(0, QUERIES.size, 7))
+    for some, columns in parts:
+        np.testing.assert_allclose(columns, expected[some, at].T, atol=1e-6)
+    assert len(list(affinity.column_chunks(keys, budget=1))) == QUERIES.size  # one query at least

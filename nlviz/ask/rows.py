@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -105,9 +105,14 @@ def _contributions(
         )
     if not query.reverse:
         return weights * sizes.reshape(weights.shape)
-    size = [sizes[affinity.key_grid.index(cell)] for cell in cells]
-    total = _summed(affinity.columns, cells, affinity.query_grid.size, size)
-    return (total / len(cells)).astype(np.float32).reshape(weights.shape)
+    if not cells:
+        raise QueryError(
+            f"What token {query.point!r} of block {query.block!r} adds was not measured; rank by "
+            "affinity."
+        )
+    factors = [sizes[affinity.key_grid.index(cell)] for cell in cells]
+    mean = _mean_columns(Side(affinity, reverse=True), cells, np.asarray(factors, np.float64))
+    return mean.reshape(weights.shape)
 
 
 def allowed_keys(
@@ -149,33 +154,26 @@ def _shared(view: View, own: Grid, other: Grid) -> tuple[Array, Array]:
 
 
 def _mean_row(side: Side, queries: Sequence[Cell | str]) -> Array:
-    """The mean of some rows, tokens last."""
+    """The mean of some rows, tokens last; a chunk of them at a time."""
     affinity = side.affinity
-    total = _summed(affinity.weights, queries, affinity.phi.shape[1])
+    width = affinity.phi.shape[1]
+    total = np.zeros(width, dtype=np.float64)
+    step = max(1, _CHUNK_BYTES // (4 * width))
+    for start in range(0, len(queries), step):
+        rows = affinity.weights(queries[start : start + step])
+        total += rows.sum(axis=0, dtype=np.float64)
     return (total / len(queries)).astype(np.float32)
 
 
-def _mean_columns(side: Side, keys: Sequence[Cell | str]) -> Array:
-    """The mean of some columns on the query grid."""
-    total = _summed(side.affinity.columns, keys, side.affinity.query_grid.size)
+def _mean_columns(
+    side: Side, keys: Sequence[Cell | str], factors: NDArray[np.float64] | None = None
+) -> Array:
+    """The mean of some columns on the query grid, each times its factor."""
+    factors = np.ones(len(keys)) if factors is None else factors
+    total = np.empty(side.affinity.query_grid.size, dtype=np.float64)
+    for queries, weights in side.affinity.column_chunks(keys, budget=_CHUNK_BYTES):
+        total[queries] = factors @ weights
     return (total / len(keys)).astype(np.float32)
-
-
-def _summed(
-    ask: Callable[[Sequence[Cell | str]], Array],
-    places: Sequence[Cell | str],
-    width: int,
-    factors: Sequence[float] | None = None,
-) -> NDArray[np.float64]:
-    """Σ of what is asked of each place, times its factor; a chunk of places at a time."""
-    total = np.zeros(width, dtype=np.float64)
-    step = max(1, _CHUNK_BYTES // (4 * width))
-    for start in range(0, len(places), step):
-        some = ask(places[start : start + step]).reshape(-1, width)
-        if factors is not None:
-            some = some * np.asarray(factors[start : start + step], np.float32)[:, None]
-        total += some.sum(axis=0, dtype=np.float64)
-    return total
 
 
 def _named(names: Sequence[str], weights: Array, reached: NDArray[np.bool_]) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -132,3 +134,17 @@ def test_a_query_that_reaches_nothing_is_told():
     analysis = make.analysis(special=True)
     with pytest.raises(nlviz.QueryError, match="be reached from there in block 'alone'"):
         nlviz.top_links(analysis, asked(nlviz.Point(0, 1, 1), "alone"))
+
+
+def test_contributions_in_reverse_are_the_mean_of_the_columns_times_what_each_key_adds():
+    analysis = make.analysis(special=True)
+    affinity = analysis.affinity("special")
+    sizes = np.random.default_rng(3).uniform(1, 2, affinity.key_grid.size).astype(np.float32)
+    analysis = replace(analysis, sizes={"special": sizes})
+    own = inside(analysis.view, affinity.key_grid, BOX)
+    query = asked(BOX, "special", reverse=True, rank_by="contribution")
+    found = nlviz.row_of(analysis, query).contributions
+    expected = plain_matrix(affinity)[: affinity.query_grid.size, own] * sizes[own]
+    np.testing.assert_allclose(found.ravel(), expected.mean(1), atol=1e-6)
+    with pytest.raises(nlviz.QueryError, match=r"token 'class' .* adds was not measured; rank by"):
+        nlviz.row_of(analysis, replace(query, point="class"))

@@ -167,6 +167,11 @@ class Grid:
         return f"{self.t}×{self.rows}×{self.cols}"
 
 
+def _nearest(place: float, stride: float, first: float, count: int) -> int:
+    """The nearest of ``count`` centres; the later one of two that are equally near."""
+    return min(max(math.floor((place - first) / stride + 0.5), 0), count - 1)
+
+
 def _window(cells: int, keys: int) -> float:
     """The smallest pooling window that makes ``keys`` of ``cells``, rounding down or else up."""
     windows = range(1, cells + 1)
@@ -229,18 +234,31 @@ class View:
             QueryError: the point lies outside the frame, or on a frame that was not sampled.
         """
         self.check(point)
-        steps = self._axes(grid)
+        _, *axes = self._axes(grid)
         places = (
-            self.frames.index(point.frame) + 0.5,
             point.y * self.input[1] / self.source[1],
             point.x * self.input[0] / self.source[0],
         )
-        # A place half-way between two centres belongs to the later cell.
-        t, row, col = (
-            min(max(math.floor((place - first) / stride + 0.5), 0), count - 1)
-            for place, (stride, first), count in zip(places, steps, grid.shape, strict=True)
+        row, col = (
+            _nearest(place, stride, first, count)
+            for place, (stride, first), count in zip(places, axes, grid.shape[1:], strict=True)
         )
-        return Cell(t, row, col)
+        return Cell(self.step(self.frames.index(point.frame), grid), row, col)
+
+    def step(self, position: int, grid: Grid) -> int:
+        """The time step that stands for a sampled frame: whose centre is nearest to the frame's."""
+        stride, first = self._axes(grid)[0]
+        return _nearest(position + 0.5, stride, first, grid.t)
+
+    def shown_step(self, position: int, grid: Grid) -> int | None:
+        """The time step that is drawn on a sampled frame: that of ``step``, or None.
+
+        None where it does not cover the frame, as pooling may leave the last frames out. Of
+        several steps that cover a frame, more of them than frames, this is the one that a point
+        on the frame asks.
+        """
+        t = self.step(position, grid)
+        return t if position in self.positions(t, grid) else None
 
     def cells(self, region: Region, grid: Grid) -> tuple[Cell, ...]:
         """The cells whose centres lie in a region, at its frame's time step, row by row.

@@ -80,14 +80,14 @@ class Painted:
         """Lay the heat over one frame; cells stay cells, and what lies outside is cut off."""
         grid, box = self.row.grid, strip.frame(position)
         sampled = view.frames.index(strip.clip.indices[position])
-        steps = [t for t in range(grid.t) if sampled in view.positions(t, grid)]
-        if not steps:
+        step = view.shown_step(sampled, grid)
+        if step is None:
             return
         x0, y0, x1, y1 = _extent(view, grid)
         left, top = strip.place(position, x0, y0)
         right, bottom = strip.place(position, x1, y1)
-        colours = self.colour(self.row.ranked[steps[0]])
-        colours[~self.row.allowed[steps[0]], 3] = 0
+        colours = self.colour(self.row.ranked[step])
+        colours[~self.row.allowed[step], 3] = 0
         image = page.imshow(
             colours.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1),
             extent=(left, right, bottom, top),

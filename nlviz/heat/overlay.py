@@ -121,13 +121,13 @@ class HeatLayer:
         # From columns and rows of cells to pixels of the frame, both counted at their centres.
         place = np.array([[dx * across, 0, x0 * across - 0.5], [0, dy * down, y0 * down - 0.5]])
         size = frame.shape[1], frame.shape[0]
-        for t in range(self.grid.t):
-            if position not in self.view.positions(t, self.grid) or not self.tiles[t, ..., 3].any():
-                continue
-            layer = cv2.warpAffine(self.tiles[t], place, size, borderMode=cv2.BORDER_REPLICATE)
-            colour, alpha = layer[..., :3], layer[..., 3:]
-            mixed = frame * (1 - alpha) + 255 * (colour if self.premultiplied else colour * alpha)
-            frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+        t = self.view.shown_step(position, self.grid)
+        if t is None or not self.tiles[t, ..., 3].any():
+            return
+        layer = cv2.warpAffine(self.tiles[t], place, size, borderMode=cv2.BORDER_REPLICATE)
+        colour, alpha = layer[..., :3], layer[..., 3:]
+        mixed = frame * (1 - alpha) + 255 * (colour if self.premultiplied else colour * alpha)
+        frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
 def scale_of(analysis: Analysis, query: Query, row: Row, shade: Shade) -> HeatScale:

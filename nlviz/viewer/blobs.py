@@ -199,6 +199,7 @@ def grid_header(view: View, grid: Grid) -> GridHeader:
         "dx": float(dx),
         "dy": float(dy),
         "frames": [[int(i) for i in view.positions(t, grid)] for t in range(grid.t)],
+        "steps": [view.step(position, grid) for position in range(len(view.frames))],
     }
 
 

@@ -8,7 +8,10 @@ Dtype = Literal["f16", "f32", "i32", "u8"]
 
 
 class GridHeader(TypedDict):
-    """A grid in source pixels: its first cell's centre, the steps, the frames of each time step."""
+    """A grid in source pixels: its first cell's centre and the steps from one to the next.
+
+    ``frames`` are those that each time step covers, ``steps`` the step that stands for each frame.
+    """
 
     t: int
     rows: int
@@ -18,6 +21,7 @@ class GridHeader(TypedDict):
     dx: float
     dy: float
     frames: list[list[int]]
+    steps: list[int]
 
 
 class ClipHeader(TypedDict):

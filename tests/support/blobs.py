@@ -66,6 +66,7 @@ def grid(
     t, rows, cols = shape
     dx, dy = width / cols, height / rows
     starts = [step * frames // t for step in range(t + 1)]
+    covered = [list(range(a, b)) for a, b in pairwise(starts)]
     return {
         "t": t,
         "rows": rows,
@@ -74,7 +75,8 @@ def grid(
         "y0": dy / 2 if first is None else first,
         "dx": dx,
         "dy": dy,
-        "frames": [list(range(a, b)) for a, b in pairwise(starts)],
+        "frames": covered,
+        "steps": [next(s for s, over in enumerate(covered) if i in over) for i in range(frames)],
     }
 
 

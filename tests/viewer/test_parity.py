@@ -12,12 +12,16 @@ import pytest
 from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, row_of, top_links
 from nlviz.affinity import FUNCTIONS
 from nlviz.errors import QueryError
+from nlviz.heat.colormap import coloured
+from nlviz.heat.overlay import Shade, scale_of
 from nlviz.query import Link
 from nlviz.viewer import blobs
 from nlviz.viewer.messages import Can, Scene, links_of, query_of
 from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pins, Place
 from tests.support import make
+from tests.support.time_steps import CASES
+from tests.support.time_steps import analysis as rising
 from tests.support.viewer_page import Viewer
 
 PLACES = ((0, 3.0, 4.0), (1, 33.0, 20.0), (3, 62.0, 46.0))
@@ -66,6 +70,38 @@ def test_hovered_links_are_those_of_the_library(
                 weights = [n["weight"] for n in state["links"]]
                 assert np.allclose(weights, [n.weight for n in links], rtol=0.01)
                 assert state["covered"] == pytest.approx(sum(n.share for n in links), rel=0.01)
+
+
+@pytest.mark.parametrize(("frames", "keys", "truth"), CASES.values(), ids=CASES)
+def test_the_heat_of_a_frame_is_of_the_time_step_that_the_library_draws(
+    show: Callable[..., Viewer], frames: int, keys: Grid, truth: list[int | None]
+) -> None:
+    analysis = rising(frames, keys)
+    clip = blobs.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    tag = view.put(blobs.block_blob(analysis, "rising", blobs.tag(clip)))
+    view.show(
+        blocks=[tag],
+        options={"block": "rising", "exclude": "none", "links": False, "opacity": 1.0},
+    )
+    view.hover(0, 1.0, 1.0)
+    point = Point(analysis.view.frames[0], 1.0, 1.0)
+    shade = Shade(opacity=1.0)
+    row = row_of(analysis, Query(point, "rising", exclude="none"))
+    scale = scale_of(analysis, Query(point, "rising", exclude="none"), row, shade)
+    opacities = 255 * coloured(scale.places(row.ranked[:, 0, 0]), scale.signed, 1.0)[:, 3]
+    for t, step in enumerate(truth):
+        pixels = view.pixels("heat", t)
+        opacity = float(pixels[len(pixels) // 4, 3])
+        if step is None:
+            assert opacity == 0
+        else:
+            assert abs(opacities - opacity).argmin() == step
+            assert opacity == pytest.approx(opacities[step], abs=2)
+        here = Point(analysis.view.frames[t], 1.0, 1.0)
+        asked = view.hover(t, 1.0, 1.0)["cell"]["step"]
+        assert asked == analysis.view.cell(here, keys).t
+        view.hover(0, 1.0, 1.0)
 
 
 def found(analysis: Analysis, query: Query) -> tuple[Link, ...]:

@@ -79,8 +79,10 @@ export class Model {
   }
 
   #fits({ query, key }) {
-    const frames = [...query.frames, ...key.frames].flat();
-    return this.clip && frames.every((t) => t < this.clip.frames.length);
+    const count = this.clip?.frames.length;
+    return [query, key].every(({ frames, steps }) =>
+      steps.length === count && frames.flat().every((t) => t < count)
+    );
   }
 
   /** Change options, and choose the block that they name, or the last one where it is not there. */

@@ -150,7 +150,7 @@ export interface BlockHeader {
   about: string[];
 }
 
-/** A grid in source pixels: its first cell's centre, the steps, the frames of each time step. */
+/** A grid in source pixels: its first cell's centre and the steps from one to the next. */
 export interface GridHeader {
   t: number;
   rows: number;
@@ -160,6 +160,7 @@ export interface GridHeader {
   dx: number;
   dy: number;
   frames: number[][];
+  steps: number[];
 }
 
 /** Constants of a block's rows, by its tag; the lowest and highest weight of mean and heads. */

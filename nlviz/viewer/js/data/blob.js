@@ -73,9 +73,8 @@ function checkMask({ frames, parts }) {
 
 function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 0 }) {
   for (const grid of [query, key]) {
-    if (!(grid.dx > 0 && grid.dy > 0) || grid.frames.length !== grid.t) {
-      throw new Error("a grid is not whole");
-    }
+    const whole = grid.frames.length === grid.t && grid.steps.every((step) => grid.frames[step]);
+    if (!(grid.dx > 0 && grid.dy > 0) || !whole) throw new Error("a grid is not whole");
   }
   if (!(heads >= 1) || width % heads) throw new Error("the channels do not split into heads");
   const columns = (grid) => grid.t * grid.rows * grid.cols + tokens.length;

@@ -41,7 +41,10 @@ export function createHeat() {
       const lut = colour(colours, scale.signed, opacity);
       const level = scale.high > 0 ? levels(scale) : () => (scale.signed ? 128 : 0);
       for (let step = 0; step < grid.t; step++) {
-        const frames = grid.frames[step].filter((t) => isVisible(layout, t));
+        // Where several steps cover a frame, the one that a pointer there asks: View.shown_step.
+        const frames = grid.frames[step].filter((t) =>
+          grid.steps[t] === step && isVisible(layout, t)
+        );
         if (!frames.length) continue;
         const { canvas, context: small, image, pixels } = tiles[step];
         for (let i = 0, j = step * area; i < area; i++, j++) {

@@ -1,6 +1,6 @@
 // Grids: which place of the clip is which cell, in source pixels and positions of the sampled
 // frames. A place is {t, x, y}, and may have a region: [[x, y]…] around it, or be {token: name} and
-// nowhere. A cell is {step, row, col}, a grid {t, rows, cols, x0, y0, dx, dy, frames}.
+// nowhere. A cell is {step, row, col}, a grid {t, rows, cols, x0, y0, dx, dy, frames, steps}.
 
 /** @typedef {import("../data/blob.js").Grid} Grid */
 
@@ -13,21 +13,10 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
  */
 export function cellAt(grid, { t, x, y }) {
   return {
-    step: stepAt(grid, t),
+    step: grid.steps[t],
     row: clamp(Math.floor((y - grid.y0) / grid.dy + 0.5), 0, grid.rows - 1),
     col: clamp(Math.floor((x - grid.x0) / grid.dx + 0.5), 0, grid.cols - 1),
   };
-}
-
-/**
- * The time step that stands for a frame: the middle one of those that cover it, else the nearest.
- */
-function stepAt(grid, t) {
-  const covering = grid.frames.flatMap((frames, step) => (frames.includes(t) ? [step] : []));
-  if (covering.length) return covering[covering.length >> 1];
-  const distance = (frames) => Math.min(...frames.map((frame) => Math.abs(frame - t)));
-  const distances = grid.frames.map(distance);
-  return distances.indexOf(Math.min(...distances));
 }
 
 export const sizeOf = (grid) => grid.t * grid.rows * grid.cols;
@@ -71,7 +60,7 @@ export function isPooled({ query, key }) {
 
 /** The cells whose centres lie in a region, at its frame's time step, row by row. */
 export function cellsInside(grid, { t, region }) {
-  const step = stepAt(grid, t);
+  const step = grid.steps[t];
   const cells = [];
   for (let row = 0; row < grid.rows; row++) {
     for (let col = 0; col < grid.cols; col++) {

@@ -151,10 +151,11 @@ class AppPage:
 
 
 @contextmanager
-def visiting(**context: Any) -> Iterator[AppPage]:
+def visiting(query: str = "", pins: int = 1, **context: Any) -> Iterator[AppPage]:
     """The app as a new visitor finds it, with a server and a browser of its own.
 
-    ``context`` goes to ``Browser.new_context``.
+    ``query`` is that of its address, and ``pins`` how many it opens with; ``context`` goes to
+    ``Browser.new_context``.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -162,8 +163,8 @@ def visiting(**context: Any) -> Iterator[AppPage]:
         sync_playwright() as playwright,
     ):
         browser = launch(playwright)
-        page = AppPage(browser, address, **context)
-        page.ready()
+        page = AppPage(browser, f"{address}/{query}", **context)
+        page.ready(pins)
         yield page
         page.close()
         browser.close()

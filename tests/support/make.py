@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,35 @@ def analysis(
         affinities=affinities,
         fidelity=dict.fromkeys(affinities, 1e-7),
     )
+
+
+def partial(function: str = "embedded_gaussian", frames: int = 4) -> Analysis:
+    """Queries and keys on a part of their grids only; cells of 8 pixels, keys of 16.
+
+    Block ``memory`` has queries on the last frame and keys on those before it. Block ``kept`` has
+    a random third of its cells, other ones for queries and keys, two heads, a token "class", and a
+    token "key only" without a query.
+    """
+    whole = analysis(function, frames)
+    queries, keys = Grid(frames, 6, 8), Grid(frames, 3, 4)
+    rng = np.random.default_rng(11)
+    last = [np.indices(grid.shape)[0].ravel() == frames - 1 for grid in (queries, keys)]
+    kept = [np.append(rng.random(grid.size) < 1 / 3, [True, True]) for grid in (queries, keys)]
+    kept[0][-1] = False
+
+    def block(there: Any, tokens: tuple[str, ...] = (), heads: int = 1) -> Affinity:
+        asking, asked = there
+        reach = Groups(np.where(asking, 0, -1), np.where(asked, 0, -2))
+        theta, phi = (rng.normal(size=(3 * heads, len(each))) for each in there)
+        return Affinity(
+            function, theta, phi, queries, keys, heads=heads, reach=(reach,), tokens=tokens
+        )
+
+    affinities = {
+        "memory": block((last[0], ~last[1])),
+        "kept": block(kept, ("class", "key only"), heads=2),
+    }
+    return replace(whole, affinities=affinities, fidelity=dict.fromkeys(affinities, 1e-7))
 
 
 def picture(path: Path) -> Path:

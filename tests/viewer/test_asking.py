@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support import blobs
+from nlviz.viewer import blobs as packing
+from tests.support import blobs, make
 from tests.support.viewer_page import Viewer
 
 
@@ -260,3 +261,101 @@ def test_escape_closes_what_was_opened_last_and_takes_a_pin_only_then(
     assert len(view.settle()["pins"]) == 1
     press("Escape")
     assert view.settle()["pins"] == []
+
+
+def partial(show: Callable[..., Viewer], **options: Any) -> Viewer:
+    """A viewer of blocks that have queries and keys on a part of their grids only."""
+    analysis = make.partial()
+    clip = packing.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    for block in analysis.blocks:
+        tag = view.put(packing.block_blob(analysis, block, packing.tag(clip)))
+        view.put(packing.constants_blob(analysis, block, str(tag)))
+        if block == options.get("block"):
+            view.show(blocks=[tag], options={"k": 30, "exclude": "none", **options})
+    return view
+
+
+def test_a_place_without_a_query_says_so_and_where_they_lie(show: Callable[..., Viewer]) -> None:
+    view = partial(show, block="memory")
+    state = view.hover(0, 20.0, 20.0)
+    assert state["readout"] == (
+        "Frame 0, x 20, y 20 · no query here: this block’s queries lie on frame 15"
+    )
+    assert state["links"] == []
+    assert state["cell"] is None
+    assert not any(view.pixels("heat", t).any() for t in range(4))
+    view.click(0, 20.0, 20.0)  # kept all the same: another block may have a query there
+    assert len(view.settle()["pins"]) == 1
+
+
+def test_a_place_without_a_key_says_so_and_where_they_lie(show: Callable[..., Viewer]) -> None:
+    view = partial(show, block="memory", reverse=True)
+    state = view.hover(3, 20.0, 20.0)
+    assert state["readout"] == (
+        "Frame 15, x 20, y 20 · no key here: this block’s keys lie on 3 frames, 0 to 10"
+    )
+    assert {link["t"] for link in view.hover(1, 20.0, 20.0)["links"]} == {3}
+    assert view.state()["readout"].endswith("reaches 48 of 48 places that have a query")
+
+
+def test_keys_that_are_not_there_are_grey_and_get_no_link(show: Callable[..., Viewer]) -> None:
+    view = partial(show, block="memory")
+    state = view.hover(3, 20.0, 20.0)
+    assert len(state["links"]) == 30
+    assert {link["t"] for link in state["links"]} == {0, 1, 2}
+    assert state["readout"].endswith("reaches 36 of 36 places that have a key")
+    inside = view.pixels("heat", 3)
+    grey = (128, 128, 128, 160)
+    assert np.mean(np.abs(inside.astype(int) - grey).max(axis=1) <= 2) > 0.95
+    assert np.mean(np.abs(view.pixels("heat", 0).astype(int) - grey).max(axis=1) <= 2) < 0.05
+
+
+def test_a_region_is_about_those_of_its_cells_that_have_a_query(
+    show: Callable[..., Viewer],
+) -> None:
+    affinity = make.partial().affinity("kept")
+    view = partial(show, block="kept")
+    drawn = drag(view, 2, (1.0, 1.0), (60.0, 20.0), (63.0, 47.0))
+    there = (affinity.reach[0].query == 0)[:-2].reshape(affinity.query_grid.shape)
+    assert 0 < there[2].sum() < 48
+    assert drawn["cells"] == there[2].sum()
+    view.leave()
+    assert view.settle()["cells"] == drawn["cells"]
+
+
+def chips(view: Viewer) -> list[str]:
+    return view.page.get_by_role("group", name="Tokens").get_by_role("button").all_inner_texts()
+
+
+def test_only_tokens_that_can_be_asked_are_listed(show: Callable[..., Viewer]) -> None:
+    view = partial(show, block="kept")
+    assert chips(view) == ["class"]
+    view.page.get_by_role("switch", name="Who looks here").check()
+    view.frame()
+    assert chips(view) == ["class", "key only"]
+
+
+def test_of_many_tokens_the_first_are_chips_and_the_others_in_a_menu(
+    show: Callable[..., Viewer],
+) -> None:
+    names = tuple(f"object query number {i}" for i in range(100))
+    view = show(blobs.Block(tokens=names), width=390)
+    assert chips(view) == list(names[:8])
+    menu = view.page.get_by_role("combobox", name="More tokens")
+    assert menu.locator("option").all_inner_texts() == ["92 more…", *names[8:]]
+    menu.select_option(label=names[50])
+    assert [pin["token"] for pin in view.settle()["pins"]] == [names[50]]
+    assert view.state()["readout"].startswith(f"Token {names[50]}")
+    assert menu.input_value() == ""
+    box = view.page.get_by_role("group", name="Tokens").bounding_box()
+    assert box is not None
+    assert box["height"] < 200
+    wide = view.page.evaluate("() => document.documentElement.scrollWidth")
+    assert wide <= 390
+
+
+def test_nine_tokens_need_no_menu(show: Callable[..., Viewer]) -> None:
+    view = show(blobs.Block(tokens=tuple("abcdefghi")))
+    assert chips(view) == list("abcdefghi")
+    assert view.page.get_by_role("combobox", name="More tokens").count() == 0

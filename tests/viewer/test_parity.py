@@ -111,11 +111,20 @@ def found(analysis: Analysis, query: Query) -> tuple[Link, ...]:
         return ()
 
 
+def asked(analysis: Analysis, query: Query) -> tuple[int, bool]:
+    """How many cells a question is about, and whether there is a place but no query (key) at it."""
+    try:
+        return len(row_of(analysis, query).cells), False
+    except QueryError as error:
+        return 0, str(error).startswith(("Nothing looks there", "Nothing can be reached"))
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("partial", [False, True])
 def test_regions_tokens_heads_and_columns_are_those_of_the_library(
-    show: Callable[..., Viewer], function: str
+    show: Callable[..., Viewer], function: str, partial: bool
 ) -> None:
-    analysis = make.analysis(function, special=True)
+    analysis = make.partial(function) if partial else make.analysis(function, special=True)
     frames = analysis.view.frames
     clip = blobs.clip_blob(analysis.clip)
     view = show(clip=clip)
@@ -125,9 +134,12 @@ def test_regions_tokens_heads_and_columns_are_those_of_the_library(
         view.put(blobs.constants_blob(analysis, block, str(tag)))
     lasso = Region(frames[2], ((3.0, 2.0), (60.0, 11.0), (30.0, 44.0)))
     places: list[Place] = [Point(frames[1], 33.0, 20.0), Point(frames[0], 1, 1), lasso, "class"]
+    if partial:
+        last = Region(frames[3], lasso.outline)
+        places += [Point(frames[3], 40.0, 30.0), last, "key only"]
     compared = 0
     for block in analysis.blocks:
-        for head in (None, 1) if block == "special" else (None,):
+        for head in (None, 1) if analysis.affinity(block).heads > 1 else (None,):
             for reverse in (False, True):
                 options = Options(block, head, reverse, k=6, exclude="cell")
                 for place in places:
@@ -151,8 +163,12 @@ def test_regions_tokens_heads_and_columns_are_those_of_the_library(
                     assert weights == pytest.approx([n.weight for n in links], rel=0.02, abs=1e-6)
                     covered = sum(n.share for n in links)
                     assert state["covered"] == pytest.approx(covered, rel=0.02)
+                    cells, is_absent = asked(analysis, query_of(analysis, held.shown[0], options))
+                    assert state["cells"] == cells
+                    words = f"no {'key' if reverse else 'query'}"
+                    assert (words in state["readout"]) == is_absent
                     compared += len(links)
-    assert compared > 150
+    assert compared > 120
 
 
 @pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product"])

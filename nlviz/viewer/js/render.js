@@ -5,6 +5,7 @@ import { drawMarks } from "./draw/marks.js";
 import { pinNear } from "./pointer/pins.js";
 import { middleOf } from "./rows/grid.js";
 import { exactLinks } from "./rows/links.js";
+import { tokensOf } from "./rows/question.js";
 import { heatScale } from "./rows/scale.js";
 
 const TURN = 8; // ms of computing in one drawing; what takes longer goes on in the next
@@ -134,7 +135,7 @@ function tell(viewer, { pin, place, seen, scale }) {
     can: model.can,
     tool: pointing.tool,
   });
-  tokens.show(block?.tokens ?? []);
+  tokens.show(block ? tokensOf(block, wanted.reverse) : []);
   chips.show(model.pins, clip, pin);
   readout.show({ clip, block, place, seen, scale, waiting: model.waiting, options: wanted });
   const over = pointing.place && stage.layout && pinNear(stage, model.pins, pointing.place);

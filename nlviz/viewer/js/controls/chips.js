@@ -126,9 +126,11 @@ function field(pin, name, { edit, rename }) {
   return input;
 }
 
+const MOST_CHIPS = 8;
+
 /**
  * Tokens take part in a block without a place in the picture. hover(name or null) while one is
- * pointed at or has the focus; pin(name) on a click.
+ * pointed at or has the focus; pin(name) on a click. Those after the first few are in a menu.
  */
 export function createTokens({ hover, pin }) {
   const root = element("div", { className: "nlviz-tokens", role: "group", "aria-label": "Tokens" });
@@ -137,20 +139,44 @@ export function createTokens({ hover, pin }) {
   const chip = (name) =>
     element("button", {
       type: "button",
-      title: "A token: it has no place in the picture",
+      title: `${name}: a token, it has no place in the picture`,
       onpointerenter: () => hover(name),
       onpointerleave: leave,
       onfocus: () => hover(name),
       onblur: leave,
       onclick: () => pin(name),
     }, name);
+
+  function menu(names) {
+    const first = element("option", { value: "" }, `${names.length} more…`);
+    const options = names.map((name, i) => element("option", { value: String(i) }, name));
+    const list = element(
+      "select",
+      { "aria-label": "More tokens", title: "Choose a token to pin it" },
+      first,
+      ...options,
+    );
+    list.addEventListener("change", () => {
+      const name = names[Number(list.value)];
+      list.value = "";
+      pin(name);
+    });
+    list.addEventListener("keydown", (event) => event.stopPropagation());
+    return list;
+  }
+
   return {
     root,
+    /** @param {string[]} names */
     show(names) {
-      if (names.join() === shown) return;
-      shown = names.join();
+      const key = JSON.stringify(names);
+      if (key === shown) return;
+      shown = key;
+      const count = names.length > MOST_CHIPS + 1 ? MOST_CHIPS : names.length;
       root.replaceChildren(
-        ...(names.length ? [element("span", {}, "Tokens"), ...names.map(chip)] : []),
+        ...(names.length ? [element("span", {}, "Tokens")] : []),
+        ...names.slice(0, count).map(chip),
+        ...(names.length > count ? [menu(names.slice(count))] : []),
       );
     },
   };

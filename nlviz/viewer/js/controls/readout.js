@@ -46,7 +46,7 @@ export function createReadout() {
       const parts = [
         placeText(place, clip),
         linksText(seen, place, options.reverse),
-        reachText(seen),
+        reachText(seen, options.reverse),
       ];
       setText(where, parts.filter(Boolean).join(" · "));
       bar.show(scale, options.colours, LEFT_OUT[options.exclude], options.reverse);

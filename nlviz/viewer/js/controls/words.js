@@ -43,6 +43,7 @@ export function placeText({ t, x, y, region, token }, clip) {
 
 /** What the drawn links say, or why there are none. */
 export function linksText({ links, covered, range, total, done }, place, reverse) {
+  if (range.absent) return absentText(range.absent, place, reverse);
   if (range.none) {
     return place.token
       ? "this block has no such token"
@@ -60,10 +61,31 @@ export function linksText({ links, covered, range, total, done }, place, reverse
   return `${count} carr${links.length === 1 ? "ies" : "y"} ${percentText(covered)} ${whose}`;
 }
 
+/** Nothing can be asked at a place: where the block's queries, or in reverse its keys, lie. */
+function absentText({ frames, everywhere }, { region, token }, reverse) {
+  const [one, many] = reverse ? ["key", "keys"] : ["query", "queries"];
+  const where = token ? `this block has no ${one} of it` : `no ${one} ${region ? "in it" : "here"}`;
+  if (token || everywhere) return where;
+  const lie = frames.length ? `lie on ${framesText(frames)}` : "lie nowhere on the picture";
+  return `${where}: this block’s ${many} ${lie}`;
+}
+
+/** "frame 12", "frames 0 to 40", or how many of them lie between two. */
+function framesText(frames) {
+  const [first, last] = [frames[0], frames.at(-1)];
+  if (frames.length === 1) return `frame ${first}`;
+  return `${frames.length} frames, ${first} to ${last}`;
+}
+
 /** How much of the block the place can reach, or be reached from, where that is not all. */
-export function reachText({ reaches, left }) {
-  if (reaches === left.length) return "";
-  return `reaches ${reaches.toLocaleString("en")} of ${left.length.toLocaleString("en")} places`;
+export function reachText({ reaches, left, there, range }, reverse) {
+  const all = left.length;
+  if (range.absent || reaches === all) return "";
+  const number = (count) => count.toLocaleString("en");
+  const some = there < all
+    ? `${number(there)} places that have a ${reverse ? "query" : "key"}`
+    : "";
+  return `reaches ${number(reaches)} of ${some || `${number(all)} places`}`;
 }
 
 /** The block, its keys and what one key covers, and the fidelity of the capture. */

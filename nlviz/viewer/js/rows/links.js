@@ -1,7 +1,7 @@
 // Links: what a place looks at in one block, or who looks at it, computed in the page from θ and φ.
 
 import { cellAt, cellOf, centreOf, indexOf, sizeOf } from "./grid.js";
-import { leftOut, questionAt, UNREACHED } from "./question.js";
+import { leftOut, questionAt, UNREACHED, whereabouts } from "./question.js";
 import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
 import { rangeOf, strongest } from "./top.js";
 
@@ -15,8 +15,9 @@ export const answers = (block, { reverse, rank_by }) =>
 /**
  * An answer that may take several turns, since a region is the mean over many rows. run(until)
  * works until that time (performance.now()), at least one row; `seen` is what is known so far:
- * {cells, indices, grid (of the row), row, ranked, left, reaches, total, range {low, high, empty,
- * unreached}, links, covered, shares (by frame), done}. `ranked` is what links and heat show: the
+ * {cells, indices, grid (of the row), row, ranked, left, reaches, there (how many places of the grid
+ * have a key, in reverse a query), total, range {low, high, empty, unreached, none, absent}, links,
+ * covered, shares (by frame), done}. `ranked` is what links and heat show: the
  * row, or with rank_by "contribution" each weight times the size of what its key adds. A link is
  * {rank, weight, contribution, share, t, x, y, cell}; done rises to 1.
  */
@@ -40,6 +41,7 @@ function createAnswer(block, clip, place, options) {
     grid,
     left,
     reaches,
+    there: whereabouts(block, !reverse, clip).count,
     row: new Float32Array(size),
     ranked: new Float32Array(size),
     total: 0,
@@ -48,7 +50,11 @@ function createAnswer(block, clip, place, options) {
   };
   seen = {
     ...seen,
-    range: { ...rangeOf(seen.row, left), none: !indices.length },
+    range: {
+      ...rangeOf(seen.row, left),
+      none: !indices.length && !question.absent,
+      absent: question.absent ? whereabouts(block, reverse, clip) : null,
+    },
     links: [],
     covered: 0,
   };

@@ -50,3 +50,26 @@ export function reachCounts(block, queries) {
   }
   return counted.get(block);
 }
+
+const known = new WeakMap(); // block → what is there, of the queries and of the keys
+
+/**
+ * 1 for each cell, then token, where the block has a query (`reverse`: a key), or null where it has
+ * one everywhere. What can reach nothing is not there. Follows nlviz.ask.places.Side.present.
+ */
+export function present(block, reverse) {
+  if (!block.reach) return null;
+  if (!known.has(block)) known.set(block, [false, true].map((side) => found(block, side)));
+  return known.get(block)[Number(reverse)];
+}
+
+function found(block, reverse) {
+  let there = null;
+  for (const [query, key] of groupings(block)) {
+    const [own, other] = reverse ? [key, query] : [query, key];
+    const reachedBy = new Set(other);
+    there ??= new Uint8Array(own.length);
+    for (let i = 0; i < own.length; i++) if (reachedBy.has(own[i])) there[i] = 1;
+  }
+  return there.includes(0) ? there : null;
+}

@@ -72,6 +72,8 @@ class Affinity:
                 f"θ {self.theta.shape} and φ {self.phi.shape} do not fit the grids: they must be "
                 f"(C', {n}) and (C', {m})."
             )
+        if width < 1:
+            raise QueryError("θ and φ have no channels: they must be (C', cells), C' at least 1.")
         if self.heads < 1 or width % self.heads:
             raise QueryError(f"{width} channels do not split into {self.heads} heads.")
         if any(len(groups.query) != n or len(groups.key) != m for groups in self.reach):

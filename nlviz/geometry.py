@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from nlviz.errors import QueryError
 
+MOST_INPUT = 180_000_000
+"""Pixels of all frames together that a network is given, at most: 2 GiB as float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:

@@ -15,7 +15,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis, Prediction
 from nlviz.clip import Clip
 from nlviz.export.arrays import affinity_header
-from nlviz.geometry import Grid, Point, Region, View
+from nlviz.geometry import MOST_INPUT, Grid, Point, Region, View
 from nlviz.groups import Groups
 from nlviz.provenance import Provenance
 from nlviz.query import Query, asked
@@ -24,6 +24,8 @@ Text = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
 
 _MOST = 2**31
+_MOST_CORNERS = 100_000  # of one region: each is compared with every line of the frame
+_FARTHEST = 1e6  # of a grid, in pixels of the network's input
 
 
 def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
@@ -59,16 +61,19 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
     source, size = (_whole_numbers(text["view"][name], 2, 1) for name in ("source", "input"))
     if source != (clip.width, clip.height):
         raise ValueError("the frames have another size than the view")
+    if len(frames) * size[0] * size[1] > MOST_INPUT:
+        raise ValueError("the network's input is larger than any that is run")
     blocks, refused = whole_object(text["blocks"]), whole_object(text["refused"])
     if not blocks:
         raise ValueError("it has no block")
+    affinities = {
+        block: _affinity(block, whole_object(each), arrays) for block, each in blocks.items()
+    }
     return Analysis(
         clip=clip,
         view=View((clip.width, clip.height), (size[0], size[1]), clip.indices),
         network=_words(text["network"]),
-        affinities=MappingProxyType(
-            {block: _affinity(block, whole_object(each), arrays) for block, each in blocks.items()}
-        ),
+        affinities=MappingProxyType(affinities),
         fidelity=MappingProxyType(
             {block: _number(each["fidelity"]) for block, each in blocks.items()}
         ),
@@ -82,8 +87,8 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
             if each["kind"] is not None
         },
         sizes={
-            block: _array(arrays, f"{block}/sizes", np.float32, 1)
-            for block in blocks
+            block: _array(arrays, f"{block}/sizes", np.float32, 1, affinity.key_grid.size)
+            for block, affinity in affinities.items()
             if f"{block}/sizes" in arrays
         },
     )
@@ -95,6 +100,8 @@ def query(text: Text, analysis: Analysis) -> Query:
     if "token" in text:
         point = _words(text["token"])
     elif "region" in text:
+        if len(text["region"]["outline"]) > _MOST_CORNERS:
+            raise ValueError(f"a region has more than {_MOST_CORNERS} corners")
         outline = tuple((_number(x), _number(y)) for x, y in text["region"]["outline"])
         point = Region(_whole(text["region"]["frame"], 0), outline)
     else:
@@ -191,15 +198,20 @@ def _grid(text: Text) -> Grid:
     for three in (stride, first):
         if three is not None and len(three) != 3:
             raise ValueError("a grid's stride and first cell have three numbers")
-    if stride is not None and min(stride) <= 0:
-        raise ValueError("a grid's stride must be positive")
+    if stride is not None and not 1 / _FARTHEST <= min(stride) <= max(stride) <= _FARTHEST:
+        raise ValueError("a grid's stride must be positive and lie within the frames")
+    if first is not None and max(map(abs, first)) > _FARTHEST:
+        raise ValueError("a grid's first cell must lie near the frames")
     t, rows, cols = (_whole(text[name]) for name in ("t", "rows", "cols"))
     return Grid(t, rows, cols, stride, first)  # type: ignore[arg-type]  # three, checked above
 
 
-def _array(arrays: Arrays, name: str, kind: type, axes: int) -> NDArray[Any]:
+def _array(
+    arrays: Arrays, name: str, kind: type, axes: int, length: int | None = None
+) -> NDArray[Any]:
     array = arrays[name]
-    if array.dtype != kind or array.ndim != axes or not np.isfinite(array).all():
+    wrong = array.dtype != kind or array.ndim != axes or not np.isfinite(array).all()
+    if wrong or (length is not None and len(array) != length):
         raise ValueError(f"{name:.60} is not what it should be")
     return array
 

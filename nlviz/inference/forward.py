@@ -17,7 +17,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis, Prediction
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
-from nlviz.geometry import View
+from nlviz.geometry import MOST_INPUT, View
 from nlviz.hooks.capture import capture
 from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
@@ -27,7 +27,6 @@ from nlviz.progress import Progress, silent
 
 _TOP_CLASSES = 5
 _SMALLEST, _LARGEST = 32, 4096
-_MOST_PIXELS = 180_000_000  # of all frames together at the input's size: 2 GiB as float32
 
 
 def analyse(
@@ -57,7 +56,7 @@ def analyse(
     report(0.0, "preparing the frames")
     width, height = network.input_size(clip.width, clip.height, size)
     view = View((clip.width, clip.height), (width, height), clip.indices)
-    most = _MOST_PIXELS // (width * height)
+    most = MOST_INPUT // (width * height)
     if len(clip.frames) > most:
         raise BudgetError(
             f"{len(clip.frames)} frames at {width}×{height} do not fit into memory; take at most "

@@ -145,6 +145,10 @@ def without(name):
         (told(clip__total="20"), "expected a whole number from 1, got '20'"),
         (told(view__source=[9, 9]), "another size than the view"),
         (told(view__input=[64, 0]), "expected a whole number from 1, got 0"),
+        (told(view__input=[40_000, 40_000]), "network's input is larger than any that is run"),
+        (told(blocks__coarse__query_grid__stride=[1, 1e-300, 1]), "lie within the frames"),
+        (told(blocks__coarse__query_grid__first=[0, -1e300, 0]), "first cell must lie near"),
+        (told(queries=[{"region": {"frame": 0, "outline": [[1, 1]] * 100_001}}]), "more than 100"),
         (told(blocks__coarse__query_grid__rows=7), "do not fit the grids"),
         (told(blocks__coarse__query_grid__stride=[1, 0, 1]), "stride must be positive"),
         (told(blocks__coarse__heads=10**9), "do not split into 1000000000 heads"),
@@ -158,6 +162,7 @@ def without(name):
         (blocks(**{"coarse/theta": np.ones((5, 4), np.float32)}), "do not fit the grids"),
         (blocks(**{"fine/phi": np.full((5, 192), np.nan, np.float32)}), "not what it should be"),
         (blocks(**{"fine/phi": np.ones((5, 192), np.float64)}), "not what it should be"),
+        (blocks(**{"fine/sizes": np.ones(191, np.float32)}), "fine/sizes is not what it should be"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_session_file_is_one_sentence(content, change, says):
@@ -165,6 +170,29 @@ def test_what_is_wrong_with_a_session_file_is_one_sentence(content, change, says
         export.open_session(rewritten(content, change))
     assert "\n" not in str(error.value)
     assert str(error.value).endswith(".")
+
+
+@pytest.mark.parametrize("claims", [(4, 6, 8), (2000, 20_000, 20_000)])
+def test_a_block_cannot_claim_cells_that_hold_no_number(content, claims):
+    cells = int(np.prod(claims))
+
+    def change(parts):
+        grid = dict(zip(("t", "rows", "cols"), claims, strict=True), stride=None, first=None)
+        parts = told(blocks__fine__query_grid=grid, blocks__fine__key_grid=grid)(parts)
+        head = {
+            f"fine/{name}": {"dtype": "F32", "shape": [0, cells], "data_offsets": [0, 0]}
+            for name in ("theta", "phi")
+        }
+        arrays = safetensors.load(parts["blocks.safetensors"])
+        kept = {name: array for name, array in arrays.items() if not name.startswith("fine/")}
+        written = safetensors.save(kept)
+        length = int.from_bytes(written[:8], "little")
+        text = json.dumps({**json.loads(written[8 : 8 + length]), **head}).encode()
+        body = len(text).to_bytes(8, "little") + text + written[8 + length :]
+        return {**parts, "blocks.safetensors": body}
+
+    with pytest.raises(ExportError, match="θ and φ have no channels"):
+        export.open_session(rewritten(content, change))
 
 
 def test_a_file_cut_short_or_of_another_kind_is_told(content, tmp_path):

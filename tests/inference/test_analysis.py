@@ -55,7 +55,7 @@ def test_without_a_tap_an_odd_grid_and_its_pooled_keys_agree_on_where_they_lie()
 
 
 def test_more_frames_than_fit_are_refused_before_they_are_resized(monkeypatch):
-    monkeypatch.setattr("nlviz.inference.forward._MOST_PIXELS", 3 * 32 * 24)
+    monkeypatch.setattr("nlviz.inference.forward.MOST_INPUT", 3 * 32 * 24)
     with pytest.raises(nlviz.BudgetError, match=r"4 frames at 32×24 .* at most 3 frames"):
         nlviz.analyse(make.clip(), make.network())
 

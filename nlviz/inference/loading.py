@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlviz.errors import NetworkError
 from nlviz.inference.own_modules import keep_own_modules, own_modules
-from nlviz.inference.tracebacks import sentence, user_traceback
+from nlviz.inference.tracebacks import is_users, sentence, user_traceback
 from nlviz.inference.user_network import Input, UserNetwork
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def _running(path: Path, what: str) -> Iterator[None]:
     except NetworkError:
         raise
     except (Exception, SystemExit) as error:
+        if not is_users(error):
+            raise
         wanted = (getattr(error, "name", None) or "").partition(".")
         if isinstance(error, ModuleNotFoundError) and wanted[1] and wanted[0] == path.stem:
             raise NetworkError(

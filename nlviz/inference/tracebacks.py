@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sysconfig
 import traceback
 from pathlib import Path
 
-_OURS = str(Path(__file__).parents[1])
+from nlviz.errors import NlvizError
+
+_OURS = str(Path(__file__).parents[1]) + os.sep
+_MODULES = _OURS + "models" + os.sep  # which the user's own module may have in it
+_HANDS_OVER = re.compile(r"\b(?:module|func|build|exec_module)\(")  # calls of the user's code
 _OTHERS = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
@@ -28,10 +34,27 @@ def user_traceback(error: BaseException, path: str) -> str:
     return "".join(traceback.format_list(frames[first : last + 1])).rstrip()
 
 
-def is_from_module(error: BaseException) -> bool:
-    """Whether a module raised it in its forward pass, and not a hook of ours meanwhile."""
-    within = [frame.name for frame in _frames(error) if frame.filename.startswith(_OURS)]
-    return within[-1:] in (["_call"], ["__torch_function__"])
+def is_users(error: BaseException) -> bool:
+    """Whether the user's own code, or a module that it made, raised an error, and not nlviz.
+
+    What matters is the last frame of ours: whether it handed over to the user's code, or code of
+    theirs ran behind it. An error that theirs raised from one of ours is ours.
+    """
+    origin = error.__cause__ or error.__context__
+    ours = origin is not None and not isinstance(origin, NlvizError) and _ends_in_ours(origin)
+    return not ours and not _ends_in_ours(error)
+
+
+def _ends_in_ours(error: BaseException) -> bool:
+    frames = _frames(error)
+    last = max((i for i, frame in enumerate(frames) if _is_ours(frame.filename)), default=None)
+    if last is None or _HANDS_OVER.search(frames[last].line or ""):
+        return False
+    return all(f.filename.startswith((*_OTHERS, _OURS, "<")) for f in frames[last + 1 :])
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OURS) and not file.startswith(_MODULES)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nlviz.errors import NetworkError, NlvizError
 from nlviz.inference.protocol import Tap
-from nlviz.inference.tracebacks import is_from_module, is_out_of_memory, sentence
+from nlviz.inference.tracebacks import is_out_of_memory, is_users, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -178,7 +178,7 @@ class UserNetwork:
         except NlvizError:
             raise
         except Exception as error:
-            if is_out_of_memory(error) or not is_from_module(error):
+            if is_out_of_memory(error) or not is_users(error):
                 raise
             raise NetworkError(
                 f"{self.name} cannot take an input of shape {tuple(prepared.shape)}: "

@@ -285,6 +285,10 @@ def test_a_place_without_a_query_says_so_and_where_they_lie(show: Callable[..., 
     assert state["links"] == []
     assert state["cell"] is None
     assert not any(view.pixels("heat", t).any() for t in range(4))
+    bar = view.page.locator(".nlviz-scale")
+    assert not bar.is_visible()
+    view.hover(3, 20.0, 20.0)
+    assert bar.is_visible()
     view.click(0, 20.0, 20.0)  # kept all the same: another block may have a query there
     assert len(view.settle()["pins"]) == 1
 
@@ -296,7 +300,7 @@ def test_a_place_without_a_key_says_so_and_where_they_lie(show: Callable[..., Vi
         "Frame 15, x 20, y 20 · no key here: this block’s keys lie on 3 frames, 0 to 10"
     )
     assert {link["t"] for link in view.hover(1, 20.0, 20.0)["links"]} == {3}
-    assert view.state()["readout"].endswith("reaches 48 of 48 places that have a query")
+    assert view.state()["readout"].endswith("reaches all 48 places that have a query")
 
 
 def test_keys_that_are_not_there_are_grey_and_get_no_link(show: Callable[..., Viewer]) -> None:
@@ -304,7 +308,10 @@ def test_keys_that_are_not_there_are_grey_and_get_no_link(show: Callable[..., Vi
     state = view.hover(3, 20.0, 20.0)
     assert len(state["links"]) == 30
     assert {link["t"] for link in state["links"]} == {0, 1, 2}
-    assert state["readout"].endswith("reaches 36 of 36 places that have a key")
+    words = "reaches all 36 places that have a key"
+    assert state["readout"].endswith(words)
+    view.show(options={"block": "memory", "exclude": "cell"})  # no key is there to leave out
+    assert view.state()["readout"].endswith(words)
     inside = view.pixels("heat", 3)
     grey = (128, 128, 128, 160)
     assert np.mean(np.abs(inside.astype(int) - grey).max(axis=1) <= 2) > 0.95

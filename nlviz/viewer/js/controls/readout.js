@@ -41,7 +41,8 @@ export function createReadout() {
      */
     show({ clip, block, place, seen, scale, waiting, options }) {
       setText(detail, block ? blockText(block) : "");
-      bar.root.classList.toggle("nlviz-idle", !(seen && options.heat));
+      const asks = seen && !seen.range.absent;
+      bar.root.classList.toggle("nlviz-idle", !(asks && options.heat));
       if (!seen) return setText(where, waiting ?? (options.reverse ? REVERSED : HINT));
       const parts = [
         placeText(place, clip),

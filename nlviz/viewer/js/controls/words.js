@@ -82,10 +82,9 @@ export function reachText({ reaches, left, there, range }, reverse) {
   const all = left.length;
   if (range.absent || reaches === all) return "";
   const number = (count) => count.toLocaleString("en");
-  const some = there < all
-    ? `${number(there)} places that have a ${reverse ? "query" : "key"}`
-    : "";
-  return `reaches ${number(reaches)} of ${some || `${number(all)} places`}`;
+  if (there === all) return `reaches ${number(reaches)} of ${number(all)} places`;
+  const some = reaches === there ? "all" : `${number(reaches)} of`;
+  return `reaches ${some} ${number(there)} places that have a ${reverse ? "query" : "key"}`;
 }
 
 /** The block, its keys and what one key covers, and the fidelity of the capture. */

@@ -69,9 +69,9 @@ export function leftOut(block, { own, other, cells, indices, absent }, { exclude
   const within = exclude === "cell"
     ? cells.flatMap((cell) => shared(own, other, cell, clip))
     : null;
+  const all = [...Array(area).keys()];
   for (const step of steps) {
-    if (within) { for (const at of within) left[step * area + at] = EXCLUDED; }
-    else left.fill(EXCLUDED, step * area, (step + 1) * area);
+    for (const at of within ?? all) left[step * area + at] ||= EXCLUDED;
   }
   return left;
 }

@@ -127,6 +127,8 @@ def _run(question: Question) -> tuple[Analysis, Any]:
             f"{', '.join(loaded.taps)}."
         )
     analysis = analyse(clip, loaded, size=question.size, progress=progress)
+    for note in analysis.clip.notes[len(clip.notes) :]:
+        print(f"note: {note}", file=sys.stderr)
     for why in analysis.refused.values():
         print(f"note: {why}", file=sys.stderr)
     if question.rank == "contribution":

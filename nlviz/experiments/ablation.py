@@ -14,8 +14,8 @@ from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
 from nlviz.experiments.rerun import Call, one_call, parts_of, run
 from nlviz.hooks.capture import evaluating
-from nlviz.inference.forward import class_scores, top_classes
 from nlviz.inference.protocol import Network
+from nlviz.inference.scores import class_scores, top_classes
 from nlviz.progress import Progress, silent
 
 

@@ -15,8 +15,8 @@ from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
 from nlviz.experiments.rerun import Call, one_call, run
-from nlviz.inference.forward import class_scores
 from nlviz.inference.protocol import Network
+from nlviz.inference.scores import class_scores
 from nlviz.progress import Progress, silent
 from nlviz.query import Query
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,18 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
-from nlviz.analysis import Analysis, Prediction
+from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
 from nlviz.geometry import MOST_INPUT, View
 from nlviz.hooks.capture import capture
 from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
+from nlviz.inference.scores import top_classes, why_no_class
 from nlviz.inference.tracebacks import is_out_of_memory
 from nlviz.inference.user_network import UserNetwork
 from nlviz.progress import Progress, silent
 
-_TOP_CLASSES = 5
 _SMALLEST, _LARGEST = 32, 4096
 
 
@@ -73,9 +72,11 @@ def analyse(
             f"Not enough memory for {len(clip.frames)} frames at {width}×{height}; "
             "take fewer frames or a smaller input size."
         ) from error
+    why = why_no_class(seen.output, network.classes)
+    notes = dict.fromkeys((*clip.notes, *([why] if why else [])))
     report(1.0, "done")
     return Analysis(
-        clip=clip,
+        clip=replace(clip, notes=tuple(notes)) if why else clip,
         view=view,
         network=network.name,
         affinities=MappingProxyType(
@@ -121,29 +122,6 @@ def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
     else:
         queries = replace(queries, stride=tap.stride, first=tap.first)
     return replace(affinity, query_grid=queries, key_grid=queries.pooled(affinity.key_grid.shape))
-
-
-def class_scores(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
-    """Softmax scores (classes,) of a network's output; None where it holds no class scores.
-
-    Hugging Face's outputs hold them as ``logits``.
-    """
-    output = getattr(output, "logits", output)
-    if not isinstance(output, torch.Tensor) or output.shape[-1:] != (len(classes),):
-        return None
-    return output.detach().float().cpu().reshape(-1, len(classes)).mean(0).softmax(0)
-
-
-def top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
-    """The classes with the highest scores, best first; empty without class scores."""
-    scores = class_scores(output, classes)
-    if scores is None:
-        return ()
-    best = scores.topk(min(_TOP_CLASSES, len(classes)))
-    return tuple(
-        Prediction(classes[int(i)], float(score))
-        for score, i in zip(best.values, best.indices, strict=True)
-    )
 
 
 @contextmanager

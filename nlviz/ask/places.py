@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.errors import QueryError
-from nlviz.geometry import Cell, Grid, Region, View
+from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.query import Query
 
 Cells = NDArray[np.bool_]
@@ -45,6 +45,16 @@ class Side:
         for own, other in self._groups:
             present |= np.isin(own, other)
         return present
+
+    @property
+    def cells(self) -> NDArray[np.intp]:
+        """The cells of ``own`` that are there, in row-major order."""
+        there: NDArray[np.intp] = np.flatnonzero(self.present[: self.own.size])
+        return there
+
+    def has(self, view: View, point: Point) -> bool:
+        """Whether anything can be asked at a point: the cell that it lies in is there."""
+        return bool(self.present[self.own.index(view.cell(point, self.own))])
 
     def reached(self, places: Sequence[Cell | str]) -> NDArray[np.bool_]:
         """(other cells, then tokens), True where any of some places can reach."""

@@ -10,6 +10,8 @@ from itertools import pairwise
 
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
+from nlviz.ask.places import Side
+from nlviz.ask.rows import affinity_of
 from nlviz.errors import ExportError
 from nlviz.film import ink, query_heat
 from nlviz.film.film import Film
@@ -40,10 +42,13 @@ def travel(
 ) -> Film:
     """All frames side by side, and the query on its way along a path in one of them.
 
+    On its way over cells where the block has no query there are no links and no heat.
+
     Args:
         analysis: what is shown.
         query: what is asked at each place; its own point is not used.
-        path: at least two points of one frame; the query goes straight from each to the next.
+        path: at least two points of one frame, of which the first can be asked; the query goes
+            straight from each to the next.
         seconds: how long it takes, 4 if None.
         width, rate, shade, palette, comment: as for ``play``; the rate is 12 if None.
 
@@ -66,7 +71,7 @@ def travel(
 
     def draw(i: int) -> Picture:
         now = replace(query, point=_on(path, i / (count - 1)))
-        return painter.draw(now, top_links(analysis, now))
+        return painter.draw(now, top_links(analysis, now) if _asks(analysis, now) else ())
 
     asked = [replace(query, point=point) for point in path]
     return style.film(count, speed, draw, analysis, asked)
@@ -85,7 +90,8 @@ def follow(
 ) -> Film:
     """All frames side by side, and the query going where its heaviest link leads, hop by hop.
 
-    It ends earlier where it comes back to a cell it has been at.
+    It ends earlier where it comes back to a cell it has been at, or where the block has no query
+    (in reverse no key): what looks and what is looked at may lie on different frames.
 
     Args:
         analysis: what is shown.
@@ -116,11 +122,11 @@ def follow(
 
 
 def _chain(analysis: Analysis, query: Query, hops: int) -> list[tuple[Query, tuple[Link, ...]]]:
-    """Each query and its links; one query more than hops, unless it comes back."""
-    grid = analysis.affinity(query.block).query_grid
+    """Each query and its links; one query more than hops, unless it comes back or cannot ask."""
+    grid = Side(affinity_of(analysis, query), query.reverse).own
     chain: list[tuple[Query, tuple[Link, ...]]] = []
     been = set()
-    while len(chain) <= hops:
+    while len(chain) <= hops and not (chain and not _asks(analysis, query)):
         cell = analysis.view.cell(query.point, grid) if isinstance(query.point, Point) else None
         chain.append((query, top_links(analysis, query)))
         if cell in been:
@@ -128,6 +134,12 @@ def _chain(analysis: Analysis, query: Query, hops: int) -> list[tuple[Query, tup
         been.add(cell)
         query = replace(query, point=chain[-1][1][0].target)
     return chain
+
+
+def _asks(analysis: Analysis, query: Query) -> bool:
+    """Whether the block has a query, in reverse a key, where a query points."""
+    side = Side(affinity_of(analysis, query), query.reverse)
+    return not isinstance(query.point, Point) or side.has(analysis.view, query.point)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,15 +163,19 @@ class _Painter:
         trail: Sequence[Link] = (),
         gone: float = 0.0,
     ) -> Picture:
-        """One picture; ``gone`` is the part of the heaviest link that the query has gone along."""
+        """One picture; ``gone`` is the part of the heaviest link that the query has gone along.
+
+        Without an answer, where the block has no query, there is neither heat nor a link.
+        """
         sheet, colour = self.sheet, self.colour
         picture = sheet.picture()
-        self.heat.lay(picture, sheet, query)
+        if answer:
+            self.heat.lay(picture, sheet, query)
         for link in trail:
             if link.source is not None:
                 ends = (sheet.place(link.source), sheet.place(link.target))
                 ink.arc(picture, *ends, _TRAIL, 2.0, 0.8)
-        query_heat.links(picture, sheet, answer, colour, answer[0].source)
+        query_heat.links(picture, sheet, answer, colour, answer[0].source if answer else None)
         query_heat.query_mark(picture, sheet, query, colour)
         if gone and answer[0].source is not None:
             ends = (sheet.place(answer[0].source), sheet.place(answer[0].target))
@@ -173,6 +189,8 @@ def _words(query: Query, answer: Sequence[Link]) -> str:
     where = (
         f"frame {point.frame}, ({point.x:.0f}, {point.y:.0f})" if isinstance(point, Point) else ""
     )
+    if not answer:
+        return f"{query.block} · {where} · no {'key' if query.reverse else 'query'} here"
     covered = sum(link.share for link in answer)
     return f"{query.block} · {where} · {len(answer)} links cover {covered:.0%}"
 

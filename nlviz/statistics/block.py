@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
+from nlviz.ask.places import Side
 from nlviz.errors import QueryError
 from nlviz.groups import reached_from
 from nlviz.progress import Progress, silent
@@ -33,8 +35,8 @@ class BlockStatistics:
     Args:
         block: the block's name.
         head: the head, None for the mean of all.
-        queries: how many rows were averaged; rows of zeros are left out.
-        positions: M, how many keys there are.
+        queries: how many rows were averaged; rows of zeros are left out, and cells without a query.
+        positions: M, how many keys there are: a block may have them on a part of its grid only.
         distance: Σ_j p_ij d_ij, the mean distance in space, in diagonals of the frame.
         duration: Σ_j p_ij |t_j − t_i| in seconds; None for a clip of one frame.
         own_frame: Σ p_ij over the keys at time steps that cover i's own frames.
@@ -102,13 +104,19 @@ def block_statistics(
         progress: called with a fraction from 0 to 1 and a word; what it raises stops the work.
 
     Raises:
-        QueryError: an unknown block or head, a block with one position, or one whose weights are
-            all zero.
+        QueryError: an unknown block or head, a block with one position, without a query or key on
+            the picture, or whose weights are all zero.
     """
     affinity = analysis.affinity(block)
     affinity = affinity if head is None else affinity.head(head)
     keys = affinity.key_grid
-    check_positions(keys.size, block)
+    asking, asked = Side(affinity).cells, Side(affinity, reverse=True).cells
+    if not (len(asking) and len(asked)):
+        raise QueryError(
+            f"Block {block!r} has no {'keys' if len(asking) else 'queries'} on the picture, so "
+            "there is nothing to average; ask one of its tokens."
+        )
+    check_positions(len(asked), block)
     here, there = CellCentres.of(analysis, affinity.query_grid), CellCentres.of(analysis, keys)
     same = _same_frames(analysis, affinity)
     spots = keys.rows * keys.cols
@@ -116,7 +124,7 @@ def block_statistics(
     far = late = own = nats = even_nats = 0.0
     mean_row, even_row = np.zeros(keys.size), np.zeros(keys.size)
     by_distance = np.zeros(BINS)
-    for index, shares in _shares(affinity, progress or silent):
+    for index, shares in _shares(affinity, asking, progress or silent):
         t, spot = np.divmod(index, affinity.query_grid.rows * affinity.query_grid.cols)
         grid = shares.reshape(len(index), keys.t, spots)
         in_space, in_time = grid.sum(axis=1), grid.sum(axis=2)
@@ -138,7 +146,7 @@ def block_statistics(
         block=block,
         head=head,
         queries=count,
-        positions=keys.size,
+        positions=len(asked),
         distance=far / count,
         duration=late / count if len(analysis.view.frames) > 1 else None,
         own_frame=own / count,
@@ -150,25 +158,28 @@ def block_statistics(
     )
 
 
-def _shares(affinity: Affinity, report: Progress) -> Iterator[tuple[Numbers, Numbers]]:
-    """(positions, their rows' shares) of all queries, a chunk at a time, without empty rows."""
-    total = affinity.query_grid.size
+def _shares(
+    affinity: Affinity, asking: NDArray[np.intp], report: Progress
+) -> Iterator[tuple[NDArray[np.intp], Numbers]]:
+    """(positions, their rows' shares) of some queries, a chunk at a time, without empty rows."""
     report(0.0, "averaging over all queries")
-    for some, rows in affinity.chunks(budget=_CHUNK_BYTES // 2):  # as float64 they are twice that
-        index = np.arange(some.start, some.stop)
+    cells = [affinity.query_grid.cell(int(i)) for i in asking]
+    # Half of the budget: as float64 they are twice that.
+    for some, rows in affinity.chunks(cells, budget=_CHUNK_BYTES // 2):
+        index = asking[some]
         shares = np.abs(rows.reshape(len(index), -1), dtype=np.float64)
         sums = shares.sum(axis=1)
         shares, index, sums = shares[sums > 0], index[sums > 0], sums[sums > 0]
         shares /= sums[:, None]
         yield index, shares
-        if some.stop < total:
-            report(some.stop / total, "averaging over all queries")
+        if some.stop < len(cells):
+            report(some.stop / len(cells), "averaging over all queries")
     report(1.0, "done")
 
 
-def _even(affinity: Affinity, index: Numbers) -> Numbers:
+def _even(affinity: Affinity, index: NDArray[np.intp]) -> Numbers:
     """(n, M): rows that spread evenly over the keys on the grid that can be reached."""
-    reached = reached_from(affinity.reach, index.astype(np.intp))
+    reached = reached_from(affinity.reach, index)
     if reached is None:
         return np.full((len(index), affinity.key_grid.size), 1 / affinity.key_grid.size)
     able = reached[:, : affinity.key_grid.size].astype(np.float64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
+from nlviz.ask.places import Side
 from nlviz.ask.rows import Row, affinity_of, row_of
 from nlviz.display import bars, table
 from nlviz.errors import QueryError
@@ -85,7 +86,7 @@ def profile(analysis: Analysis, query: Query) -> Profile:
         QueryError: what ``row_of`` raises, a block with one position, or a row of zeros.
     """
     row, view = row_of(analysis, query), analysis.view
-    check_positions(row.grid.size, query.block)
+    check_positions(len(Side(affinity_of(analysis, query), not query.reverse).cells), query.block)
     weights = np.abs(row.weights, dtype=np.float64)
     if not weights.any():
         raise QueryError(f"All weights of this query in block {query.block!r} are zero.")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
+from nlviz.ask.places import Side
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.progress import Progress, silent
@@ -127,7 +128,8 @@ def track(
 
     Raises:
         QueryError: an unknown block, a clip of one time step, a mask of another size or without an
-            object, a frame that was not sampled, or a block that never looks at other frames.
+            object, a frame that was not sampled, or a block that never looks at other frames or
+            has queries or keys on a part of its cells only.
     """
     affinity, view, clip = analysis.affinity(block), analysis.view, analysis.clip
     protocol = protocol or Protocol()
@@ -169,6 +171,13 @@ def _check(analysis: Analysis, block: str, mask: NDArray[np.bool_]) -> None:
             f"{affinity.key_grid.t}; tracking needs at least 2 and as many of both: take "
             "more frames."
         )
+    for side, what in ((Side(affinity), "queries"), (Side(affinity, reverse=True), "keys")):
+        if len(side.cells) < side.own.size:
+            raise QueryError(
+                f"Block {block!r} has {what} at {len(side.cells)} of its {side.own.size} cells, "
+                "and a label is carried from cell to cell by a query and a key at each; choose "
+                "another."
+            )
     cells = [Cell(t, 0, 0) for t in range(affinity.query_grid.t)]
     if all(not np.delete(affinity.reached(cell), cell.t, axis=0).any() for cell in cells):
         raise QueryError(

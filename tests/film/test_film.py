@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -19,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz import ExportError, Point, Query, QueryError
+from nlviz import Cell, ExportError, Point, Query, QueryError
+from nlviz.ask.places import Side
 from nlviz.cli import main
 from nlviz.film import Film, follow, play, travel
 from nlviz.film.sheet import Sheet
@@ -151,6 +153,40 @@ def test_following_goes_where_the_heaviest_link_leads_and_stops_in_a_circle(anal
     assert len(chain) < 51
     film = follow(analysis, QUERY, 1, width=320)
     assert film.count == len(list(film.pictures())) == 2 * 18 - 8
+
+
+def test_following_ends_where_the_block_asks_nothing():
+    memory = make.partial()
+    start = Query(Point(15, 20.0, 20.0), "memory", exclude="none")
+    film = follow(memory, start, 5, width=320)  # its links end on frames without a query
+    assert film.count == len(list(film.pictures())) == 10
+    with pytest.raises(QueryError, match="its queries lie on frame 15"):
+        follow(memory, replace(start, point=Point(0, 20.0, 20.0)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_on_its_way_over_cells_without_a_query_a_film_shows_the_frames_alone(reverse):
+    analysis = make.partial()
+    side = Side(analysis.affinity("kept"), reverse)
+    frame, row = 2, 1
+    there = side.present[: side.own.size].reshape(side.own.shape)[frame, row]
+    cells = [analysis.view.point(Cell(frame, row, col), side.own) for col in range(len(there))]
+    first = int(np.flatnonzero(there)[0])
+    assert not there[first:].all()
+    path = (cells[first], cells[-1])
+    query = Query(path[0], "kept", exclude="none", reverse=reverse)
+    count = len(there) - first
+    film = travel(analysis, query, path, seconds=2, rate=count / 2, width=400)
+    sheet = Sheet.of(analysis.clip, (0, 1, 2, 3), 400)
+    bare, (width, height) = sheet.picture(), sheet.frame
+    x, y = sheet.corner(0)
+    shown = [
+        not np.array_equal(
+            picture[y : y + height, x : x + width], bare[y : y + height, x : x + width]
+        )
+        for picture in film.pictures()
+    ]
+    assert shown == list(there[first:])
 
 
 def test_a_film_that_is_stopped_leaves_nothing(analysis, tmp_path):

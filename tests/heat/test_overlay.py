@@ -7,10 +7,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import nlviz
+from nlviz.figures.heat import Heat, Painted
+from nlviz.figures.strip import Strip
+from nlviz.film import play
 from nlviz.heat.colormap import coloured
-from nlviz.heat.overlay import Shade, heat
+from nlviz.heat.overlay import HeatLayer, Shade, heat, scale_of
 from tests.support import make
 
 QUERY = nlviz.Query(nlviz.Point(5, 20, 20), "fine")
@@ -67,3 +71,46 @@ def test_heat_follows_the_scale_and_the_curve_of_the_viewer():
     ]
     assert heats == sorted(heats, reverse=True)
     assert len(set(heats)) == 4
+
+
+@pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product"])
+def test_keys_that_are_not_there_stay_clear_and_a_weight_of_zero_does_not(function):
+    analysis = make.partial(function)
+    affinity = analysis.affinity("kept")
+    nothing = replace(affinity, theta=0 * affinity.theta, function="dot_product")  # all weigh 0
+    query = nlviz.Query(nlviz.Point(0, 1, 1), "kept", exclude="none")
+    place = next(
+        affinity.query_grid.cell(int(i)) for i in np.flatnonzero(affinity.reach[0].query[:-2] == 0)
+    )
+    query = replace(query, point=analysis.view.point(place, affinity.query_grid))
+    there = (affinity.reach[0].key[:-2] == 0).reshape(affinity.key_grid.shape)
+    for shown in (affinity, nothing):
+        seen = replace(analysis, affinities={"kept": shown})
+        row = nlviz.row_of(seen, query)
+        layer = HeatLayer.of(
+            analysis.view, row, scale_of(seen, query, row, Shade()), Shade(), premultiplied=False
+        )
+        np.testing.assert_array_equal(layer.tiles[..., 3] > 0, there)
+        cells = Painted.of(seen, Heat(query))
+        strip = Strip(analysis.clip, 17.4, 4, 0.5, 1)
+        page = Figure().add_axes((0, 0, 1, 1))
+        for position in range(4):
+            cells.frame(page, analysis.view, strip, position)
+        for t, image in enumerate(page.images):
+            np.testing.assert_array_equal(image.get_array()[4::8, 4::8, 3] > 0, there[t])
+
+
+def test_a_place_without_a_query_has_no_heat_and_says_where_they_lie():
+    query = nlviz.Query(nlviz.Point(0, 20, 20), "memory", exclude="none")
+    analysis = make.partial()
+    for draw in (
+        lambda: heat(analysis, query, (0,), 64),
+        lambda: nlviz.film_strip(
+            analysis,
+            [nlviz.top_links(analysis, replace(query, point=nlviz.Point(15, 20, 20)))],
+            heat=Heat(query),
+        ),
+        lambda: play(analysis, [query]),
+    ):
+        with pytest.raises(nlviz.QueryError, match="its queries lie on frame 15, within"):
+            draw()

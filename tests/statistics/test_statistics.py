@@ -182,3 +182,57 @@ def test_a_block_with_one_position_or_no_weight_is_told():
         nlviz.block_statistics(dark, "fine")
     with pytest.raises(nlviz.QueryError, match="All weights of this query"):
         nlviz.profile(dark, nlviz.Query(nlviz.Point(0, 1, 1), "fine"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("name", ["memory", "kept"])
+def test_averages_leave_out_cells_without_a_query_and_count_the_keys_that_are_there(function, name):
+    analysis = make.partial(function)
+    affinity = analysis.affinity(name)
+    (groups,) = affinity.reach
+    asking, asked = (
+        np.flatnonzero(group[: grid.size] == 0)
+        for group, grid in ((groups.query, affinity.query_grid), (groups.key, affinity.key_grid))
+    )
+    whole = plain_matrix(affinity)
+    seen = nlviz.block_statistics(analysis, name)
+    p = np.abs(whole[asking, : affinity.key_grid.size])
+    p = p[p.sum(1) > 0]
+    p /= p.sum(1, keepdims=True)
+    assert 0 < len(p) <= len(asking) < affinity.query_grid.size
+    assert (seen.queries, seen.positions) == (len(p), len(asked))
+    assert seen.entropy == pytest.approx(-sum(w * math.log(w) for w in p.ravel() if w) / len(p))
+    assert seen.reach_divergence == pytest.approx(0, abs=1e-9)  # all reach the same keys
+    if name == "memory":
+        assert seen.own_frame == 0
+        assert 0.2 <= seen.duration <= 0.6
+    point = analysis.view.point(affinity.query_grid.cell(int(asking[0])), affinity.query_grid)
+    found = nlviz.profile(analysis, nlviz.Query(point, name, exclude="none"))
+    assert found.positions == len(asked)
+    assert found.effective <= len(asked)
+
+
+def test_a_block_without_queries_or_with_one_key_on_the_picture_is_told():
+    analysis = make.partial()
+    affinity = analysis.affinity("kept")
+    (groups,) = affinity.reach
+    n, m = affinity.query_grid.size, affinity.key_grid.size
+
+    def asked(query, key):
+        reach = (nlviz.Groups(query, key),)
+        return replace(analysis, affinities={"kept": replace(affinity, reach=reach)})
+
+    tokens_ask = asked(np.where(np.arange(n + 2) < n, -1, 0), groups.key)
+    with pytest.raises(nlviz.QueryError, match=r"no queries on the picture.*one of its tokens"):
+        nlviz.block_statistics(tokens_ask, "kept")
+    tokens_are_asked = asked(groups.query, np.where(np.arange(m + 2) < m, -2, 0))
+    with pytest.raises(nlviz.QueryError, match="no keys on the picture"):
+        nlviz.block_statistics(tokens_are_asked, "kept")
+    one = asked(np.zeros(n + 2), np.where(np.arange(m + 2) == 5, 0, -2))
+    query = nlviz.Query(nlviz.Point(0, 1, 1), "kept", exclude="none")
+    for ask in (
+        lambda: nlviz.block_statistics(one, "kept"),
+        lambda: nlviz.profile(one, query),
+    ):
+        with pytest.raises(nlviz.QueryError, match="'kept' has one position"):
+            ask()

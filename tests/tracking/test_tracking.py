@@ -159,6 +159,17 @@ def test_what_cannot_be_tracked_is_told():
         nlviz.track(replace(analysis, affinities={"fine": alone}), "fine", mask)
 
 
+def test_a_block_that_asks_on_a_part_of_the_clip_cannot_track():
+    analysis, mask = make.partial(), np.ones((48, 64), bool)
+    with pytest.raises(nlviz.QueryError, match=r"'memory' has queries at 48 of its 192 cells"):
+        nlviz.track(analysis, "memory", mask)
+    affinity = analysis.affinity("memory")
+    (groups,) = affinity.reach
+    everywhere = replace(affinity, reach=(nlviz.Groups(0 * groups.query, groups.key),))
+    with pytest.raises(nlviz.QueryError, match=r"has keys at 36 of its 48 cells.*choose another"):
+        nlviz.track(replace(analysis, affinities={"memory": everywhere}), "memory", mask)
+
+
 @pytest.fixture
 def masks(tmp_path):
     for i in range(4):

@@ -22,10 +22,8 @@ from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
 from nlviz.inference.scores import top_classes, why_no_class
 from nlviz.inference.tracebacks import is_out_of_memory
-from nlviz.inference.user_network import UserNetwork
+from nlviz.inference.user_network import LARGEST, UserNetwork
 from nlviz.progress import Progress, silent
-
-_SMALLEST, _LARGEST = 32, 4096
 
 
 def analyse(
@@ -36,8 +34,9 @@ def analyse(
     Args:
         clip: the frames.
         network: a network of ``nlviz.models.zoo.load`` or one of the same shape.
-        size: the longer side of the network's input in pixels, 32 to 4096; the network's own
-            default if None. The aspect ratio is kept, up to rounding to the network's grid.
+        size: the longer side of the network's input in pixels, up to 4096 and at least what
+            the network takes; its own default if None. The aspect ratio is kept, up to rounding to
+            the network's grid.
         progress: called with a fraction from 0 to 1 and a word on what is being done; what it
             raises stops the analysis.
 
@@ -47,10 +46,8 @@ def analyse(
         BudgetError: the machine has too little memory; says what to lower.
     """
     size = network.default_size if size is None else size
-    if not _SMALLEST <= size <= _LARGEST:
-        raise NetworkError(
-            f"The input size {size} is not supported; choose {_SMALLEST} to {_LARGEST} pixels."
-        )
+    if not 1 <= size <= LARGEST:
+        raise NetworkError(f"The input size {size} is not supported; choose 1 to {LARGEST} pixels.")
     report = progress or silent
     report(0.0, "preparing the frames")
     width, height = network.input_size(clip.width, clip.height, size)

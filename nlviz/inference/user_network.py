@@ -22,21 +22,30 @@ AxisOrder = Literal["BCTHW", "BTCHW", "TCHW"]
 _AXIS_ORDERS: tuple[AxisOrder, ...] = get_args(AxisOrder)
 
 
+LARGEST = 4096
+"""Pixels of a side of an input, at most."""
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601's grey of red, green and blue
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """How frames become what a module is called with; the defaults are ImageNet's.
 
     Args:
         size: the longer side in pixels, which keeps the aspect; or (width, height), to which every
-            frame is stretched.
-        multiple: each side is rounded to a multiple of this where the aspect is kept.
-        mean: subtracted from each channel, red, green, blue, of pixels from 0 to 1.
-        deviation: what the rest is divided by.
+            frame is stretched; up to 4096.
+        multiple: each side is rounded to a multiple of this where the aspect is kept, or of the
+            size where that is smaller, so that a size of 28 is 28 × 28.
+        mean: subtracted from each channel of pixels from 0 to 1; of three numbers for one channel,
+            their grey.
+        deviation: what the rest is divided by, likewise.
         frames: how many frames the module takes; None for any number.
         layout: the axes: "BCTHW" or "BTCHW" for clips, "TCHW" for a module of images that runs on
             each frame alone. None lets the module's first convolution decide: clips as "BCTHW"
             if it is 3-D, else images.
         classes: names of the classes, in the order of the scores the module returns.
+        channels: 3 for red, green, blue; 1 for grey, 0.299 red + 0.587 green + 0.114 blue.
 
     Raises:
         NetworkError: a value outside these.
@@ -44,11 +53,12 @@ class Input:
 
     size: int | tuple[int, int] = 224
     multiple: int = 32
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    deviation: tuple[float, ...] = (0.229, 0.224, 0.225)
     frames: int | None = None
     layout: AxisOrder | None = None
     classes: tuple[str, ...] = ()
+    channels: int = 3
 
     def __post_init__(self) -> None:
         for name, kind in (("mean", Real), ("deviation", Real), ("classes", str)):
@@ -56,10 +66,10 @@ class Input:
         one = isinstance(self.size, Integral)
         sizes = tuple(map(int, _row("size", [self.size] if one else self.size, Integral)))
         object.__setattr__(self, "size", sizes[0] if one else sizes)
-        if len(sizes) not in (1, 2) or not all(32 <= s <= 4096 for s in sizes):
+        if len(sizes) not in (1, 2) or not all(1 <= s <= LARGEST for s in sizes):
             raise NetworkError(
                 f"The input's size {self.size!r} is not supported; give one number or (width, "
-                "height), 32 to 4096 pixels."
+                f"height), 1 to {LARGEST} pixels."
             )
         if self.layout not in (None, *_AXIS_ORDERS):
             raise NetworkError(
@@ -69,9 +79,16 @@ class Input:
         counts = (self.multiple, 1 if self.frames is None else self.frames)
         if not all(isinstance(count, Integral) and count >= 1 for count in counts):
             raise NetworkError("The input's multiple and frames must be at least 1.")
-        if len(self.mean) != 3 or len(self.deviation) != 3 or not all(self.deviation):
+        if self.channels not in (1, 3):
             raise NetworkError(
-                "The input's mean and deviation must be three numbers each, no deviation being 0."
+                f"The input's channels {self.channels!r} are not supported; choose 3 for red, "
+                "green and blue or 1 for grey, or wrap the module in one that takes these."
+            )
+        numbers = {len(self.mean), len(self.deviation)}
+        if not numbers <= {3, self.channels} or not all(self.deviation):
+            raise NetworkError(
+                "The input's mean and deviation must be a number for each channel, or three, no "
+                "deviation being 0."
             )
 
     @classmethod
@@ -135,7 +152,7 @@ class UserNetwork:
         """(width, height) of the input: the record's own if it has both, else by the aspect."""
         if not isinstance(self.input.size, int):
             return self.input.size
-        by, scale = self.input.multiple, size / max(width, height)
+        by, scale = min(self.input.multiple, size), size / max(width, height)
         return max(round(width * scale / by), 1) * by, max(round(height * scale / by), 1) * by
 
     def prepare(self, frames: NDArray[np.uint8]) -> torch.Tensor:
@@ -152,17 +169,28 @@ class UserNetwork:
             )
         kinds = (p for p in self.module.parameters() if p.is_floating_point())
         like = next(kinds, torch.empty(0))
-        mean, deviation = torch.tensor([self.input.mean, self.input.deviation])
-        pixels = (torch.tensor(frames).float() / 255 - mean) / deviation  # (T, H, W, 3)
-        clip = pixels.permute(0, 3, 1, 2)  # (T, 3, H, W)
+        pixels, mean, deviation = (
+            self._of_channels(torch.tensor(each).float())
+            for each in (frames, self.input.mean, self.input.deviation)
+        )
+        clip = ((pixels / 255 - mean) / deviation).permute(0, 3, 1, 2)  # (T, channels, H, W)
         if self.layout != "TCHW":
             clip = (clip if self.layout == "BTCHW" else clip.transpose(0, 1)).unsqueeze(0)
         prepared: torch.Tensor = clip.contiguous().to(like.device, like.dtype)
         return prepared
 
+    def _of_channels(self, values: torch.Tensor) -> torch.Tensor:
+        """Values of red, green and blue along the last axis, as the module's channels have them."""
+        if values.shape[-1] == self.input.channels:
+            return values
+        return (values * values.new_tensor(_LUMA)).sum(-1, keepdim=True)
+
     @property
     def layout(self) -> AxisOrder:
-        """The axes of the module's input: the record's, else by its first convolution."""
+        """The axes of the module's input: the record's, else by its first convolution.
+
+        Without a convolution it is a module of images, as vision transformers are.
+        """
         if self.input.layout is not None:
             return self.input.layout
         from torch import nn
@@ -183,7 +211,7 @@ class UserNetwork:
             raise NetworkError(
                 f"{self.name} cannot take an input of shape {tuple(prepared.shape)}: "
                 f"{sentence(error, self.path)}; build() may return its input's record (size, "
-                "frames, layout) beside the module."
+                "channels, frames, layout) beside the module, or wrap it in one that takes this."
             ) from error
 
 

@@ -145,9 +145,9 @@ def test_scores_that_do_not_fit_the_class_names_give_no_prediction():
     assert nlviz.analyse(make.clip(), network).prediction == ()
 
 
-@pytest.mark.parametrize("size", [31, 4097])
+@pytest.mark.parametrize("size", [0, 4097])
 def test_an_input_size_outside_the_range_is_refused(size):
-    with pytest.raises(nlviz.NetworkError, match=f"input size {size} .* choose 32 to 4096"):
+    with pytest.raises(nlviz.NetworkError, match=f"input size {size} .* choose 1 to 4096"):
         nlviz.analyse(make.clip(), make.network(), size=size)
 
 

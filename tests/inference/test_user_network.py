@@ -166,7 +166,56 @@ def test_the_layout_follows_the_first_convolution():
     frames = np.zeros((2, 32, 32, 3), np.uint8)
     of_clips = nlviz.UserNetwork(nn.Conv3d(3, 1, 1)).prepare(frames)
     of_images = nlviz.UserNetwork(nn.Conv2d(3, 1, 1)).prepare(frames)
-    assert (of_clips.shape, of_images.shape) == ((1, 3, 2, 32, 32), (2, 3, 32, 32))
+    without = nlviz.UserNetwork(nn.Linear(768, 8)).prepare(frames)  # patches cut by a reshape
+    assert of_clips.shape == (1, 3, 2, 32, 32)
+    assert of_images.shape == without.shape == (2, 3, 32, 32)
+
+
+def test_grey_pictures_are_the_luma_of_the_coloured_ones():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    red, green, blue = torch.tensor(frames).movedim(-1, 0) / 255
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+
+    def prepared(**more):
+        given = nlviz.Input(channels=1, size=8, **more)
+        return nlviz.UserNetwork(nn.Conv2d(1, 1, 1), given).prepare(frames)
+
+    own = prepared(mean=(0.1307,), deviation=(0.3081,))
+    assert own.shape == (2, 1, 8, 8)
+    torch.testing.assert_close(own[:, 0], (luma - 0.1307) / 0.3081)
+    mean = 0.299 * 0.485 + 0.587 * 0.456 + 0.114 * 0.406
+    deviation = 0.299 * 0.229 + 0.587 * 0.224 + 0.114 * 0.225
+    torch.testing.assert_close(prepared()[:, 0], (luma - mean) / deviation)
+
+
+@pytest.mark.parametrize(
+    ("size", "given", "source", "expected"),
+    [
+        (28, {}, (64, 48), (28, 28)),
+        (28, {"multiple": 7}, (64, 48), (28, 21)),
+        ((28, 20), {}, (64, 48), (28, 20)),
+        (1, {}, (64, 48), (1, 1)),
+        (224, {}, (64, 48), (224, 160)),
+    ],
+)
+def test_small_inputs_keep_their_size(size, given, source, expected):
+    network = nlviz.UserNetwork(nn.Linear(1, 1), nlviz.Input(size=size, **given))
+    assert network.input_size(*source, network.default_size) == expected
+
+
+def test_a_network_of_small_grey_pictures_is_analysed():
+    torch.manual_seed(0)
+    given = {"size": 28, "channels": 1, "mean": (0.1307,), "deviation": (0.3081,)}
+    analysis = nlviz.analyse(make.clip(), nlviz.UserNetwork(PlainNetwork(), given))
+    assert analysis.view.input == (28, 28)
+    assert analysis.affinity("nl_1").query_grid.shape == (4, 28, 28)
+    assert analysis.affinity("nl_2").query_grid.shape == (4, 14, 14)
+
+
+def test_a_module_of_other_channels_is_told_how_to_be_given_them():
+    network = nlviz.UserNetwork(PlainNetwork(), {"size": 28})
+    with pytest.raises(nlviz.NetworkError, match=r"have 1 channels.*\(size, channels, .*wrap"):
+        nlviz.analyse(make.clip(), network)
 
 
 @pytest.mark.parametrize("kind", ["pt", "safetensors"])
@@ -213,7 +262,7 @@ def test_weights_with_code_in_them_are_refused_and_nothing_runs(file, tmp_path):
         ("{file}:biuld", "net.py has no function 'biuld'; it has Net, plain, build, fails"),
         ("{file}:fails", r"fails\(\) raised ValueError: no luck \(line 30 of net.py\)"),
         ("{file}:number", r"number\(\) in net.py returned a int; return a torch.nn.Module"),
-        ("{file}:unknown", "has sise; it may have size, multiple, mean, deviation"),
+        ("{file}:unknown", "has sise; it may have size, multiple, mean, deviation, .*channels"),
         ("{file}:pair", "returned a module and a int; the second must be an nlviz.Input"),
         ("{file}:empty", "The Net has weights without values .*; build it on a device"),
         ("{file}:needs", r"needs\(\) raised TypeError: .* missing 1 required positional argument"),
@@ -276,7 +325,12 @@ def test_an_error_inside_the_module_names_the_line_of_the_users_file(file):
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ({"size": 16}, "size 16 is not supported"),
+        ({"size": 0}, "size 0 is not supported"),
+        ({"size": 4097}, "size 4097 is not supported; .* 1 to 4096 pixels"),
+        ({"channels": 4}, "channels 4 are not supported; choose 3 .* or 1 for grey, or wrap"),
+        ({"channels": "grey"}, "channels 'grey' are not supported"),
+        ({"mean": (0.5,)}, "must be a number for each channel"),
+        ({"channels": 1, "deviation": (0.1, 0.2)}, "must be a number for each channel"),
         ({"size": (64, 64, 64)}, "give one number or"),
         ({"layout": "CHW"}, "layout 'CHW' is unknown"),
         ({"multiple": 0}, "multiple and frames must be at least 1"),

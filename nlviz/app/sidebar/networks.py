@@ -68,7 +68,8 @@ def _user_model(visit: Visit, material: Material, part: ClipPart, model: str) ->
     usual = loaded.default_size
     if not isinstance(loaded.input.size, int):
         return Choice(material, part, model, usual)
-    sizes = tuple(sorted({*SIZES, usual}))
+    smaller = (usual << doubled for doubled in range(4) if usual << doubled < SIZES[0])
+    sizes = tuple(sorted({*SIZES, usual, *smaller}))
     return Choice(material, part, model, _size(visit, model, sizes, usual))
 
 

@@ -1,4 +1,4 @@
-"""HTML for records shown at the end of a notebook cell; every text is escaped."""
+"""How records and other people's words are shown: as HTML, every text escaped, or on one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 _BAR = 120  # pixels across of the longest bar
+
+
+def one_line(text: str, most: int) -> str:
+    """A name that somebody else gave: at most ``most`` signs, all of which show, on one line."""
+    shown = "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(shown.split())[:most]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:

@@ -38,8 +38,8 @@ def _analysed(choice: Choice, progress: Progress) -> Shown:
         name=material.name,
     )
     with one_at_a_time(progress) as told:
-        told(0.05, f"Loading {choice.model}")
-        found = loaded(choice.model)
+        told(0.05, f"Loading {choice.network}")
+        found = loaded(choice.model, choice.weights)
         if (kept := find(choice)) is not None:  # somebody else asked for it meanwhile
             return kept
         analysis = analyse(

@@ -73,13 +73,53 @@ class ClipPart:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnWeights:
+    """A checkpoint that a visitor gave: their own, and nobody else's.
+
+    Args:
+        file: its name.
+        checksum: of its content, ``"sha256:…"``.
+    """
+
+    file: str
+    checksum: str
+
+    def of(self, model: str) -> str:
+        """What to call the network ``model`` with these weights."""
+        return f"{model} ({self.file})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenWeights:
+    """An uploaded checkpoint that is still to be read: ``data``, for the network ``model``."""
+
+    model: str
+    file: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """Everything that decides an analysis; ``size`` is the network input's longer side."""
+    """Everything that decides an analysis.
+
+    Args:
+        material: what is looked at.
+        part: which frames of it.
+        model: the network, as ``nlviz.load`` takes it.
+        size: the longer side of its input, in pixels.
+        weights: the visitor's own for that network; None for the usual ones.
+    """
 
     material: Material
     part: ClipPart
     model: str
     size: int
+    weights: OwnWeights | None = None
+
+    @property
+    def network(self) -> str:
+        """What to call the network; weights of a visitor are named with it."""
+        return self.model if self.weights is None else self.weights.of(self.model)
 
 
 @lru_cache(maxsize=1)

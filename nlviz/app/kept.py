@@ -28,14 +28,17 @@ def keep(shown: Shown) -> None:
 def _key(choice: Choice, made_with: str | None = None) -> Hashable | None:
     """None while the network has not been loaded yet, so that its weights are not known."""
     if choice.material.session is None:
-        made_with = made_with or running.known(choice.model)
+        own = choice.weights.checksum if choice.weights is not None else None
+        made_with = made_with or own or running.known(choice.model)
         if made_with is None:
             return None
     return "analysis", choice.material.content, choice.part, choice.model, made_with, choice.size
 
 
 def _called(shown: Shown, choice: Choice) -> Shown:
-    """The same under another file's name: whoever made it keeps the name for themselves."""
+    """The same under other files' names: whoever made it keeps theirs for themselves."""
     clip = replace(shown.analysis.clip, name=choice.material.name)
     analysis = replace(shown.analysis, clip=clip)
+    if choice.weights is not None:
+        analysis = replace(analysis, network=choice.network)
     return Shown(choice, analysis, *packed(analysis), made_with=shown.made_with)

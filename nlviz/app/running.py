@@ -1,4 +1,4 @@
-"""The networks that the app runs: loaded once for all visitors, and one at a time."""
+"""The networks that the app runs: loaded once for all who may use them, and run one at a time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from nlviz.app import startup
+from nlviz.app import startup, store
+from nlviz.app.choice import OwnWeights
+from nlviz.errors import NetworkError
 from nlviz.models import zoo
 from nlviz.progress import Progress
 
@@ -31,24 +33,45 @@ class Loaded:
     fingerprint: str
 
 
-def loaded(name: str) -> Loaded:
+def loaded(name: str, weights: OwnWeights | None = None) -> Loaded:
     """A network, shared by all visitors; NetworkError if it cannot be loaded.
 
-    The user's own stays for as long as the server runs: its file is run once, for nothing says
-    that a second run gives the same weights.
+    The one that the app was started with stays for as long as the server runs: its file is run
+    once, for nothing says that a second run gives the same weights. With ``weights`` it is a
+    visitor's own network, which ``keep`` was given.
     """
+    if weights is not None:
+        return _of_visitor(name, weights)
     # A file is run for its owner alone, who named it at the start: never for what an address names.
     return _own(name) if startup.is_user_model(name) else _of_zoo(name)
 
 
-def network(name: str) -> Any:
+def network(name: str, weights: OwnWeights | None = None) -> Any:
     """A loaded network; NetworkError if it cannot be loaded."""
-    return loaded(name).network
+    return loaded(name, weights).network
 
 
 def known(name: str) -> str | None:
     """The fingerprint of a network that was loaded before; None where none was."""
     return _fingerprints.get(name)
+
+
+def keep(name: str, weights: OwnWeights, made: Any) -> bool:
+    """Keep a visitor's own network in the store of all; False where it does not fit into it.
+
+    Only who has the very same file finds it there, and under the name of their own file.
+    """
+    return store.shared().put(("network", name, weights.checksum), made)
+
+
+def _of_visitor(name: str, weights: OwnWeights) -> Loaded:
+    made = store.shared().get(("network", name, weights.checksum))
+    if made is None:
+        raise NetworkError(
+            f"The weights '{weights.file}' had to make room for what others look at; upload them "
+            "again in the sidebar."
+        )
+    return Loaded(replace(made, name=weights.of(name)), weights.checksum)
 
 
 @st.cache_resource(show_spinner=False)

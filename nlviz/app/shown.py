@@ -45,10 +45,10 @@ class Shown:
                 f"'{self.choice.material.title}' is a saved session and holds no network to run; "
                 "to run one, upload its clip again in the sidebar."
             )
-        found = loaded(self.choice.model)
+        found = loaded(self.choice.model, self.choice.weights)
         if found.fingerprint != self.made_with:
             raise NetworkError(
-                f"The weights of {self.choice.model} have changed since this analysis was made; "
+                f"The weights of {self.choice.network} have changed since this analysis was made; "
                 "choose the clip again to analyse it with those that are here now."
             )
         return found.network

@@ -46,8 +46,8 @@ class Store:
             self._kept.move_to_end(key)
             return self._kept[key][0]
 
-    def put(self, key: Hashable, value: Any, weighs: Any = None) -> None:
-        """Hold one thing more; it stays out where it alone weighs more than all may.
+    def put(self, key: Hashable, value: Any, weighs: Any = None) -> bool:
+        """Hold one thing more; False where it alone weighs more than all may, so it stays out.
 
         ``weighs`` is what to weigh in its place.
         """
@@ -55,7 +55,7 @@ class Store:
         with self._lock:
             self._drop(key)
             if sum(weighed.values()) > self._most:
-                return
+                return False
             self._kept[key] = value, weighed
             for buffer, size in weighed.items():
                 self._holders[buffer] += 1
@@ -63,6 +63,7 @@ class Store:
                     self._bytes += size
             while self._bytes > self._most:
                 self._drop(next(iter(self._kept)))
+            return key in self._kept
 
     def drop(self, key: Hashable) -> None:
         """Hold it no longer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from nlviz.analysis import Analysis
-from nlviz.app.choice import Choice, ClipPart, Material
+from nlviz.app.choice import Choice, ClipPart, GivenWeights, Material, OwnWeights
 from nlviz.app.shown import Shown
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
@@ -51,7 +51,8 @@ class Visit:
     ``remarks`` are sentences on what an address or a session file asked for and did not get;
     they go when something else is shown. ``coming`` is the choice that is being worked out beside
     what is shown. ``restoring`` is true until what it asked for is
-    shown.
+    shown. ``given_weights`` is the checkpoint that is being read, and ``own`` those that were: what
+    the menu calls them → the network that each is for, and what tells it from others.
     """
 
     material: Material | None
@@ -69,6 +70,8 @@ class Visit:
     sizes: dict[str, int] = field(default_factory=dict)
     infos: dict[str, MediaInfo] = field(default_factory=dict)
     timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    given_weights: GivenWeights | None = None
+    own: dict[str, tuple[str, OwnWeights]] = field(default_factory=dict)
     _pins: dict[str, Pins] = field(default_factory=dict)
 
     @property

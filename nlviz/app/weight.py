@@ -30,6 +30,8 @@ def _collect(value: Any, found: dict[int, int], seen: set[int]) -> None:
     elif isinstance(value, torch.Tensor):
         storage = value.untyped_storage()
         found[storage.data_ptr()] = storage.nbytes()
+    elif isinstance(value, torch.nn.Module):
+        _collect(value.state_dict(), found, seen)
     elif isinstance(value, bytes | bytearray | str):
         if len(value) >= _SMALL:
             found[id(value)] = len(value)

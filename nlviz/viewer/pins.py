@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from nlviz.display import one_line
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region, View
 from nlviz.heat.colormap import PALETTE
@@ -72,8 +73,7 @@ class Pins:
 
     def rename(self, id: str, name: str) -> Pins:
         """With another name for a pin, at most 40 signs that show; unchanged without such a pin."""
-        shown = "".join(sign if sign.isprintable() else " " for sign in name)
-        name = " ".join(shown.split())[:_LONGEST_NAME]
+        name = one_line(name, _LONGEST_NAME)
         named = tuple(replace(pin, name=name) if pin.id == id else pin for pin in self.shown)
         return self if named == self.shown else self._changed(named)
 

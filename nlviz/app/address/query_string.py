@@ -63,7 +63,7 @@ class Address:
             material.name,
             material.digest,
             choice.part,
-            choice.model,
+            choice.network,
             choice.size,
             options,
             pins.shown,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import replace
 
 import streamlit as st
 
 from nlviz.app import startup
 from nlviz.app.choice import Choice, ClipPart, Material
-from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
+from nlviz.app.sidebar import own_weights
 from nlviz.app.visit import Visit
 from nlviz.errors import NetworkError, NlvizError
 
 MODEL = "model"
 """Key of the menu: what is put there before it is drawn is chosen in it."""
-
-CHECKPOINTS = ("pkl", "pyth", "pth", "pt", "safetensors")
-_MOST_MB = 1000  # ResNet-101 with ten blocks and its optimizer
 
 SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
@@ -30,8 +26,11 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
     with st.container(key="network", gap="xsmall"):
         st.markdown("##### Network")
         started = startup.user_model()
-        names = (started.name, *zoo.names()) if started else zoo.names()
-        here = {name: startup.is_user_model(name) or zoo.is_here(name) for name in names}
+        read = own_weights.read(visit)
+        if read is not None:
+            st.session_state[MODEL] = read
+        names = (*([started.name] if started else []), *visit.own, *zoo.names())
+        here = {name: name not in zoo.names() or zoo.is_here(name) for name in names}
         if MODEL in st.session_state:  # sent anew, as its label changes once it is fetched
             st.session_state[MODEL] = st.session_state[MODEL]
         model = st.selectbox(
@@ -43,6 +42,8 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
         )
         if startup.is_user_model(model):
             return _user_model(visit, material, part, model)
+        if model in visit.own:
+            return _own(visit, material, part, model)
         record = zoo.record(model)
         what = "; ".join(filter(None, (record.summary, getattr(record, "conventions", ""))))
         st.caption(plain(f"{what}. {record.short}"))
@@ -50,9 +51,25 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
         if 1 < part.frames < 2 * step:
             st.caption(f"One time step of its blocks covers {step:d} frames; choose more frames.")
         if not here[model]:
-            _offer(visit, model)
+            _fetch(visit, model)
+            own_weights.offer(visit, model)
             return _instead(visit, material, part)
-        return Choice(material, part, model, _size(visit, model, SIZES, _usual_size(model)))
+        size = _size(visit, model, SIZES, _usual_size(model))
+        if isinstance(record, zoo.Published):
+            own_weights.offer(visit, model)
+        return Choice(material, part, model, size)
+
+
+def _own(visit: Visit, material: Material, part: ClipPart, name: str) -> Choice:
+    """A network with weights of the visitor's own."""
+    model, weights = visit.own[name]
+    st.caption(
+        f"{plain(model)} with your own weights {plain(weights.file)}, {plain(weights.checksum)}; "
+        "for you alone, until you leave."
+    )
+    size = _size(visit, name, SIZES, _usual_size(model))
+    own_weights.offer(visit, model)
+    return Choice(material, part, model, size, weights)
 
 
 def _user_model(visit: Visit, material: Material, part: ClipPart, model: str) -> Choice:
@@ -86,7 +103,7 @@ def _size(visit: Visit, model: str, sizes: tuple[int, ...], usual: int) -> int:
     )
 
 
-def _offer(visit: Visit, model: str) -> None:
+def _fetch(visit: Visit, model: str) -> None:
     """A button that fetches; the next time it resumes a download that was interrupted."""
     from nlviz.models import zoo
     from nlviz.models.published import fetch
@@ -98,20 +115,8 @@ def _offer(visit: Visit, model: str) -> None:
             f"`python -m nlviz fetch {plain(model)}`"
         )
         return
-    wanted = st.button("Fetch it", key=f"fetch-{model}", width="stretch")
-    if not wanted:
+    if not st.button("Fetch it", key=f"fetch-{model}", width="stretch"):
         st.caption(f"Licence {plain(record.licence)}. Or: `python -m nlviz fetch {plain(model)}`")
-    st.file_uploader(
-        "Or upload its checkpoint",
-        type=list(CHECKPOINTS),
-        key=f"give-{model}",
-        on_change=safely(_take),
-        args=(visit, model),
-        max_upload_size=_MOST_MB,
-        help=f"{plain(record.url.rpartition('/')[2])}, if you have it already. nlviz runs nothing "
-        "that is in it.",
-    )
-    if not wanted:
         return
     bar = st.progress(0.0, "Connecting …")
 
@@ -130,31 +135,13 @@ def _offer(visit: Visit, model: str) -> None:
         st.rerun()
 
 
-def _take(visit: Visit, model: str) -> None:
-    """Check and keep an uploaded checkpoint as a download is."""
-    from nlviz.models import zoo
-    from nlviz.models.published import fetch
-
-    given = st.session_state[f"give-{model}"]
-    if given is None or not startup.may_fetch():
-        return
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / Path(given.name).name
-        file.write_bytes(given.getbuffer())
-        try:
-            fetch.fetch(zoo.published(model), source=file)
-        except NetworkError as error:
-            visit.fail(str(error))
-        else:
-            visit.problem = visit.failed = None
-
-
 def _instead(visit: Visit, material: Material, part: ClipPart) -> Choice:
     """The network that is on screen, else the first bundled one."""
     from nlviz.models import zoo
 
-    if visit.shown is not None:
-        return Choice(material, part, visit.shown.choice.model, visit.shown.choice.size)
+    if visit.shown is not None and visit.shown.choice.material.session is None:
+        before = visit.shown.choice
+        return replace(before, material=material, part=part)
     first = zoo.bundled()[0]
     return Choice(material, part, first, _usual_size(first))
 

@@ -57,7 +57,8 @@ def from_session(visit: Visit, material: Material) -> None:
         part = ClipPart(sampling.start, sampling.frames, sampling.stride)
     made = held.provenance
     visit.awaited = Awaited(made.clip, made.checksum, part, material.id)
-    if made.model in _models():
+    _, own = visit.own.get(made.model, ("", None))
+    if made.model in _models() or (own is not None and own.checksum == made.weights):
         st.session_state[MODEL] = made.model
         visit.sizes[made.model] = max(made.input)
 
@@ -87,10 +88,13 @@ def _network(visit: Visit, address: Address) -> None:
 
     model = address.model
     if model and model not in _models():
-        usual = zoo.bundled()[0]
+        usual, named = zoo.bundled()[0], model.partition(" (")[0]
         visit.remarks += (
-            f"The network '{model:.60}' is not available here; {usual} is shown. To use your own "
-            "network, start the app with --model.",
+            f"The weights of '{model:.60}' are with who gave them; {usual} is shown. To see it, "
+            f"choose {named} in the sidebar and upload them."
+            if named in zoo.names()
+            else f"The network '{model:.60}' is not available here; {usual} is shown. To use your "
+            "own network, start the app with --model.",
         )
         return
     if model:

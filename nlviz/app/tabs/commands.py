@@ -73,7 +73,9 @@ def _run(choice: Choice) -> Run | None:
 
 
 def _weights(choice: Choice) -> str | None:
-    """The checkpoint that the user's own network was started with."""
+    """The visitor's own checkpoint, or the one that the app was started with."""
+    if choice.weights is not None:
+        return typed(choice.weights.file)
     started = startup.user_model()
     return started.weights if started and started.name == choice.model else None
 

@@ -168,7 +168,11 @@ class Jobs:
 
     def _keeper(self, whole: Hashable) -> Callable[[Job], None]:
         kept = self._store
-        return lambda job: kept.put(whole, job, (job.result,))
+
+        def keep(job: Job) -> None:
+            kept.put(whole, job, (job.result,))
+
+        return keep
 
     def _hold(self, whole: Hashable, job: Job) -> None:
         self._held[whole] = job

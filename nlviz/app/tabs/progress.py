@@ -48,7 +48,7 @@ def job_result(about: Choice, key: Hashable, work: jobs.Work, *, name: str) -> A
     return job.result if job.done else None
 
 
-def tell(job: jobs.Job, about: Choice, key: Hashable, *, name: str, scope: str) -> None:
+def tell(job: jobs.Job, about: Hashable, key: Hashable, *, name: str, scope: str) -> None:
     """How far a job is, or why it gives nothing; ``scope`` is drawn again when it ends."""
     if job.done and job.failed:
         st.error("This could not be computed; the server's log says why.", icon="⚠️")

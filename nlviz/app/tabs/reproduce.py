@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from nlviz.app.markdown import plain
 from nlviz.app.tabs import commands
 from nlviz.app.tabs.context import TabContext
 
@@ -14,5 +15,7 @@ def show(context: TabContext) -> None:
     choice = context.shown.choice
     st.code(commands.command("links", choice, points, context.options), language=None)
     st.code(commands.python(choice, points, context.options), language=None)
-    if choice.material.data is not None:
-        st.caption("Run it in the folder that holds your file.")
+    own = [choice.material.name] if choice.material.data is not None else []
+    own += [choice.weights.file] if choice.weights is not None else []
+    if own:
+        st.caption(f"Run it in the folder that holds {plain(' and '.join(own))}.")

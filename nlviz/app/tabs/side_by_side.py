@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app.choice import Choice, OwnWeights
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.running import network, one_at_a_time
@@ -17,6 +19,7 @@ from nlviz.app.tabs.multiples import Mosaic
 from nlviz.app.tabs.picture_grid import askable
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tiles import TileRequest, drawn
+from nlviz.app.visit import visiting
 from nlviz.geometry import Point
 from nlviz.inference.forward import analyse
 from nlviz.models import zoo
@@ -25,15 +28,14 @@ from nlviz.viewer.messages import query_of
 from nlviz.viewer.pins import Pin
 
 _PLACE = "nlviz-compare-place"
+_Networks = Mapping[str, tuple[str, OwnWeights | None]]
 
 
 def show(context: TabContext, pin: Pin) -> None:
     """This block and another one, of this network or of another; a click asks both there."""
     blocks = [block for block in context.analysis.blocks if block != context.block]
-    models = [
-        name for name in zoo.names() if name != context.shown.choice.model and zoo.is_here(name)
-    ]
-    others = [*(f"block {block}" for block in blocks), *(f"network {name}" for name in models)]
+    networks = _networks(context.shown.choice)
+    others = [*(f"block {block}" for block in blocks), *(f"network {name}" for name in networks)]
     if not others:
         st.info("There is no other block and no other network here; fetch one to compare.")
         return
@@ -48,7 +50,7 @@ def show(context: TabContext, pin: Pin) -> None:
     block = name
     if kind == "network":
         found: Analysis | None = job_result(
-            context.shown.choice, other, _analysed(context, name), name="beside"
+            context.shown.choice, networks[name], _analysed(context, name, networks), name="beside"
         )
         if found is None:
             return
@@ -79,11 +81,18 @@ def show(context: TabContext, pin: Pin) -> None:
     st.caption("One cursor in both; a click asks both there. Arrow keys move it, Enter asks.")
 
 
-def _analysed(context: TabContext, name: str) -> Work:
+def _networks(choice: Choice) -> _Networks:
+    """The networks that this visitor may run beside the one on screen, by what they are called."""
+    of_all = {name: (name, None) for name in zoo.names() if zoo.is_here(name)}
+    found = {**of_all, **visiting().own}
+    return {name: which for name, which in found.items() if name != choice.network}
+
+
+def _analysed(context: TabContext, name: str, networks: _Networks) -> Work:
     def work(progress: Progress) -> Analysis:
         with one_at_a_time(progress) as told:
             told(0.0, f"loading {name}")
-            return analyse(context.analysis.clip, network(name), progress=told)
+            return analyse(context.analysis.clip, network(*networks[name]), progress=told)
 
     return work
 

@@ -29,6 +29,12 @@ class TileRequest:
     query: Query
     analysis: Analysis | None = None
 
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What decides the picture; two networks may share a name and not their weights."""
+        weights = None if self.analysis is None else self.analysis.weights
+        return self.label, self.query, weights
+
 
 def drawn(
     context: TabContext, pin: Pin, asks: Sequence[TileRequest], *, name: str
@@ -43,7 +49,7 @@ def drawn(
             made.append(_tile(context, pin, each, mosaic))
         return made
 
-    key = (name, context.shade, pin.color, *((each.label, each.query) for each in asks))
+    key = (name, context.shade, pin.color, *(each.asked for each in asks))
     found: list[Tile | str] | None = job_result(context.shown.choice, key, work, name=name)
     for sentence in found or ():
         if isinstance(sentence, str):

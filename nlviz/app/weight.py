@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 _SMALL = 1 << 10  # bytes that are not worth counting
+_MANY, _INTEGER = 64, 40  # whole numbers in a row: one and the bytes of each
 
 
 def buffers(value: object) -> dict[int, int]:
@@ -38,6 +39,8 @@ def _collect(value: Any, found: dict[int, int], seen: set[int]) -> None:
     elif isinstance(value, Mapping):
         for each in value.values():
             _collect(each, found, seen)
+    elif isinstance(value, tuple) and len(value) >= _MANY and isinstance(value[0], int):
+        found[id(value)] = _INTEGER * len(value)
     elif isinstance(value, list | tuple | set | frozenset):
         for each in value:
             _collect(each, found, seen)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from nlviz.clip import Clip
 from nlviz.media import folder, images, video
+from nlviz.media.budget import Budget
 from nlviz.media.info import MediaInfo
 from nlviz.media.masks import read_mask, read_masks
 from nlviz.media.sampling import Sampling
 from nlviz.media.source import Given, Source
+from nlviz.progress import Progress
 
 __all__ = ["MediaInfo", "probe", "read", "read_mask", "read_masks"]
 
@@ -22,6 +24,7 @@ def read(
     stride: int | None = None,
     start: int = 0,
     name: str | None = None,
+    progress: Progress | None = None,
 ) -> Clip:
     """Sampled frames of a video, an image, an animation or a folder of images, upright and RGB.
 
@@ -31,27 +34,37 @@ def read(
         stride: source frames from one to the next; None spreads ``frames`` evenly to the end.
         start: source frame index of the first one, from 0.
         name: what to call it; needed for bytes and for files without a name.
+        progress: called several times a second with a fraction from 0 to 1 and a word on what is
+            being done; what it raises ends the reading.
 
     Raises:
-        MediaError: the source cannot be read, is too large, or has no frame ``start``.
+        MediaError: the source cannot be read, is too large, takes too long to decode, or has no
+            frame ``start``.
     """
     sampling = Sampling(frames=frames, stride=stride, start=start)
     if home := _folder(source):
-        return folder.read(home, sampling, name)
+        with Budget(name or home.name, progress).kept() as budget:
+            return folder.read(home, sampling, name, budget)
     origin = Source.of(source, name)
-    return images.read(origin, sampling) if images.knows(origin) else video.read(origin, sampling)
+    with Budget(origin.name, progress).kept() as budget:
+        if images.knows(origin):
+            return images.read(origin, sampling, budget)
+        return video.read(origin, sampling, budget)
 
 
-def probe(source: Given, name: str | None = None) -> MediaInfo:
+def probe(source: Given, name: str | None = None, progress: Progress | None = None) -> MediaInfo:
     """Size and length of what ``read`` would read, as upright square pixels.
 
+    ``progress`` is called as by ``read``.
+
     Raises:
-        MediaError: the source cannot be read or is too large.
+        MediaError: the source cannot be read, is too large, or takes too long to decode.
     """
     if home := _folder(source):
         return folder.probe(home, name)
     origin = Source.of(source, name)
-    return images.probe(origin) if images.knows(origin) else video.probe(origin)
+    with Budget(origin.name, progress).kept() as budget:
+        return images.probe(origin, budget) if images.knows(origin) else video.probe(origin, budget)
 
 
 def _folder(source: Given) -> Path | None:

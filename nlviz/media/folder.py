@@ -10,6 +10,7 @@ import numpy as np
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
 from nlviz.media import images
+from nlviz.media.budget import Budget
 from nlviz.media.info import MediaInfo
 from nlviz.media.sampling import Sampling, check_clip
 from nlviz.media.source import Source
@@ -27,15 +28,18 @@ def probe(folder: Path, name: str | None = None) -> MediaInfo:
     return MediaInfo(name or folder.resolve().name, width, height, len(files), duration, rate)
 
 
-def read(folder: Path, sampling: Sampling, name: str | None = None) -> Clip:
+def read(
+    folder: Path, sampling: Sampling, name: str | None = None, budget: Budget | None = None
+) -> Clip:
     """See ``nlviz.media.read``."""
     files = images_of(folder)
     name = name or folder.resolve().name
+    budget = budget or Budget(name)
     indices = sampling.indices(len(files), name)
     width, height = _size(folder, files)
     check_clip(name, len(indices), width, height)
     # Each file is read as an image of its own; an animation gives its first frame.
-    pictures = [images.read(Source.of(files[i]), Sampling(frames=1)) for i in indices]
+    pictures = [images.read(Source.of(files[i]), Sampling(frames=1), budget) for i in indices]
     said = dict.fromkeys(note for picture in pictures for note in picture.notes)
     clock = (f"A folder has no clock; {RATE:g} frames a second are assumed.",)
     return Clip(

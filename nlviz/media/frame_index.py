@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from nlviz.errors import MediaError
 from nlviz.media import mp4_boxes
+from nlviz.media.budget import Budget
 from nlviz.media.sampling import MAX_PIXELS, check_frame
 from nlviz.media.source import KINDS, Source
 
@@ -86,13 +87,15 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
             continue
 
 
-def scan(source: Source) -> FrameIndex | None:
+def scan(source: Source, budget: Budget | None = None) -> FrameIndex | None:
     """The index by its packets, nothing decoded; None where they do not carry usable times."""
+    budget = budget or Budget(source.name)
     times: list[int] = []
     keys: list[tuple[int, int]] = []
     hidden = 0
     with open_video(source) as (container, stream):
         for packet in _packets(container, stream):
+            budget.look()
             if not packet.size:
                 continue
             hidden += packet.is_discard
@@ -110,17 +113,23 @@ def scan(source: Source) -> FrameIndex | None:
     return FrameIndex(tuple(sorted(times)), tuple(sorted(keys)), base, missing)
 
 
-def count(source: Source) -> FrameIndex:
+def count(source: Source, budget: Budget | None = None, promised: int = 0) -> FrameIndex:
     """The index by decoding all of it: slow, and right where the packets' times are not.
 
+    Args:
+        source: the file.
+        budget: what may be decoded.
+        promised: how many frames its packets seemed to hold.
+
     Raises:
-        MediaError: no frame can be decoded.
+        MediaError: no frame can be decoded, or too much would have to be.
     """
+    budget = budget or Budget(source.name)
     with open_video(source) as (container, stream):
-        times = [frame.pts for frame in decoded(container, stream)]
+        times = [frame.pts for frame in budget.over(decoded(container, stream))]
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         base = stream.time_base or 1 / rate
-        missing = max(stream.frames - len(times), 0)
+        missing = max(stream.frames - len(times), promised - len(times), 0)
     if not times:
         raise MediaError(f"'{source.name}' has no frame that can be decoded; choose another file.")
     known = [time for time in times if time is not None]
@@ -140,9 +149,25 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         yield packet
 
 
+def which(container: InputContainer, stream: VideoStream) -> tuple[str, ...]:
+    """One sentence where a file holds several videos, on which of them is read."""
+    films = _films(container)
+    if len(films) < 2:
+        return ()
+    usual = "the default" if stream.disposition & Disposition.default else "the first"
+    size = f"{stream.width}×{stream.height}"
+    number = films.index(stream) + 1
+    return (f"The file holds {len(films)} videos; this is number {number}, {usual} one ({size}).",)
+
+
+def _films(container: InputContainer) -> list[VideoStream]:
+    """Its videos; a cover picture is none."""
+    videos = container.streams.video
+    return [each for each in videos if not each.disposition & Disposition.attached_pic]
+
+
 def _stream(container: InputContainer, name: str) -> VideoStream:
-    # A cover picture is not a video.
-    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    films = _films(container)
     if films:  # the one that players show
         usual = (film for film in films if film.disposition & Disposition.default)
         return next(usual, films[0])

@@ -15,12 +15,16 @@ from PIL import Image
 
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
+from nlviz.media import gif_frames
+from nlviz.media.budget import Budget
 from nlviz.media.info import MediaInfo
 from nlviz.media.orientation import TRANSPARENT, Orientation, on_white
 from nlviz.media.sampling import (
     MAX_PIXELS,
+    MOST_PLAYED,
     Sampling,
     check_clip,
+    check_count,
     check_frame,
     check_played,
     out_of_memory,
@@ -73,29 +77,44 @@ def knows(source: Source) -> bool:
     )
 
 
-def probe(source: Source) -> MediaInfo:
+def probe(source: Source, budget: Budget) -> MediaInfo:
     """See ``nlviz.media.probe``."""
     with open_image(source) as image:
-        width, height = upright_size(image)
-        if (total := _count(image)) == 1:
-            return MediaInfo(source.name, width, height, 1, 0.0, 0.0)
-        check_played(source.name, total, width, height)
-        ends = [end for _, _, end in _play(image, total)]
-        return MediaInfo(source.name, width, height, total, ends[-1], len(ends) / ends[-1])
+        total = _count(image, source, budget)
+        if total > 1:
+            check_played(source.name, total, *upright_size(image))
+        ends = [end for _, _, end in _play(image, total, budget)] if total > 1 else []
+        return _info(source.name, upright_size(image), total, ends)
 
 
-def read(source: Source, sampling: Sampling) -> Clip:
+def read(source: Source, sampling: Sampling, budget: Budget | None = None) -> Clip:
     """See ``nlviz.media.read``."""
+    _, clip = _played(source, sampling, budget or Budget(source.name), whole=False)
+    return clip
+
+
+def look_through(source: Source, sampling: Sampling, budget: Budget) -> tuple[MediaInfo, Clip]:
+    """What an image or animation holds, and some of its frames, decoded once."""
+    return _played(source, sampling, budget, whole=True)
+
+
+def _played(
+    source: Source, sampling: Sampling, budget: Budget, *, whole: bool
+) -> tuple[MediaInfo, Clip]:
+    """The sampled frames; what the file holds is right where the ``whole`` of it is played."""
     with open_image(source) as image:
-        total = _count(image)
+        total = _count(image, source, budget)
         wanted = sampling.indices(total, source.name)
         upright = orientation(image)
         check_clip(source.name, len(wanted), *image.size)
-        if len(wanted) > 1 or wanted[0]:
-            check_played(source.name, wanted[-1] + 1, *image.size)
+        last = total if whole else wanted[-1] + 1
+        if last > 1:
+            check_played(source.name, last, *image.size)
         taken: list[tuple[int, float, Pixels]] = []
         notes: dict[str, None] = {}
-        for index, begin, _ in _play(image, wanted[-1] + 1):
+        ends: list[float] = []
+        for index, begin, end in _play(image, last, budget):
+            ends.append(end)
             if index in wanted:
                 pixels, said = rgb(image)
                 taken.append((index, begin, upright(pixels)))
@@ -104,7 +123,7 @@ def read(source: Source, sampling: Sampling) -> Clip:
             notes[
                 f"The file is damaged: of its {total} frames only the first ones can be read."
             ] = None
-        return Clip(
+        clip = Clip(
             frames=np.stack([pixels for _, _, pixels in taken]),
             indices=tuple(index for index, _, _ in taken),
             timestamps=tuple(begin for _, begin, _ in taken),
@@ -113,6 +132,13 @@ def read(source: Source, sampling: Sampling) -> Clip:
             path=source.path,
             notes=(*sampling.notes(total), *notes, *_turned(upright)),
         )
+        return _info(source.name, (clip.width, clip.height), total, ends), clip
+
+
+def _info(name: str, size: tuple[int, int], total: int, ends: list[float]) -> MediaInfo:
+    if total == 1:
+        return MediaInfo(name, *size, 1, 0.0, 0.0)
+    return MediaInfo(name, *size, total, ends[-1], len(ends) / ends[-1])
 
 
 @contextmanager
@@ -171,21 +197,35 @@ def _header(file: IO[bytes]) -> Image.Image:
         return Image.open(file, formats=FORMATS)
 
 
-def _count(image: Image.Image) -> int:
-    total = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
-    if image.format == "TIFF" and total > 1:
-        # Pages of one size are a stack; others are thumbnails and layers of the first.
-        first = image.size
-        sizes = set()
-        for page in range(total):
-            image.seek(page)
-            sizes.add(image.size)
-        image.seek(0)
-        return int(total) if sizes == {first} else 1
-    return int(total)
+def _count(image: Image.Image, source: Source, budget: Budget) -> int:
+    if image.format not in ANIMATED:
+        return 1
+    if image.format == "TIFF":
+        return _pages(image, source, budget)
+    if image.format == "GIF":  # Pillow takes minutes to count millions, and cannot be stopped
+        with source.open() as file:
+            check_count(source.name, gif_frames.count(file, MOST_PLAYED + 1, budget.look))
+    return int(getattr(image, "n_frames", 1))
 
 
-def _play(image: Image.Image, count: int) -> Iterator[tuple[int, float, float]]:
+def _pages(image: Image.Image, source: Source, budget: Budget) -> int:
+    """Pages of one size are a stack; others are thumbnails and layers of the first."""
+    first, total = image.size, 1
+    same = True
+    while True:
+        budget.look()
+        try:
+            image.seek(total)
+        except EOFError:
+            break
+        same = same and image.size == first
+        total += 1
+        check_count(source.name, total)
+    image.seek(0)
+    return total if same else 1
+
+
+def _play(image: Image.Image, count: int, budget: Budget) -> Iterator[tuple[int, float, float]]:
     """(index, begin, end in seconds) of the first ``count`` frames, each loaded when it comes.
 
     Stops early at a damaged frame, and at one of another size, which Pillow would enlarge the
@@ -204,6 +244,8 @@ def _play(image: Image.Image, count: int) -> Iterator[tuple[int, float, float]]:
             if index == 0:
                 raise
             return
+        budget.share = index / count
+        budget.spend(*size)
         shown = float(image.info.get("duration") or 0) / 1000
         begin, end = end, end + (shown if shown >= SHORTEST else USUAL)
         yield index, begin, end

@@ -12,6 +12,15 @@ MAX_PIXELS = 2**26
 MAX_PLAYED = 2**30
 """Pixels of all frames that an animation has to be played through, at most: some ten seconds."""
 
+MOST_PLAYED = 2**17
+"""Frames that an animation has to be played through, at most."""
+
+MAX_DECODED = 2**36
+"""Pixels that are decoded of one file, at most: half an hour of 1080p."""
+
+MAX_SECONDS = 600.0
+"""Seconds that one file is decoded for, at most."""
+
 MAX_BYTES = 2**31
 """Bytes of all frames of a clip together, at most."""
 
@@ -81,12 +90,22 @@ def check_played(name: str, count: int, width: int, height: int) -> None:
 
     Each frame of an animation needs the one before it, however few are taken.
     """
+    check_count(name, count)
     played = count * width * height
     if played > MAX_PLAYED:
         raise MediaError(
             f"'{name}' has {_frames(count)} of {width}×{height} to play through, "
             f"{played / 1e6:,.0f} million pixels; at most {MAX_PLAYED / 1e6:,.0f} million are "
             "decoded, so make it smaller or shorter, or save it as H.264 MP4."
+        )
+
+
+def check_count(name: str, count: int) -> None:
+    """MediaError for an animation of more than ``MOST_PLAYED`` frames, however small they are."""
+    if count > MOST_PLAYED:
+        raise MediaError(
+            f"'{name}' has more than {MOST_PLAYED:,} frames to play through; make it shorter, or "
+            "save it as H.264 MP4."
         )
 
 

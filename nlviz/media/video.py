@@ -13,55 +13,80 @@ from numpy.typing import NDArray
 
 from nlviz.clip import Clip
 from nlviz.errors import MediaError
-from nlviz.media.frame_index import FrameIndex, count, decoded, open_video, scan
+from nlviz.media import mp4_boxes
+from nlviz.media.budget import Budget
+from nlviz.media.frame_index import FrameIndex, count, decoded, open_video, scan, which
 from nlviz.media.frame_to_rgb import FrameToRgb
 from nlviz.media.info import MediaInfo
 from nlviz.media.sampling import Sampling, check_clip, check_frame, out_of_memory
 from nlviz.media.source import Source
 
 
-def probe(source: Source) -> MediaInfo:
+def probe(source: Source, budget: Budget) -> MediaInfo:
     """See ``nlviz.media.probe``."""
-    frame_index = scan(source) or count(source)
+    frame_index = scan(source, budget) or count(source, budget)
     with open_video(source) as (container, stream):
         width, height = _to_rgb(container, stream, source.name).size
     check_frame(source.name, width, height)
-    total = len(frame_index.times)
-    if total == 1:
-        return MediaInfo(source.name, width, height, 1, 0.0, 0.0)
-    # The last frame is shown as long as the others are in the mean.
-    rate = (total - 1) / frame_index.seconds(total - 1)
-    return MediaInfo(source.name, width, height, total, float(total / rate), float(rate))
+    return _info(source.name, width, height, frame_index)
 
 
-def read(source: Source, sampling: Sampling) -> Clip:
-    """See ``nlviz.media.read``."""
+def read(
+    source: Source, sampling: Sampling, budget: Budget, frame_index: FrameIndex | None = None
+) -> Clip:
+    """See ``nlviz.media.read``; ``frame_index`` is one that ``look_through`` gave."""
+    _, _, clip = look_through(source, sampling, budget, frame_index)
+    return clip
+
+
+def look_through(
+    source: Source, sampling: Sampling, budget: Budget, frame_index: FrameIndex | None = None
+) -> tuple[MediaInfo, FrameIndex, Clip]:
+    """What a video holds, which frames it has and when, and some of them."""
     try:
-        frame_index = scan(source)
-        clip = _clip(source, sampling, frame_index) if frame_index else None
-        # No usable times, or the decoder gives other frames than the packets promise.
-        clip = clip or _clip(source, sampling, count(source))
+        frame_index = frame_index or scan(source, budget)
+        promised = 0 if frame_index is None else len(frame_index.times)
+        clip = _clip(source, sampling, frame_index, budget) if frame_index else None
+        if frame_index is None or clip is None:
+            # No usable times, or the decoder gives other frames than the packets promise.
+            frame_index = count(source, budget, promised)
+            clip = _clip(source, sampling, frame_index, budget)
     except MemoryError:
         raise out_of_memory(source.name) from None
     if clip is None:
         raise MediaError(f"'{source.name}' is damaged; save or download it again.")
-    return clip
+    return _info(source.name, clip.width, clip.height, frame_index), frame_index, clip
 
 
-def _clip(source: Source, sampling: Sampling, frame_index: FrameIndex) -> Clip | None:
+def _info(name: str, width: int, height: int, frame_index: FrameIndex) -> MediaInfo:
+    total = len(frame_index.times)
+    if total == 1:
+        return MediaInfo(name, width, height, 1, 0.0, 0.0)
+    # The last frame is shown as long as the others are in the mean.
+    rate = (total - 1) / frame_index.seconds(total - 1)
+    return MediaInfo(name, width, height, total, float(total / rate), float(rate))
+
+
+def _clip(
+    source: Source, sampling: Sampling, frame_index: FrameIndex, budget: Budget
+) -> Clip | None:
     """The sampled clip; None where a frame of the index does not come out of the decoder."""
     total = len(frame_index.times)
     indices = sampling.indices(total, source.name)
     notes: dict[str, None] = {}
+    with source.open() as file:
+        cut = mp4_boxes.is_cut(file)
     with open_video(source) as (container, stream):
         to_rgb = _to_rgb(container, stream, source.name)
         width, height = to_rgb.size
         check_clip(source.name, len(indices), width, height)
+        notes.update(dict.fromkeys(which(container, stream)))
     pixels: NDArray[np.uint8] = np.empty((len(indices), height, width, 3), np.uint8)
     with open_video(source) as (container, stream):
         pick = _by_time if frame_index.keys else _by_count
         taken = 0
-        for frame in pick(container, stream, frame_index, indices):
+        for frame in pick(container, stream, frame_index, indices, budget):
+            budget.share = taken / len(indices)
             pixels[taken] = to_rgb.rgb(frame)
             notes.update(dict.fromkeys(to_rgb.notes(frame)))
             taken += 1
@@ -70,6 +95,8 @@ def _clip(source: Source, sampling: Sampling, frame_index: FrameIndex) -> Clip |
     if frame_index.missing:
         declared = total + frame_index.missing
         notes[f"The file is cut off or damaged: {total} of its {declared} frames are there."] = None
+    elif cut:
+        notes[f"The file is cut off: the {total} frames that are left of it are read."] = None
     return Clip(
         frames=pixels,
         indices=indices,
@@ -86,6 +113,7 @@ def _by_time(
     stream: VideoStream,
     frame_index: FrameIndex,
     indices: tuple[int, ...],
+    budget: Budget,
 ) -> Iterator[VideoFrame]:
     """The frames with the wanted times, by way of key frames; ends early where one is lost."""
     starts = [shown for shown, _ in frame_index.keys]
@@ -95,7 +123,7 @@ def _by_time(
         key = bisect_right(starts, wanted[0]) - 1
         if key >= 0 and starts[key] > now:
             container.seek(frame_index.keys[key][1], stream=stream)
-        for frame in decoded(container, stream):
+        for frame in budget.over(decoded(container, stream)):
             if frame.pts is None or frame.pts < wanted[0]:
                 continue
             if frame.pts > wanted[0]:
@@ -113,9 +141,10 @@ def _by_count(
     stream: VideoStream,
     frame_index: FrameIndex,
     indices: tuple[int, ...],
+    budget: Budget,
 ) -> Iterator[VideoFrame]:
     """The frames at the wanted positions, from the first frame on."""
-    for index, frame in enumerate(decoded(container, stream)):
+    for index, frame in enumerate(budget.over(decoded(container, stream))):
         if index in indices:
             yield frame
         if index == indices[-1]:

@@ -467,3 +467,28 @@ def test_of_two_videos_in_a_file_the_default_one_is_read(tmp_path):
     clip = read(path)
     assert (clip.width, clip.height, clip.total) == (160, 96, 4)
     assert (probe(path).width, probe(path).height) == (160, 96)
+    note = "The file holds 2 videos; this is number 2, the default one (160×96)."
+    assert note in clip.notes
+    assert not any("videos" in each for each in read(make.video(tmp_path / "a.mp4", 4)).notes)
+
+
+@pytest.mark.parametrize("left", [0.3, 0.6, 0.75, 0.9])
+def test_a_fragmented_file_that_is_cut_says_so(tmp_path, left):
+    whole = tmp_path / "whole.mp4"
+    with av.open(
+        str(whole), "w", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    ) as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "8", "bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(32):
+            noise = np.random.default_rng(index).integers(0, 256, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+    assert not any("cut off" in note for note in read(whole, frames=99).notes)
+    cut = tmp_path / "cut.mp4"
+    content = whole.read_bytes()
+    cut.write_bytes(content[: round(left * len(content))])
+    clip, info = read(cut, frames=99), probe(cut)
+    assert any("cut off" in note for note in clip.notes), clip.notes
+    assert len(clip.frames) == clip.total <= info.total
+    assert clip.total == info.total or f"{clip.total} of its {info.total} frames" in clip.notes[-1]

@@ -16,6 +16,7 @@ import sys
 import numpy as np
 
 from benchmarks.measure import machine
+from nlviz.app.choice import bundled
 from tests.support.app_page import PATIENCE, AppPage, settled, visiting
 
 LIMIT = 60.0  # ms, in the median
@@ -45,7 +46,9 @@ _LISTEN = """
 def boxes() -> str:
     """The query of an address: boxes of about a ninth of the frame each, a frame for each."""
     pins = [f"pin={8 * t},{40 + 30 * t},60,{240 + 30 * t},210" for t in range(BOXES)]
-    return "?" + "&".join(["frames=8", "stride=8", "block=nl3", "exclude=cell", *pins])
+    return "?" + "&".join(
+        [f"clip={bundled()[0].name}", "frames=8", "stride=8", "block=nl3", "exclude=cell", *pins]
+    )
 
 
 def measure(page: AppPage, clicks: int, beside: int) -> list[float]:

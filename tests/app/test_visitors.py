@@ -90,6 +90,30 @@ def test_numbers_of_other_weights_are_refused(own):
         shown.network()
 
 
+def test_a_network_that_others_evicted_comes_back_with_the_weights_that_it_had():
+    first, *others = nlviz.models.zoo.bundled()
+    shown = analysed(Choice(bundled()[0], ClipPart(frames=1), first, 64), silent)
+    before = shown.network()
+    expected = nlviz.effects(shown.analysis, before)
+    for name in others:
+        running.network(name)
+    again = shown.network()
+    assert again is not before, "the server keeps a few networks, and others were asked for"
+    assert nlviz.effects(shown.analysis, again) == expected
+
+
+def test_a_network_is_loaded_while_another_visitors_runs():
+    first, second = nlviz.models.zoo.bundled()[:2]
+    running._of_zoo.clear()
+    came: list[str] = []
+    with running.one_at_a_time(silent):  # the first visitor's pass
+        loading = threading.Thread(target=lambda: came.append(running.network(second).name))
+        loading.start()
+        loading.join(60)
+        assert came == [second]
+    assert running.network(first).name == first
+
+
 def test_weights_that_differ_in_one_number_have_another_fingerprint():
     module = nn.Linear(3, 2)
     before = running.fingerprint(module)

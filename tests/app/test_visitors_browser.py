@@ -1,0 +1,69 @@
+"""Two visitors who work at the same time, in two browsers' windows of one server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from nlviz.app.choice import bundled
+from nlviz.models import zoo
+from tests.support.app_page import PATIENCE, AppPage, settled
+
+Open = Callable[..., AppPage]
+SMALL = f"?clip={bundled()[0].name}&size=256&frames=2"
+
+
+def points(page: AppPage) -> list[tuple[int, int, int]]:
+    state = page.until(settled, "answers of Python")
+    return [(pin["t"], round(pin["x"]), round(pin["y"])) for pin in state["pins"]]
+
+
+def test_what_two_visitors_do_in_turns_stays_each_ones_own(open_page: Open) -> None:
+    one, other = open_page(SMALL), open_page(f"{SMALL}&reverse=1")
+    for page in (one, other):
+        page.ready(pins=0)
+    one.click(0, 100.0, 100.0)
+    other.click(1, 300.0, 200.0)
+    one.click(1, 200.0, 150.0)
+    other.page.locator(".nlviz").get_by_role("button", name="Clear").click()
+    one.until(lambda state: len(state["pins"]) == 2 and settled(state), "two pins")
+    other.until(lambda state: state["pins"] == [], "no pins")
+    one.page.locator(".nlviz").get_by_role("button", name="Undo").click()
+    one.until(lambda state: len(state["pins"]) == 1, "one pin")
+    other.page.locator(".nlviz").get_by_role("button", name="Undo").click()
+    other.until(lambda state: len(state["pins"]) == 1, "one pin")
+    ((t, x, y),) = points(one)
+    assert t == 0
+    assert abs(x - 100) + abs(y - 100) < 6
+    ((t, x, y),) = points(other)
+    assert t == 1
+    assert abs(x - 300) + abs(y - 200) < 6
+    seen = [page.until(settled, "answers")["options"]["reverse"] for page in (one, other)]
+    assert seen == [False, True]
+
+
+def test_clicks_are_answered_while_another_visitor_loads_networks_until_ones_own_is_evicted(
+    open_page: Open,
+) -> None:
+    names = zoo.bundled()
+    page = open_page(f"{SMALL}&model={names[0]}&pin=0,60,60")
+    page.ready()
+    page.page.get_by_role("tab", name="Does it matter?", exact=True).click()
+    effects = page.page.get_by_role("table").first
+    expect(effects).to_be_visible(timeout=PATIENCE * 1000)
+    before = effects.inner_text()
+    for number, name in enumerate(names[1:], start=1):  # the server keeps two networks
+        other = open_page(f"{SMALL}&model={name}&pin=0,60,60")
+        page.click(number % 2, 60.0 * number, 120.0)
+        state = page.until(
+            lambda state, pins=number + 1: len(state["pins"]) == pins and settled(state), "a pin"
+        )
+        assert state["pins"][-1]["exact"]
+        other.ready()
+    page.page.get_by_role("tab", name="Block", exact=True).click()
+    page.page.get_by_role("tab", name="Does it matter?", exact=True).click()
+    expect(effects).to_be_visible(timeout=PATIENCE * 1000)
+    assert effects.inner_text() == before
+    page.page.get_by_role("button", name="Mask them and see").click()  # with the evicted network
+    expect(page.page.get_by_text("Masked by affinity, the score of")).to_be_visible()

@@ -67,7 +67,7 @@ def parts_of(module: nn.Module, block: str) -> BlockParts:
     CaptureError for a name that is not such a block of the module.
     """
     _, parts, _ = find_block(module, block)
-    if parts is None or parts.kind != "non-local":
+    if parts is None or parts.kind not in ("non-local", "disentangled"):
         raise CaptureError(
             f"Block {block!r} of {type(module).__name__} is not a non-local block, so it cannot be "
             "changed this way; choose another block."

@@ -53,7 +53,8 @@ def load_user_network(
 ) -> UserNetwork:
     """Run FUNCTION of FILE.py, and nothing else, and take the module that it returns.
 
-    FUNCTION returns a module, or a module and its ``Input`` (or a mapping of its fields). The
+    FUNCTION returns a module, or a module and its ``Input`` (or a mapping of its fields), or as a
+    third also ``UserNetwork``'s ``blocks``: which children of its blocks are θ, φ, g and W. The
     file may import what lies beside it, as for ``python FILE.py``, and so may the module in its
     forward pass. It runs with all the rights of who starts nlviz: name your own.
 
@@ -76,7 +77,8 @@ def load_user_network(
     build = _function(path, function)
     with _running(path, f"{function}()"):
         built = build()
-    module, said = built if isinstance(built, tuple) and len(built) == 2 else (built, None)
+    several = isinstance(built, tuple) and len(built) in (2, 3)
+    module, said, blocks = (*built, {})[:3] if several else (built, None, {})
     from torch import nn
 
     if not isinstance(module, nn.Module):
@@ -89,7 +91,8 @@ def load_user_network(
             f"{function}() in {path.name} returned a module and a {type(said).__name__}; the "
             "second must be an nlviz.Input or a mapping of its fields."
         )
-    network = UserNetwork(module, Input.of(said), f"{path.name}:{function}", path=str(path))
+    called = f"{path.name}:{function}"
+    network = UserNetwork(module, Input.of(said), called, path=str(path), blocks=blocks)
     if weights is not None:
         network = replace(network, weights=_load(module, weights))
     _move(module, device)

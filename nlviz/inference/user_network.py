@@ -119,6 +119,14 @@ class UserNetwork:
             ``nlviz.inference.protocol.Tap``; blocks without one tile the input evenly.
         path: the file that built it, so that errors can say which line.
         weights: checksum of the checkpoint that was loaded into it, as ``"sha256:…"``, or None.
+        blocks: which children of its non-local blocks are θ, φ, g and W, where they have names of
+            their own: a block's path, or the name of a class for all blocks of it → ``theta``,
+            ``phi``, ``g``, ``W`` or ``concat`` → the child's path in the block. Without theta and
+            phi the block is Gaussian; without W it puts out y + x, or γ y + x if it has a
+            ``gamma``.
+
+    Raises:
+        NetworkError: a block or a child that does not exist, or one that is missing.
     """
 
     module: torch.nn.Module
@@ -127,9 +135,14 @@ class UserNetwork:
     taps: Mapping[str, Tap] = field(default_factory=dict)
     path: str | None = None
     weights: str | None = None
+    blocks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input", Input.of(self.input))
+        if self.blocks != {}:
+            from nlviz.hooks.nonlocal_blocks.parts import name_children
+
+            name_children(self.module, self.blocks)
         object.__setattr__(self, "name", self.name or type(self.module).__name__)
 
     @property

@@ -45,6 +45,9 @@ def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
     dtype = seen["y"].dtype
     tried = list(_tries(a_pass.parts, seen, shapes))
     right = is_right(min(error for error, *_ in tried), dtype)
+    if not right and (alone := _disentangled(a_pass.parts, seen)) is not None:
+        tried += _tries(a_pass.parts, alone, shapes, ", θ and φ less their means")
+        right = is_right(min(error for error, *_ in tried), dtype)
     if not right and shapes["theta"] == shapes["phi"] and min(shapes["phi"][-2:]) > 1:
         # What φ and g put out may be pooled by a call that is not a module of the block.
         tried += _tries(a_pass.parts, *_pooled(seen, shapes), ", keys pooled")
@@ -94,11 +97,30 @@ def _pooled(
     return {**seen, **flat}, {**shapes, "phi": tuple(fewer["phi"].shape[2:])}
 
 
+def _disentangled(parts: BlockParts, seen: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """The same with the pairwise term alone in y, and θ and φ less their means; None if it cannot.
+
+    Yin et al., Disentangled Non-Local Neural Networks, Eq. (7).
+    """
+    if parts.kind != "disentangled" or parts.theta is None or parts.phi is None:
+        return None
+    apart = {
+        role: seen[role].float() - seen[role].float().mean(2, keepdim=True)
+        for role in ("theta", "phi")
+    }
+    mask, g = seen.get("mask"), seen["g"].float()
+    if mask is None or mask.shape[1:] != (1, g.shape[2]):
+        return {**seen, **apart}
+    unary = (g * mask.float().softmax(2)).sum(2, keepdim=True)
+    return {**seen, **apart, "y": (seen["y"].float() - unary).to(seen["y"].dtype)}
+
+
 def _complete(a_pass: Pass) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...]]]:
     """θ, φ, g and y, each (elements, channels, positions), and the axes of θ and φ."""
     seen, shapes, kind = dict(a_pass.seen), dict(a_pass.shapes), a_pass.parts.kind
-    if kind == "gamma" and {"x", "z"} <= seen.keys():
-        gamma = a_pass.parts.block.gamma
+    if a_pass.parts.out is None and {"x", "z"} <= seen.keys():
+        gamma = getattr(a_pass.parts.block, "gamma", 1.0)
+        gamma = torch.tensor(gamma) if isinstance(gamma, float) else gamma
         if not isinstance(gamma, Tensor) or gamma.numel() != 1 or not float(gamma):
             raise CaptureError(
                 f"has a gamma of {_said(gamma)}, so that its weights leave no trace in what it "
@@ -116,7 +138,7 @@ def _complete(a_pass: Pass) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...
     missing = {"theta", "g", "y"} - seen.keys()
     if missing:
         raise CaptureError(f"did not call its {', '.join(sorted(missing))} on a tensor")
-    if len({len(tensor) for tensor in seen.values()}) != 1:
+    if len({len(tensor) for role, tensor in seen.items() if role != "mask"}) != 1:
         raise CaptureError("works on parts of different batches")
     return seen, shapes
 
@@ -155,6 +177,10 @@ def _conventions(
         own = getattr(parts.block, "scale", None)
         if isinstance(own, float) and own not in (1.0, 1 / root, root):
             yield _Convention(embedded, own, reach)
+        temperature = getattr(parts.block, "temperature", None)
+        if isinstance(temperature, float) and temperature not in (0.0, 1.0):
+            yield _Convention(embedded, 1 / temperature, reach)
+            yield _Convention(embedded, 1 / (root * temperature), reach)
 
 
 def _factored(parts: BlockParts, theta: Array, phi: Array) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
@@ -13,11 +14,16 @@ from nlviz.hooks.batch import Sample
 from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 
+_called: WeakKeyDictionary[ExitStack, list[Listener]] = WeakKeyDictionary()
+"""By the hooks of one capture: those whose blocks were called and are running."""
+
 
 class Listener:
     """Hooks on a block and its children; each call of the block becomes a ``Pass``.
 
-    It does not see the calls of other threads.
+    It does not see the calls of other threads. Where the module calls ``block.forward(…)``, which
+    runs no hooks, a pass begins with the first child that runs and ends behind the output
+    projection.
 
     Args:
         name: what to call the block.
@@ -32,10 +38,12 @@ class Listener:
         self.name, self.parts, self.sample, self.end = name, parts, sample, end
         self.open: Pass | None = None
         self.inside_g = False
+        self.entered = False
+        self.called: list[Listener] = []
 
     def attach(self, hooks: ExitStack) -> None:
         """Register every hook, and its removal with ``hooks``."""
-        parts = self.parts
+        parts, self.called = self.parts, _called.setdefault(hooks, [])
         handles = [
             parts.block.register_forward_pre_hook(this_thread(self._enter), with_kwargs=True),
             parts.block.register_forward_hook(this_thread(self._leave), always_call=True),
@@ -46,44 +54,87 @@ class Listener:
         if parts.out is not None:
             before = this_thread(self._before_out)
             handles.append(parts.out.register_forward_pre_hook(before, with_kwargs=True))
+            handles.append(parts.out.register_forward_hook(this_thread(self._after_out)))
         if parts.theta is not None:
             handles.append(parts.theta.register_forward_hook(self._keeper("theta")))
         if parts.phi is not None:
             handles.append(parts.phi.register_forward_hook(self._keeper("phi")))
+        if parts.mask is not None:
+            handles.append(parts.mask.register_forward_hook(self._keeper("mask")))
         for handle in handles:
             hooks.callback(handle.remove)
+        hooks.callback(self._end_unseen)
 
     def _enter(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
-        self.open = Pass(self.name, self.parts)
+        self._end_unseen()
+        self.open, self.entered = Pass(self.name, self.parts), True
+        self.called.append(self)
         x = first_tensor(args, kwargs)
-        if self.parts.kind != "non-local":
+        if self.parts.kind == "context" or self.parts.out is None:
             self._keep("x", x)
-        elif self.parts.theta is None:  # the Gaussian kind: θ is the block's own input
+        if self.parts.kind == "non-local" and self.parts.theta is None:  # θ is the block's input
             self._keep("theta", x)
 
     def _leave(self, _: nn.Module, __: Any, out: Any) -> None:
+        self.called[:] = [each for each in self.called if each is not self]
         if self.open is None:
             return
-        if self.parts.kind == "gamma":
+        if self.parts.out is None:
             self._keep("z", out[0] if isinstance(out, tuple) else out)
-        ended, self.open = self.open, None
-        self.end(ended)
+        self._end()
 
-    def _enter_g(self, *_: Any) -> None:
+    def _end(self) -> None:
+        if self.open is not None:
+            ended, self.open, self.entered = self.open, None, False
+            self.end(ended)
+
+    def _end_unseen(self) -> None:
+        """End a pass that began without a call of the block and did not reach its projection.
+
+        One that has but some of the children is none: modules may share them.
+        """
+        if self.open is None or self.entered:
+            return
+        parts = {"theta": self.parts.theta, "phi": self.parts.phi, "g": self.parts.g}
+        if {role for role, part in parts.items() if part is not None} <= self.open.seen.keys():
+            self.open.refused = (
+                "was run by its forward(), not called, so that what it put out went unseen; call it"
+            )
+            self._end()
+        self.open = None
+
+    def _began(self, role: str) -> None:
+        """A child runs, maybe in a block whose forward() was called directly."""
+        if self.open is not None and not self.entered and role in self.open.seen:
+            self._end_unseen()
+        if self.open is None and not self.called:  # else the child is another block's as well
+            self.open = Pass(self.name, self.parts)
+
+    def _enter_g(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
+        self._began("g")
+        if self.parts.kind == "non-local" and self.parts.theta is None and not self.entered:
+            self._keep("theta", first_tensor(args, kwargs))
         self.inside_g = True
 
     def _keeper(self, role: str) -> Any:
-        def keep(_: nn.Module, __: Any, out: Any) -> None:
+        def keep(_: nn.Module, args: Any, out: Any) -> None:
             if role == "g":
                 self.inside_g = False
             elif self.inside_g:  # a Gaussian block's φ is the very pool that also ends its g
                 return
+            self._began(role)
+            if self.parts.kind == "context" and not self.entered:
+                self._keep("x", first_tensor(args))
             self._keep(role, out)
 
         return this_thread(keep)
 
     def _before_out(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
         self._keep("y", first_tensor(args, kwargs))
+
+    def _after_out(self, *_: Any) -> None:
+        if not self.entered:
+            self._end()
 
     def _keep(self, role: str, tensor: Any) -> None:
         """A copy of one sample: the module may go on to change its tensors."""

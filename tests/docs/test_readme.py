@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections import OrderedDict
 from pathlib import Path
 
 import av
@@ -12,17 +13,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import nlviz
 from nlviz.cli import main
-from tests.support.plain_block import PlainNetwork
+from tests.support import make
+from tests.support.plain_block import PlainBlock, PlainNetwork
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "own-network.md").read_text(encoding="utf-8")
 LIBRARY, BUILDING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 TYPED = README.split("\n### The command line\n")[1].split("\n## ")[0]
-(CAPTURING,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+NAMING, CAPTURING = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 
 
 @pytest.fixture
@@ -49,6 +52,21 @@ def test_the_python_lines_work(in_a_folder_with_a_clip):
     assert len(names["links"]) == 20
     assert Path("figure.svg").read_text(encoding="utf-8").startswith("<?xml")
     exec(CAPTURING, names | {"module": PlainNetwork(), "inputs": torch.rand(1, 1, 8, 8)})
+
+
+def test_children_of_other_names_are_named_as_the_guide_says():
+    torch.manual_seed(0)
+    block = PlainBlock(names=("query", "key", "value", "project"))
+    module = nn.Sequential(
+        OrderedDict(stem=nn.Conv2d(3, 6, 8, stride=8), layer3=nn.Sequential(OrderedDict(nl=block)))
+    )
+    names: dict[str, object] = {"module": module}
+    exec("def build():\n    " + NAMING, names)
+    built, said, blocks = names["build"]()
+    network = nlviz.UserNetwork(built, said, blocks=blocks)
+    analysis = nlviz.analyse(make.clip(frames=1), network)
+    assert analysis.blocks == ("layer3.nl",)
+    assert analysis.kinds["layer3.nl"] == "non-local block"
 
 
 @pytest.mark.slow

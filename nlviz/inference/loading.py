@@ -160,6 +160,11 @@ def _load(module: torch.nn.Module, weights: str | Path) -> str:
             f"{Path(weights).name} is not for this {type(module).__name__}: {wrong}; "
             f"{likeness(given)}. Give weights that were saved from it."
         )
+    if any(tensor.is_meta for tensor in wanted.values()):
+        raise NetworkError(
+            f"This {type(module).__name__} has offloaded its weights, so {Path(weights).name} "
+            "cannot be loaded into it; load it in the function that builds it."
+        )
     module.load_state_dict(given)
     return checksum(weights)
 
@@ -175,11 +180,15 @@ def _without_prefix(
 
 
 def _move(module: torch.nn.Module, name: str) -> None:
+    """To a device, unless its loader has spread it over several or offloaded it."""
+    from nlviz.inference.offloading import lacks_values, stays_where_it_is
     from nlviz.models.network import device
 
-    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+    if lacks_values(module):
         raise NetworkError(
             f"The {type(module).__name__} has weights without values (on torch's meta device); "
             "build it on a device that holds them."
         )
-    module.to(device(name))
+    wanted = device(name)
+    if not stays_where_it_is(module):
+        module.to(wanted)

@@ -109,7 +109,8 @@ class Input:
 class UserNetwork:
     """Any module as a network for ``analyse``.
 
-    The module's device and precision are kept; its input is moved there.
+    The module's device and precision are kept; its input is moved there. One that is offloaded or
+    spread over devices stays so, and gets its input where its first part runs.
 
     Args:
         module: any module with non-local blocks or attention in it.
@@ -175,13 +176,14 @@ class UserNetwork:
         """
         import torch
 
+        from nlviz.inference.offloading import input_like
+
         wanted = self.input.frames
         if wanted is not None and len(frames) != wanted:
             raise NetworkError(
                 f"{self.name} takes {wanted} frames and got {len(frames)}; choose {wanted}."
             )
-        kinds = (p for p in self.module.parameters() if p.is_floating_point())
-        like = next(kinds, torch.empty(0))
+        like = input_like(self.module)
         pixels, mean, deviation = (
             self._of_channels(torch.tensor(each).float())
             for each in (frames, self.input.mean, self.input.deviation)

@@ -21,6 +21,8 @@ from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 
 Array = NDArray[np.float32]
 
+_OFFLOADED = "has offloaded its {}, which is needed to check it; keep that on a device"
+
 
 class _Convention(NamedTuple):
     function: str
@@ -121,6 +123,8 @@ def _complete(a_pass: Pass) -> tuple[dict[str, Tensor], dict[str, tuple[int, ...
     if a_pass.parts.out is None and {"x", "z"} <= seen.keys():
         gamma = getattr(a_pass.parts.block, "gamma", 1.0)
         gamma = torch.tensor(gamma) if isinstance(gamma, float) else gamma
+        if isinstance(gamma, Tensor) and gamma.is_meta:
+            raise CaptureError(_OFFLOADED.format("gamma"))
         if not isinstance(gamma, Tensor) or gamma.numel() != 1 or not float(gamma):
             raise CaptureError(
                 f"has a gamma of {_said(gamma)}, so that its weights leave no trace in what it "
@@ -192,6 +196,8 @@ def _factored(parts: BlockParts, theta: Array, phi: Array) -> tuple[Array, Array
             f"must have a concatenation weight of {2 * width} numbers and no bias; "
             f"it has {[tuple(w.shape) for w in weights]}"
         )
+    if weights[0].is_meta:
+        raise CaptureError(_OFFLOADED.format("concatenation weight"))
     w = weights[0].detach().float().cpu().numpy().ravel()
     a, b = w[:width] @ theta, w[width:] @ phi
     return np.stack([a, np.ones_like(a)]), np.stack([np.ones_like(b), b])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from nlviz.app.choice import Choice
 from nlviz.app.kept import find, keep
+from nlviz.app.reading import clip_of, is_kept
 from nlviz.app.running import loaded, one_at_a_time
 from nlviz.app.shown import Shown
+from nlviz.clip import Clip
 from nlviz.inference.forward import analyse
-from nlviz.media import read
 from nlviz.progress import Progress
 from nlviz.viewer.staged import packed
 
@@ -30,18 +31,16 @@ def make(choice: Choice, progress: Progress) -> Shown:
 def _analysed(choice: Choice, progress: Progress) -> Shown:
     part, material = choice.part, choice.material
     progress(0.0, "Reading the clip")
-    clip = read(
-        material.source,
-        frames=part.frames,
-        stride=part.stride,
-        start=part.start,
-        name=material.name,
-    )
+    clip: Clip | None = clip_of(material, part, progress)
+    if is_kept(material, part):
+        clip = None  # who waits for the network holds no clip beside those that are kept for all
     with one_at_a_time(progress) as told:
         told(0.05, f"Loading {choice.network}")
         found = loaded(choice.model, choice.weights)
         if (kept := find(choice)) is not None:  # somebody else asked for it meanwhile
             return kept
+        if clip is None:
+            clip = clip_of(material, part, told)
         analysis = analyse(
             clip,
             found.network,

@@ -9,7 +9,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from nlviz.app.markdown import plain
+from nlviz.app.tabs import jobs
+from nlviz.app.tabs.progress import AT_ONCE
 from nlviz.progress import Progress
+
+_BEAT = 0.1  # seconds between two looks at a job
 
 
 @contextmanager
@@ -25,6 +29,18 @@ def working(place: DeltaGenerator) -> Iterator[Progress]:
         yield lambda fraction, what: _tell(bar, fraction, what)
     finally:
         place.empty()
+
+
+def wait(job: jobs.Job, place: DeltaGenerator, *, blocks: bool) -> None:
+    """For what is soon there; to the end where it ``blocks``, as there is nothing else to show."""
+    if not blocks:
+        job.wait(AT_ONCE)
+        return
+    with working(place) as progress:
+        while job.runs:
+            progress(job.fraction, job.status)
+            job.keep_alive()
+            job.wait(_BEAT)
 
 
 def skeleton() -> None:

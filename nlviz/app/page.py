@@ -32,7 +32,7 @@ def show() -> None:
                 visit, {name: st.query_params.get_all(name) for name in st.query_params}
             )
         with st.sidebar:
-            choice = sidebar.choose(visit)
+            choice = sidebar.choose(visit, place)
         place.empty()
         if choice is not None:
             stage.update(visit, choice, place)

@@ -42,6 +42,14 @@ class Awaited:
         return self.digest == shown.choice.material.digest
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A file that was given and is still to be looked through; ``wanted`` as the awaited clip."""
+
+    material: Material
+    wanted: bool
+
+
 @dataclass(slots=True)
 class Visit:
     """One visitor's state; it changes, and only here.
@@ -66,6 +74,7 @@ class Visit:
     coming: Choice | None = None
     awaited: Awaited | None = None
     given: Material | None = None
+    opening: Opening | None = None
     parts: dict[str, ClipPart] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     infos: dict[str, MediaInfo] = field(default_factory=dict)
@@ -143,6 +152,7 @@ class Visit:
     def choose_material(self, material: Material) -> None:
         """Show this next; an old problem is forgotten."""
         self.material, self.problem, self.failed = material, None, None
+        self.opening = None
 
     def give(self, material: Material) -> None:
         """Take a material as the awaited clip."""

@@ -309,11 +309,13 @@ def test_a_network_of_ones_own_that_cannot_be_loaded_is_told_beside_the_menu(
 
 
 def whole_sidebar():
+    import streamlit as st
+
     from nlviz.app.choice import bundled
     from nlviz.app.sidebar import sidebar
     from nlviz.app.visit import current
 
-    sidebar.choose(current(bundled()[0]))
+    sidebar.choose(current(bundled()[0]), st.empty())
 
 
 def test_the_upload_says_what_to_do_with_a_file_that_is_too_large(small):

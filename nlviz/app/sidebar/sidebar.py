@@ -5,23 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from nlviz import export
 from nlviz.app.choice import UPLOADS, Choice, ClipPart, Material
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
-from nlviz.app.sidebar import gallery, networks, timeline, upload
+from nlviz.app.sidebar import gallery, networks, opening, timeline, upload
 from nlviz.app.visit import Visit
-from nlviz.errors import MediaError
-from nlviz.media import MediaInfo, probe
+from nlviz.media import MediaInfo
 
 MOST_FRAMES = 128  # what the longest network takes; the size of the input limits them further
 _UPLOAD = "upload"
 _LOGO = Path(__file__).parents[1] / "logo.svg"
 
 
-def choose(visit: Visit) -> Choice | None:
-    """What the visitor has chosen; None if it cannot be read, and the visit says why."""
+def choose(visit: Visit, place: DeltaGenerator) -> Choice | None:
+    """What the visitor has chosen; None while it is not known, and the page says why.
+
+    ``place`` on the page says how far that is, where there is nothing else to see.
+    """
     st.logo(str(_LOGO), size="large")
     gallery.show(visit)
     most = int(st.get_option("server.maxUploadSize"))
@@ -36,17 +39,15 @@ def choose(visit: Visit) -> Choice | None:
         "with `python -m nlviz` on the command line, which has no such limit, or start the app "
         "with a higher `--server.maxUploadSize`.",
     )
+    opening.go_on(visit, place)
     material = visit.material
     if material is None:
         return None
     if material.session is not None:
         return _saved(visit, material, material.session)
-    try:
-        part = _part(visit, material)
-    except MediaError as error:
-        visit.fail(str(error))
+    if not opening.is_open(visit, material, place, given=False):
         return None
-    return networks.choose(visit, material, part)
+    return networks.choose(visit, material, _part(visit, material))
 
 
 def _saved(visit: Visit, material: Material, held: export.Session) -> Choice:
@@ -64,23 +65,15 @@ def _saved(visit: Visit, material: Material, held: export.Session) -> Choice:
 
 
 def _part(visit: Visit, material: Material) -> ClipPart:
-    info = _info(visit, material)
+    info = visit.infos[material.id]
     if info.is_image:
         return ClipPart(frames=1)
     with st.container(key="part", gap="xsmall"):
         st.markdown("##### Part of the clip")
         place = st.empty()
         part = visit.parts[material.id] = _controls(visit, material, info)
-        if material.id not in visit.timelines:
-            visit.timelines[material.id] = timeline.thumbnails(material)
         place.html(timeline.markup(info, part, visit.timelines[material.id]))
     return part
-
-
-def _info(visit: Visit, material: Material) -> MediaInfo:
-    if material.id not in visit.infos:
-        visit.infos[material.id] = probe(material.source, name=material.name)
-    return visit.infos[material.id]
 
 
 def _controls(visit: Visit, material: Material, info: MediaInfo) -> ClipPart:

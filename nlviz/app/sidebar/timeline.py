@@ -7,19 +7,15 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from nlviz.app.choice import ClipPart, Material
-from nlviz.media import MediaInfo, read
+from nlviz.app.choice import ClipPart
+from nlviz.media import MediaInfo
 from nlviz.media.jpeg import data_address, resized
 from nlviz.media.sampling import Sampling
 
 COUNT = 6
+"""Pictures along the clip."""
+
 _TALL = 54
-
-
-def thumbnails(material: Material) -> tuple[str, ...]:
-    """A few frames spread over the whole clip, as data addresses; MediaError."""
-    clip = read(material.source, frames=COUNT, name=material.name)
-    return tuple(thumbnail(frame) for frame in clip.frames)
 
 
 def thumbnail(frame: NDArray[np.uint8], tall: int = _TALL) -> str:

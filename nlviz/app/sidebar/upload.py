@@ -9,9 +9,8 @@ from nlviz.app.choice import SESSION, UPLOADS, bundled, uploaded
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.sidebar import restore
-from nlviz.app.visit import Visit
+from nlviz.app.visit import Opening, Visit
 from nlviz.errors import NlvizError
-from nlviz.media import probe
 
 
 def ask(visit: Visit, key: str) -> None:
@@ -40,7 +39,7 @@ def ask(visit: Visit, key: str) -> None:
 
 
 def take(visit: Visit, key: str, *, wanted: bool = False) -> None:
-    """Show an uploaded file next; if it cannot be read, only a sentence says so.
+    """Show an uploaded file next; where it cannot be read, only a sentence will say so.
 
     ``wanted`` says that the visitor gives it as the awaited clip.
     """
@@ -51,14 +50,10 @@ def take(visit: Visit, key: str, *, wanted: bool = False) -> None:
         return
     try:
         material = uploaded(file.name, file.getvalue())
-        if material.session is None:
-            visit.infos[material.id] = probe(material.source, name=material.name)
     except NlvizError as error:
         visit.fail(str(error))
         return
     if material.session is not None:
         restore.from_session(visit, material)
-    elif wanted or visit.material is None:
-        visit.give(material)
     else:
-        visit.choose_material(material)
+        visit.opening = Opening(material, wanted)

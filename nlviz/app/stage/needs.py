@@ -31,7 +31,8 @@ class Needed:
 def ask(visit: Visit) -> Needed | None:
     """Amend the visit with what is there; the job that still works out the rest, or failed to."""
     shown = visit.shown
-    if shown is None or visit.coming is not None:  # one at a time: another analysis comes
+    # One at a time: another analysis comes, or a file is looked through.
+    if shown is None or visit.coming is not None or visit.opening is not None:
         return None
     if visit.options.needs_sizes and not shown.sizes:
         needed = _asked(shown, "sizes", shown.sized, "viewer-sizes")

@@ -16,7 +16,7 @@ from nlviz.app.analysing import make
 from nlviz.app.choice import Choice
 from nlviz.app.guard import guarded, safely
 from nlviz.app.kept import find
-from nlviz.app.loading import working
+from nlviz.app.loading import wait
 from nlviz.app.markdown import plain
 from nlviz.app.shown import Shown
 from nlviz.app.sidebar import upload
@@ -24,7 +24,7 @@ from nlviz.app.stage import needs, tab_row
 from nlviz.app.stage.component import mount_code, mount_store, mount_viewer
 from nlviz.app.tabs import jobs, overlay
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
-from nlviz.app.tabs.progress import AT_ONCE, tell
+from nlviz.app.tabs.progress import tell
 from nlviz.app.visit import Visit
 from nlviz.ask.answers import Answers
 from nlviz.viewer import blobs
@@ -32,7 +32,6 @@ from nlviz.viewer.messages import Can, Scene, links_of
 
 _VIEWER = "viewer"
 _ANALYSIS = "analysis"
-_BEAT = 0.1  # seconds between two looks at the first analysis
 _HEAD_START = 0.03  # seconds
 _ANSWERS = Answers()  # for all visitors, by content
 
@@ -49,7 +48,7 @@ def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
     shown = find(choice)
     if shown is None:
         job = jobs.current().ask(choice, _ANALYSIS, partial(make, choice), urgent=True)
-        _wait(visit, job, place)
+        wait(job, place, blocks=visit.shown is None)
         if not job.done:  # meanwhile what is on screen answers as ever
             visit.coming = choice
             with place.container(key="working"):
@@ -62,18 +61,6 @@ def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
             visit.fail(job.problem or ours, choice)
             return
     visit.show(shown)
-
-
-def _wait(visit: Visit, job: jobs.Job, place: DeltaGenerator) -> None:
-    """For what is soon there; to the end where nothing is on screen that could answer."""
-    if visit.shown is not None:
-        job.wait(AT_ONCE)
-        return
-    with working(place) as progress:
-        while job.runs:
-            progress(job.fraction, job.status)
-            job.keep_alive()
-            job.wait(_BEAT)
 
 
 def show(visit: Visit) -> None:

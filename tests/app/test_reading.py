@@ -1,0 +1,218 @@
+"""Clips are decoded once for all visitors, a few at a time, and nobody has to wait to the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from nlviz.app import analysing, reading, store
+from nlviz.app.choice import Choice, ClipPart, Material, uploaded
+from nlviz.app.tabs import jobs
+from nlviz.errors import MediaError
+from nlviz.media import budget, read
+from tests.support import media_files as make
+
+APP = str(Path(__file__).resolve().parents[2] / "app.py")
+PART = ClipPart()
+
+
+def silent(fraction: float, what: str) -> None:
+    pass
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "never"
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch) -> store.Store:
+    here = store.Store(200 << 20)
+    monkeypatch.setattr(store, "shared", lambda: here)
+    return here
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[int]:
+    """Grows by one for each frame that is decoded."""
+    seen: list[int] = []
+    spend = budget.Budget.spend
+
+    def counted(self: budget.Budget, width: int, height: int) -> None:
+        seen.append(1)
+        spend(self, width, height)
+
+    monkeypatch.setattr(budget.Budget, "spend", counted)
+    return seen
+
+
+def moving(count: int = 20, name: str = "a.gif") -> Material:
+    return uploaded(name, make.animation("GIF", count))
+
+
+def test_previews_timeline_and_analyses_of_all_sizes_decode_a_clip_once(decoded):
+    material = moving()
+    opened = reading.look(material, silent)
+    assert len(opened.pictures) == 6
+    assert opened.reel.info.total == 20
+    clip = reading.clip_of(material, PART, silent)
+    plain = read(material.source, name=material.name)
+    np.testing.assert_array_equal(clip.frames, plain.frames)
+    assert (clip.indices, clip.notes) == (plain.indices, plain.notes)
+    decoded.clear()
+    for size in (64, 96):
+        analysing.make(Choice(material, PART, "nl-lite0", size), silent)
+    assert reading.look(material, silent).pictures == opened.pictures
+    assert decoded == []
+    reading.clip_of(material, ClipPart(start=2, frames=3, stride=2), silent)
+    assert len(decoded) == 7  # frames 0 to 6
+
+
+def test_a_clip_that_is_shorter_than_usual_is_decoded_once_too(decoded):
+    material = moving(3)
+    reading.look(material, silent)
+    decoded.clear()
+    clip = reading.clip_of(material, ClipPart(frames=3), silent)
+    assert decoded == []
+    assert clip.notes == read(material.source, frames=3, name=material.name).notes
+
+
+def test_who_gives_the_same_content_does_not_learn_what_another_calls_it():
+    reading.look(moving(name="secret.gif"), silent)
+    mine = moving(name="mine.gif")
+    assert reading.opened(mine).reel.info.name == "mine.gif"
+    assert reading.clip_of(mine, PART, silent).name == "mine.gif"
+    with pytest.raises(MediaError, match=r"^'mine\.gif' has 20 frames"):
+        reading.clip_of(mine, ClipPart(start=99), silent)
+
+
+def test_no_more_than_two_clips_are_decoded_at_a_time(monkeypatch):
+    go_on, inside, most = threading.Event(), 0, 0
+    look_through = reading.look_through
+
+    def slow(*args):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        assert go_on.wait(60)
+        inside -= 1
+        return look_through(*args)
+
+    monkeypatch.setattr(reading, "look_through", slow)
+    here = [jobs.Jobs() for _ in range(4)]
+    asked = [
+        each.ask("clip", "key", lambda report, n=n: reading.look(moving(n + 2), report))
+        for n, each in enumerate(here)
+    ]
+    until(lambda: sum(job.status == "Waiting for other clips to be read" for job in asked) == 2)
+    assert inside == 2
+    waiting = [job for job in asked if job.status == "Waiting for other clips to be read"]
+    waiting[0].stop()  # who waits can be stopped as well
+    waiting[0].wait(30)
+    assert not waiting[0].done
+    go_on.set()
+    for job in asked:
+        job.wait(60)
+    assert most == 2
+    assert sum(job.done and job.problem is None for job in asked) == 3
+
+
+def test_decoding_stops_when_the_visitor_stops_it(monkeypatch, decoded):
+    monkeypatch.setattr(budget, "_OFTEN", 0.0)
+    spend, slow = budget.Budget.spend, threading.Event()
+
+    def slowly(self: budget.Budget, width: int, height: int) -> None:
+        if len(decoded) == 3:
+            slow.set()
+            time.sleep(0.3)
+        spend(self, width, height)
+
+    monkeypatch.setattr(budget.Budget, "spend", slowly)
+    job = jobs.Jobs().ask("clip", "key", lambda report: reading.look(moving(60), report))
+    assert slow.wait(30)
+    job.stop()
+    job.wait(30)
+    assert not job.done
+    assert len(decoded) <= 5
+    assert reading.look(moving(4), silent).pictures  # the door is open
+
+
+def test_a_clip_that_takes_too_long_ends_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(budget, "_OFTEN", 0.0)
+    monkeypatch.setattr(reading, "_LONGEST", -1.0)
+    with pytest.raises(MediaError, match=r"'a\.gif' takes longer than -1 s to decode; cut it"):
+        reading.look(moving(), silent)
+
+
+def visitor() -> AppTest:
+    page = AppTest.from_file(APP, default_timeout=120)
+    page.query_params["size"] = "256"
+    page.run()
+    assert not page.exception
+    return page
+
+
+def settle(page: AppTest, holds: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        time.sleep(0.05)
+        page.run()
+        assert not page.exception
+    pytest.fail("never")
+
+
+def test_what_is_on_screen_stays_until_an_upload_has_been_looked_through(monkeypatch):
+    page = visitor()
+    visit = page.session_state["nlviz"]
+    before = visit.shown
+    go_on, look_through = threading.Event(), reading.look_through
+
+    def slow(*args):
+        assert go_on.wait(60)
+        return look_through(*args)
+
+    monkeypatch.setattr(reading, "look_through", slow)
+    page.file_uploader(key="upload").upload("b.gif", make.animation("GIF", 9)).run()
+    assert not page.exception
+    assert visit.shown is before  # and the page is here: it did not wait
+    assert visit.material is before.choice.material
+    assert visit.opening is not None
+    go_on.set()
+    settle(page, lambda: visit.shown is not before)
+    assert visit.shown.choice.material.title == "b.gif"
+    assert visit.infos[visit.material.id].total == 9
+
+
+def test_an_upload_that_cannot_be_read_is_a_sentence_and_nothing_is_lost():
+    page = visitor()
+    visit = page.session_state["nlviz"]
+    before = visit.shown
+    page.file_uploader(key="upload").upload("b.gif", b"GIF89a nonsense").run()
+    settle(page, lambda: visit.opening is None)
+    page.run()
+    assert "is damaged or cut off" in page.error[0].value
+    assert visit.shown is before
+    assert visit.material is before.choice.material
+
+
+def test_an_upload_can_be_stopped_while_it_is_looked_through(monkeypatch):
+    page = visitor()
+    visit = page.session_state["nlviz"]
+    turns = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(reading, "_turns", lambda: turns)
+    with turns:  # others decode
+        page.file_uploader(key="upload").upload("b.gif", make.animation("GIF", 9)).run()
+        page.session_state["nlviz-jobs"]._latest.stop()
+        page.run()
+        assert visit.opening is None
+        assert visit.problem is None
+    assert visit.shown.choice.material is visit.material

@@ -64,12 +64,15 @@ def reaching(
 
 
 def joins_frames(reach: Sequence[Groups], queries: Grid, keys: Grid) -> bool:
-    """Whether any group holds cells of more than one time step."""
+    """Whether any group that links cells holds cells of more than one time step."""
     grids = (queries, keys)
     step = np.concatenate([np.arange(g.size) // (g.rows * g.cols) for g in grids])
     for groups in reach:
-        group = np.concatenate([groups.query[: queries.size], groups.key[: keys.size]])
-        if len(np.unique(np.stack([group, step]), axis=1).T) > len(np.unique(group)):
+        asking, asked = groups.query[: queries.size], groups.key[: keys.size]
+        group = np.concatenate([asking, asked])
+        links = np.isin(group, np.intersect1d(asking, asked))  # others hold what is not there
+        pairs = np.stack([group, step])[:, links]
+        if len(np.unique(pairs, axis=1).T) > len(np.unique(group[links])):
             return True
     return not reach and keys.t > 1
 

@@ -222,3 +222,19 @@ def test_column_chunks_are_the_columns_a_run_of_queries_at_a_time(function):
     for some, columns in parts:
         np.testing.assert_allclose(columns, expected[some, at].T, atol=1e-6)
     assert len(list(affinity.column_chunks(keys, budget=1))) == QUERIES.size  # one query at least
+
+
+def test_cells_that_are_not_there_join_no_frames():
+    step = np.indices(QUERIES.shape)[0].ravel()
+    there = np.random.default_rng(0).random(QUERIES.size) < 0.5
+    theta = np.ones((1, QUERIES.size))
+
+    def joins(query: np.ndarray, key: np.ndarray) -> bool:
+        reach = (Groups(query, key),)
+        return Affinity("gaussian", theta, theta, QUERIES, QUERIES, reach=reach).joins_frames
+
+    framewise = np.where(there, step, -1), np.where(there, step, -2)
+    assert not joins(*framewise)
+    assert joins(np.where(there, 0, -1), np.where(there, 0, -2))
+    assert joins(np.where(step == 1, 0, -1), np.where(step == 0, 0, -2))  # a memory that is read
+    assert not joins(np.where(step == 1, 0, -1), np.where(step == 1, 0, -2))

@@ -233,3 +233,37 @@ def test_the_pairwise_term_of_a_disentangled_block_is_seen(scaled, temperature, 
     for t in range(3):
         np.testing.assert_allclose(rows[t, :, t], block.weights[t].detach(), atol=1e-5)
         assert not np.delete(rows[t], t, axis=1).any()
+
+
+class Attending(nn.Module):
+    """SAGAN's block, its logits times something."""
+
+    def __init__(self, gamma, factor=1.0):
+        super().__init__()
+        self.query_conv, self.key_conv = nn.Conv2d(64, 8, 1), nn.Conv2d(64, 8, 1)
+        self.value_conv, self.factor = nn.Conv2d(64, 64, 1), factor
+        self.gamma = nn.Parameter(torch.tensor([gamma]))
+        for part in (self.query_conv, self.key_conv, self.value_conv):
+            nn.init.normal_(part.weight, std=0.2)
+
+    def forward(self, x):
+        q, k, v = (part(x).flatten(2) for part in (self.query_conv, self.key_conv, self.value_conv))
+        weights = (self.factor * q.transpose(1, 2) @ k).softmax(-1)
+        return self.gamma * (v @ weights.transpose(1, 2)).reshape(x.shape) + x
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("gamma", [-2.0, 0.5])
+def test_a_block_with_a_gamma_is_held_to_the_precision_that_it_runs_in(kind, gamma):
+    x = torch.randn(1, 64, 12, 12)
+    seen = nlviz.capture(Attending(gamma).to(kind), x.to(kind))
+    assert seen.fidelity["Attending"] < (1e-5 if kind == torch.float32 else 0.05)
+    with pytest.raises(nlviz.CaptureError, match=r"none of the known conventions"):
+        nlviz.capture(Attending(gamma, factor=3).to(kind), x.to(kind))
+
+
+def test_weights_that_half_precision_rounds_away_are_told_as_such():
+    block, x = Attending(0.01), torch.randn(1, 64, 12, 12)
+    assert nlviz.capture(block, x).fidelity["Attending"] < 1e-4
+    with pytest.raises(nlviz.CaptureError, match=r"gamma 0\.01\) that bfloat16 rounds .*float32"):
+        nlviz.capture(block.bfloat16(), x.bfloat16())

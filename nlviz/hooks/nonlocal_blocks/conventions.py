@@ -21,6 +21,7 @@ from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 
 Array = NDArray[np.float32]
 
+_LOST = 0.03  # of y, from which on rounding may be what makes it look wrong
 _OFFLOADED = "has offloaded its {}, which is needed to check it; keep that on a device"
 
 
@@ -55,6 +56,8 @@ def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
         tried += _tries(a_pass.parts, *_pooled(seen, shapes), ", keys pooled")
     error, _, best = min(tried, key=itemgetter(0))
     if not is_right(error, dtype):
+        if (why := _rounded_away(a_pass, seen["y"])) is not None:
+            raise CaptureError(why)
         errors = ", ".join(f"{convention}: {off:.2g}" for off, convention, _ in tried)
         raise CaptureError(
             f"computes none of the known conventions (relative error of y — {errors})"
@@ -97,6 +100,23 @@ def _pooled(
     fewer = {role: pool(_folded(seen[role], shape), kernel) for role in ("phi", "g")}
     flat = {role: tensor.flatten(2) for role, tensor in fewer.items()}
     return {**seen, **flat}, {**shapes, "phi": tuple(fewer["phi"].shape[2:])}
+
+
+def _rounded_away(a_pass: Pass, y: Tensor) -> str | None:
+    """Why y cannot be judged where z = γ y + x has rounded away what queries do not share of it."""
+    z = a_pass.seen.get("z")
+    if z is None or z.dtype.itemsize > 2:
+        return None
+    gamma = float(getattr(a_pass.parts.block, "gamma", 1.0))
+    lost = torch.finfo(z.dtype).eps / 4 * float(z.float().norm()) / abs(gamma)
+    told = y.float() - y.float().mean(2, keepdim=True)
+    if lost < _LOST * float(told.norm()):
+        return None
+    kind = str(z.dtype).removeprefix("torch.")
+    return (
+        f"adds so little to its input (gamma {gamma:.3g}) that {kind} rounds its weights away, "
+        "and they cannot be checked; run it in float32"
+    )
 
 
 def _disentangled(parts: BlockParts, seen: Mapping[str, Tensor]) -> dict[str, Tensor] | None:

@@ -13,12 +13,15 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import nlviz
 from nlviz.app import store
+from nlviz.app.stage.tab_row import TABS
 from nlviz.app.tabs import (
     block,
     charts,
+    downloads,
     jobs,
     matter,
     spacetime_plot,
@@ -396,3 +399,47 @@ def test_what_is_known_of_a_block_is_told_row_by_row():
         assert f'<td class="words">{words}</td>' in told
     assert f"{about.fidelity:.1e}: the block" in told
     assert "tokens" not in block.table(replace(about, tokens=(), rows="rows sum to one"))
+
+
+def tab_of_a_block_with_absent_cells(tab: str, with_another: bool) -> None:
+    """A script of the app: one tab, for a pin where the block has no query."""
+    from nlviz import Point
+    from nlviz.app.choice import Choice, ClipPart, bundled
+    from nlviz.app.shown import Shown
+    from nlviz.app.stage.tab_row import TABS
+    from nlviz.app.tabs import downloads
+    from nlviz.app.tabs.context import TabContext
+    from nlviz.viewer.messages import links_of
+    from nlviz.viewer.options import Options
+    from nlviz.viewer.pins import Pins
+    from nlviz.viewer.staged import packed
+    from tests.support import make
+
+    # What a download holds is made at once here, and not when somebody presses it.
+    downloads.Download.button = lambda self, context, label=None: (
+        self.ending in ("mp4", "gif") or self.make(self.provenance(context))
+    )
+    analysis, options = make.partial(), Options(block="memory", k=3)
+    choice = Choice(bundled()[0], ClipPart(frames=4), "nl-lite0", 320)
+    pins = Pins().add(Point(15, 20.0, 20.0)) if with_another else Pins()
+    pins = pins.add(Point(0, 20.0, 20.0))
+    links = {pin: links_of(analysis, pin, options) for pin in pins.shown}
+    TABS[tab](TabContext(Shown(choice, analysis, *packed(analysis)), links, options))
+
+
+@pytest.mark.parametrize("with_another", [False, True])
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_opens_for_a_pin_where_the_block_has_no_query(tab, with_another, monkeypatch):
+    monkeypatch.setattr(downloads.Download, "button", downloads.Download.button)  # put back after
+    given = {"tab": tab, "with_another": with_another}
+    page = AppTest.from_function(tab_of_a_block_with_absent_cells, kwargs=given, default_timeout=60)
+    page.run()
+    assert not page.exception
+    words = " ".join(each.value for each in (*page.info, *page.caption, *page.markdown))
+    assert words or page.code
+    if tab == "Profile":
+        assert "its queries lie on frame 15" in words
+    for kind in page.segmented_control if tab == "Export" else ():
+        for option in kind.options:
+            kind.set_value(option).run()
+            assert not page.exception, option

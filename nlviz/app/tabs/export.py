@@ -15,8 +15,11 @@ from nlviz.app.tabs import figure, film
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import Download, show_command
 from nlviz.app.tabs.progress import job_result
+from nlviz.ask.rows import row_of
+from nlviz.errors import QueryError
 from nlviz.export import Provenance
 from nlviz.viewer import settings
+from nlviz.viewer.pins import Pin
 
 _SEEN = "nlviz-page"
 _TALL = 720  # CSS pixels of the preview
@@ -63,6 +66,9 @@ def _see(key: tuple[str, str]) -> None:
 
 def _links(context: TabContext) -> None:
     answers = [links for links in context.links.values() if links]
+    if not answers:
+        st.info("No pin has a link in this block; place one elsewhere, or choose another block.")
+        return
 
     def table(made: Provenance) -> bytes:
         return export.links_csv(answers, made)
@@ -81,23 +87,30 @@ def _links(context: TabContext) -> None:
 
 
 def _arrays(context: TabContext) -> None:
-    queries = [context.query(pin) for pin in context.pins]
+    pins = [pin for pin in context.pins if _has_row(context, pin)]
+    queries = [context.query(pin) for pin in pins]
     st.dataframe(_shapes(context), hide_index=True)
-    words = (context.analysis.network,)
-    binary = "application/octet-stream"
-    _offer(
-        context,
-        Download(
-            "npz", binary, lambda made: export.npz(context.analysis, queries, made), "export", words
-        ),
-        Download(
-            "safetensors",
-            binary,
-            lambda made: export.tensors(context.analysis, queries, made),
+
+    def file(ending: str, make: Callable[..., bytes]) -> Download:
+        return Download(
+            ending,
+            "application/octet-stream",
+            lambda made: make(context.analysis, queries, made),
             "export",
-            words,
-        ),
-    )
+            (context.analysis.network,),
+            pins=pins,
+        )
+
+    _offer(context, file("npz", export.npz), file("safetensors", export.tensors))
+
+
+def _has_row(context: TabContext, pin: Pin) -> bool:
+    """Whether the block has a query, in reverse a key, at a pin."""
+    try:
+        row_of(context.analysis, context.query(pin))
+    except QueryError:
+        return False
+    return True
 
 
 def _session(context: TabContext) -> None:

@@ -323,3 +323,20 @@ def test_the_upload_says_what_to_do_with_a_file_that_is_too_large(small):
     assert not page.exception
     said = page.file_uploader(key="upload").help
     assert all(way in said for way in ("200 MB", "Cut", "python -m nlviz", "maxUploadSize"))
+
+
+@pytest.mark.parametrize(
+    ("size", "offered"), [(28, ["28", "56", "112", "224", "256"]), (640, ["256", "320"])]
+)
+def test_a_network_of_small_pictures_is_offered_small_inputs(
+    small, tmp_path, monkeypatch, size, offered
+):
+    (tmp_path / "net.py").write_text(
+        f"import torch\n\n\ndef build():\n    return torch.nn.ReLU(), {{'size': {size}}}\n"
+    )
+    monkeypatch.setattr("sys.argv", ["app.py", "--model", f"{tmp_path}/net.py:build"])
+    page = AppTest.from_function(sidebar, default_timeout=60).run()
+    assert texts(page)[0].endswith(f"at {size}")
+    (slider,) = page.select_slider
+    sizes = [option.removesuffix(" px") for option in slider.options]
+    assert sizes[: len(offered)] == offered

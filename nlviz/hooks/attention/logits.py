@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -103,7 +104,7 @@ class _Added:
 
     def bias(self, some: _Some, scale: Tensor) -> Tensor:
         """(H, N, M) what is added where a mask does not forbid it, 0 where one always does."""
-        most = torch.stack([rest.amax(0) for _, rest in self.rests(some, scale)]).amax(0)
+        most = reduce(torch.maximum, (rest.amax(0) for _, rest in self.rests(some, scale)))
         return most.masked_fill_(most <= _NEVER, 0)
 
     def proven(self, found: Callable[[_Some], _Found]) -> LogitTerms:

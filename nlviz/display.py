@@ -9,9 +9,13 @@ _BAR = 120  # pixels across of the longest bar
 
 
 def one_line(text: str, most: int) -> str:
-    """A name that somebody else gave: at most ``most`` signs, all of which show, on one line."""
-    shown = "".join(sign if sign.isprintable() else " " for sign in text)
-    return " ".join(shown.split())[:most]
+    """A name that somebody else gave, without spaces around it: see ``printable``."""
+    return " ".join(printable(text, len(text)).split())[:most]
+
+
+def printable(text: str, most: int) -> str:
+    """What somebody else wrote: at most ``most`` signs, all of which show, on one line."""
+    return "".join(sign if sign.isprintable() else " " for sign in text[:most])
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:

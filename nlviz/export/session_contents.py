@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis, Prediction
 from nlviz.clip import Clip
+from nlviz.display import printable
 from nlviz.export.arrays import affinity_header
 from nlviz.geometry import MOST_INPUT, Grid, Point, Region, View
 from nlviz.groups import Groups
@@ -22,6 +23,12 @@ from nlviz.query import Query, asked
 
 Text = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
+
+LONGEST_NAME = 300
+"""Signs of a name that a session file holds, at most."""
+
+LONGEST = 8000
+"""Signs of a sentence or a command that a session file holds, at most."""
 
 _MOST = 2**31
 _MOST_CORNERS = 100_000  # of one region: each is compared with every line of the frame
@@ -64,6 +71,8 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
     if len(frames) * size[0] * size[1] > MOST_INPUT:
         raise ValueError("the network's input is larger than any that is run")
     blocks, refused = whole_object(text["blocks"]), whole_object(text["refused"])
+    if any(block != printable(block, LONGEST_NAME) for block in blocks):
+        raise ValueError("a block's name is too long or has signs that do not show")
     if not blocks:
         raise ValueError("it has no block")
     affinities = {
@@ -72,19 +81,17 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
     return Analysis(
         clip=clip,
         view=View((clip.width, clip.height), (size[0], size[1]), clip.indices),
-        network=_words(text["network"]),
+        network=_name(text["network"]),
         affinities=MappingProxyType(affinities),
         fidelity=MappingProxyType(
             {block: _number(each["fidelity"]) for block, each in blocks.items()}
         ),
         prediction=tuple(
-            Prediction(_words(each["label"]), _number(each["score"])) for each in text["prediction"]
+            Prediction(_name(each["label"]), _number(each["score"])) for each in text["prediction"]
         ),
-        refused={_words(block): _words(why) for block, why in refused.items()},
+        refused={_name(block): _name(why, LONGEST) for block, why in refused.items()},
         kinds={
-            block: _words(each["kind"])
-            for block, each in blocks.items()
-            if each["kind"] is not None
+            block: _name(each["kind"]) for block, each in blocks.items() if each["kind"] is not None
         },
         sizes={
             block: _array(arrays, f"{block}/sizes", np.float32, 1, affinity.key_grid.size)
@@ -98,7 +105,7 @@ def query(text: Text, analysis: Analysis) -> Query:
     """A query that the analysis can answer."""
     point: Point | Region | str
     if "token" in text:
-        point = _words(text["token"])
+        point = _name(text["token"])
     elif "region" in text:
         if len(text["region"]["outline"]) > _MOST_CORNERS:
             raise ValueError(f"a region has more than {_MOST_CORNERS} corners")
@@ -129,9 +136,10 @@ def provenance(text: Text) -> Provenance:
     names = {each.name for each in fields(Provenance)}
     if set(text) != names:
         raise ValueError("the provenance is not whole")
-    whole = {name: _words(text[name]) for name in ("version", "model", "clip", "checksum")}
+    whole = {name: _name(text[name]) for name in ("version", "model", "clip", "checksum")}
     weights, command = (
-        None if text[name] is None else _words(text[name]) for name in ("weights", "command")
+        None if text[name] is None else _name(text[name], LONGEST)
+        for name in ("weights", "command")
     )
     source, size = (_whole_numbers(text[name], 2) for name in ("source", "input"))
     return Provenance(
@@ -166,9 +174,9 @@ def _clip(text: Text, frames: NDArray[Any]) -> Clip:
         frames=frames,
         indices=indices,
         timestamps=tuple(map(_number, text["timestamps"])),
-        name=_words(text["name"]),
+        name=_name(text["name"]),
         total=_whole(text["total"]),
-        notes=tuple(map(_words, text["notes"])),
+        notes=tuple(_name(note, LONGEST) for note in text["notes"]),
     )
 
 
@@ -186,7 +194,7 @@ def _affinity(block: str, text: Text, arrays: Arrays) -> Affinity:
         scale=_number(text["scale"]),
         heads=_whole(text["heads"]),
         reach=reach,
-        tokens=tuple(map(_words, text["tokens"])),
+        tokens=tuple(map(_name, text["tokens"])),
     )
 
 
@@ -214,6 +222,11 @@ def _array(
     if wrong or (length is not None and len(array) != length):
         raise ValueError(f"{name:.60} is not what it should be")
     return array
+
+
+def _name(value: Any, most: int = LONGEST_NAME) -> str:
+    """What a stranger may have written: not longer than a name, and all of it shows."""
+    return printable(_words(value), most)
 
 
 def _words(value: Any) -> str:

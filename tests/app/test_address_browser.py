@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from nlviz import export
+from nlviz import Point, Prediction, Query, export
 from nlviz.app.choice import bundled
 from nlviz.app.stage.tab_row import TABS
 from tests.app.test_page_browser import moving_square, video
+from tests.support import make
 from tests.support.app_page import AppPage, settled
 from tests.support.server import free_port
 
@@ -170,6 +172,94 @@ def test_a_bad_session_file_is_one_sentence_and_nothing_is_lost(
 HOSTILE = "![x]({0}) <img src={0}> [l]({0}) {0} $x$ :material/home: :smile:"
 
 
+def goes_through_all_tabs(page: AppPage) -> None:
+    """Each tab, and what can be chosen in it."""
+    for tab in TABS:
+        page.page.get_by_role("tab", name=tab, exact=True).click()
+        expect(page.page.get_by_role("tab", name=tab, exact=True)).to_have_attribute(
+            "aria-selected", "true"
+        )
+        page.page.wait_for_timeout(1500)
+        for choice in KINDS.get(tab, ()):
+            page.page.get_by_role("radio", name=choice, exact=True).click()
+            page.page.wait_for_timeout(1000)
+
+
+KINDS = {
+    "Compare": ("Baselines", "Side by side", "Blocks"),
+    "Export": ("Film", "Page", "Links", "Arrays", "Session", "Figure"),
+}
+
+
+def hostile_words(port: int) -> list[str]:
+    """Markdown, HTML, links and addresses: whoever reads one of them asks our port or runs it."""
+    host = f"127.0.0.1:{port}"
+    return [
+        f"![x](http://{host}/p)",
+        f"![x](//{host}/p)",
+        f"<img src=http://{host}/p onerror=hacked=1>",
+        "<script>globalThis.hacked=1</script>",
+        "[click](javascript:globalThis.hacked=1)",
+        f"[click](http://{host}/p) <http://{host}/p>",
+        f"http://{host}/p www.{host}/p",
+        "$x$ :material/home: :smile: :red[hot]",
+        f'"><iframe src=http://{host}/p>',
+        f"a\n\n![x](http://{host}/p)",
+    ]
+
+
+def expect_nothing_left(page: AppPage, port: int) -> None:
+    assert [url for url in page.addresses if f":{port}" in url] == []
+    for kind in ("a[href", "img[src", "iframe[src", "source[src", "link[href"):
+        assert page.page.locator(f"{kind}*=':{port}']").count() == 0, kind
+    assert page.page.locator("a[href^='javascript:']").count() == 0
+    assert page.page.evaluate("globalThis.hacked") is None
+
+
+def hostile_session(port: int) -> bytes:
+    """A session file in which all that has a name has a hostile one."""
+    words = hostile_words(port)
+    plain = make.analysis(special=True)
+    names = dict(zip(plain.blocks, words, strict=False))
+    affinities = {
+        names[block]: replace(affinity, tokens=tuple(words[: len(affinity.tokens)]))
+        for block, affinity in plain.affinities.items()
+    }
+    hostile = replace(
+        plain,
+        clip=replace(plain.clip, name=words[0], notes=tuple(words)),
+        network=words[1],
+        affinities=affinities,
+        fidelity={names[block]: error for block, error in plain.fidelity.items()},
+        prediction=tuple(Prediction(word, 0.1) for word in words),
+        refused=dict(zip(words, words, strict=True)),
+        kinds=dict.fromkeys(affinities, words[2]),
+        weights=words[0],
+    )
+    token = next(each.tokens[0] for each in affinities.values() if each.tokens)
+    block = next(name for name, each in affinities.items() if each.tokens)
+    queries = tuple(
+        Query(place, block)
+        for place in (token, *(Point(5, 10.0 + 5 * at, 20.0) for at in range(len(words[:7]))))
+    )
+    made = replace(
+        export.Provenance.of(hostile, queries), command=" ".join(words), version=words[0]
+    )
+    pins = [{"name": word} for word in words[:8]]
+    return export.save(export.Session(hostile, made, queries, {"pins": pins, "block": block}))
+
+
+def test_hostile_names_in_a_session_file_make_no_request(open_page: Open) -> None:
+    port = free_port()
+    page = open_page("?size=256&frames=2")
+    page.ready()
+    page.upload("<img src=x onerror=hacked=1> ![x](x).nlviz", hostile_session(port), "")
+    page.ready(pins=8)
+    expect(page.page.get_by_role("heading", name="<img src=x")).to_be_visible()
+    goes_through_all_tabs(page)
+    expect_nothing_left(page, port)
+
+
 def test_hostile_names_in_an_address_make_no_request(open_page: Open) -> None:
     """A server would hear of it: a picture in a pin's name was asked for by each tab."""
     port = free_port()
@@ -179,10 +269,19 @@ def test_hostile_names_in_an_address_make_no_request(open_page: Open) -> None:
     pins = "".join(f"&pin=0,{90 + 20 * at},90~{name}" for at, name in enumerate(names))
     page = open_page(f"?clip=ball.mp4&frames=2&size=256&model=nl-lite0{pins}")
     page.ready(pins=len(names))
-    for tab in TABS:
-        page.page.get_by_role("tab", name=tab).click()
-        expect(page.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
-        page.page.wait_for_timeout(1500)
-    assert [url for url in page.addresses if f":{port}" in url] == []
-    assert page.page.locator(f"a[href*=':{port}']").count() == 0
-    assert page.page.locator(f"img[src*=':{port}']").count() == 0
+    goes_through_all_tabs(page)
+    expect_nothing_left(page, port)
+
+
+def test_hostile_options_in_an_address_make_no_request(open_page: Open) -> None:
+    """Everything that an address may say, and what it may not, said in hostile words."""
+    port = free_port()
+    said = "".join(
+        f"&{name}={quote(word)}"
+        for word in hostile_words(port)
+        for name in ("model", "block", "upload", "sum", "hues", "colours", "pin", "k", "v", "xyz")
+    )
+    page = open_page(f"?frames=2&pin=0,90,90{said}&clip=ball.mp4&size=256")
+    page.ready()
+    expect(page.page.get_by_test_id("stAlert")).to_be_visible()
+    expect_nothing_left(page, port)

@@ -80,6 +80,38 @@ def test_no_field_of_an_analysis_is_forgotten(session, content):
     assert {each.name for each in fields(Analysis)} == plain | {"clip", "affinities", "sizes"}
 
 
+def test_names_in_a_session_file_are_restricted_on_the_way_in(session):
+    """Nothing that does not show comes in, and nothing without an end."""
+    odd, long = "a\x00b\u202ec\nd", "n" * 100_000
+    whole = replace(
+        session.analysis,
+        clip=replace(session.analysis.clip, name=odd, notes=(odd, long)),
+        network=long,
+        prediction=(Prediction(odd, 0.5), Prediction(long, 0.4)),
+        refused={odd: long},
+        kinds={"fine": odd},
+    )
+    made = replace(export.Provenance.of(whole), command=long, model=odd)
+    again = export.open_session(export.save(replace(session, analysis=whole, provenance=made)))
+    seen = again.analysis
+    assert seen.clip.name == seen.prediction[0].label == seen.kinds["fine"] == "a b c d"
+    assert again.provenance.model == "a b c d"
+    assert len(seen.network) == len(seen.prediction[1].label) == 300
+    assert len(seen.clip.notes[1]) == len(again.provenance.command) == 8000
+    ((name, why),) = seen.refused.items()
+    assert (name, len(why)) == ("a b c d", 8000)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\u202eb", "b" * 301])
+def test_a_block_whose_name_does_not_show_is_refused(session, name):
+    only = {name: session.analysis.affinities["fine"]}
+    whole = replace(session.analysis, affinities=only, fidelity={name: 0.0}, kinds={}, sizes={})
+    made = export.Provenance.of(whole)
+    content = export.save(replace(session, analysis=whole, provenance=made, queries=()))
+    with pytest.raises(ExportError, match="a block's name is too long or has signs that do not"):
+        export.open_session(content)
+
+
 def test_it_holds_nothing_but_json_and_safetensors(content):
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         parts = {name: file.read(name) for name in file.namelist()}

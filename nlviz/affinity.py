@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlviz.display import table
+from nlviz.display import listed, table
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
 from nlviz.groups import Groups, Reached, joins_frames, reached_from, reaching
@@ -91,7 +91,7 @@ class Affinity:
             ("keys", self.key_grid),
             ("heads × channels", f"{self.heads} × {self.width // self.heads}"),
             ("scale", f"{self.scale:.4g}"),
-            ("tokens", ", ".join(self.tokens) or "none"),
+            ("tokens", listed(self.tokens) or "none"),
             ("links", "within groups" if self.reach else "everywhere"),
         ]
         return table(("affinity f/C", ""), rows)
@@ -268,7 +268,7 @@ class Affinity:
         if not isinstance(place, str):
             return grid.index(place)
         if place not in self.tokens:
-            there = f"choose one of {', '.join(self.tokens)}" if self.tokens else "it has none"
+            there = f"choose one of {listed(self.tokens)}" if self.tokens else "it has none"
             raise QueryError(f"Token {place!r} is not in this block; {there}.")
         return grid.size + self.tokens.index(place)
 

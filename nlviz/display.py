@@ -6,6 +6,14 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 _BAR = 120  # pixels across of the longest bar
+_MOST = 8  # names in a row; a block may have hundreds of tokens
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names, or of many the first and how many more there are: "a, b and 98 more"."""
+    shown = names if len(names) <= _MOST + 1 else names[:_MOST]
+    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+    return ", ".join(shown) + more
 
 
 def one_line(text: str, most: int) -> str:

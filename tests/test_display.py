@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz import Point, Prediction, Query, film_strip, profile, top_links
+from nlviz import (
+    Affinity,
+    Grid,
+    Point,
+    Prediction,
+    Query,
+    QueryError,
+    film_strip,
+    profile,
+    top_links,
+)
+from nlviz.display import listed
 from tests.support import make
 
 EVIL = '<script>alert("x")</script>&'
@@ -69,6 +80,18 @@ def test_an_affinity_says_what_it_is(analysis):
     read = Read(affinity._repr_html_())
     assert "script" not in read.tags
     assert {"2 × 3", EVIL, "within groups", str(affinity.query_grid)} <= set(read.texts)
+
+
+def test_of_many_names_the_first_are_listed_and_the_others_counted():
+    assert listed([]) == ""
+    assert listed("abcdefghi") == "a, b, c, d, e, f, g, h, i"
+    assert listed([str(i) for i in range(100)]) == "0, 1, 2, 3, 4, 5, 6, 7 and 92 more"
+    grid = Grid(1, 1, 1)
+    names = tuple(f"query {i}" for i in range(100))
+    many = Affinity("gaussian", np.ones((1, 101)), np.ones((1, 101)), grid, grid, tokens=names)
+    assert "query 7 and 92 more<" in many._repr_html_()
+    with pytest.raises(QueryError, match=r"choose one of query 0, .*query 7 and 92 more\.$"):
+        many.row("class")
 
 
 def test_a_profile_shows_each_frames_share(analysis):

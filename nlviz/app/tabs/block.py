@@ -13,6 +13,7 @@ from nlviz.app.running import one_at_a_time
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
+from nlviz.display import listed
 from nlviz.experiments.receptive_field import ReceptiveField, receptive_field
 from nlviz.geometry import Point, Region
 from nlviz.progress import Progress
@@ -69,7 +70,7 @@ def table(about: About) -> str:
         "rows": about.rows,
         "links": about.reach,
         "keys": about.keys,
-        "tokens": ", ".join(about.tokens),
+        "tokens": listed(about.tokens),
         "a cell stands for": _covers(about.footprint),
         "a key's cell": _covers(about.key_footprint),
         "fidelity": f"{about.fidelity:.1e}: the block's output recomputed from what is drawn, "

@@ -14,6 +14,7 @@ from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
 from nlviz.experiments.rerun import Call, one_call, parts_of, run
 from nlviz.hooks.capture import evaluating
+from nlviz.hooks.memory import enough_memory
 from nlviz.inference.protocol import Network
 from nlviz.inference.scores import class_scores, top_classes
 from nlviz.progress import Progress, silent
@@ -63,8 +64,13 @@ def effects(
 
     Raises:
         CaptureError: a block that cannot be changed from outside.
+        BudgetError: the machine has too little memory.
     """
-    report = progress or silent
+    with enough_memory("passes without each block"):
+        return _effects(analysis, network, progress or silent)
+
+
+def _effects(analysis: Analysis, network: Network, report: Progress) -> tuple[Effect, ...]:
     found = []
     whole = class_scores(run(analysis, network), network.classes)
     for number, block in enumerate(analysis.blocks):
@@ -85,7 +91,15 @@ def with_sizes(analysis: Analysis, network: Network) -> Analysis:
     W_z is the linear part of the output projection with its batch norm: W_z g_j is what key j
     would add to a query's z if it had all the weight. Runs the network once more. Blocks whose
     parts cannot be reached from outside, or that have several heads, are left out.
+
+    Raises:
+        BudgetError: the machine has too little memory.
     """
+    with enough_memory("what each place adds"):
+        return _with_sizes(analysis, network)
+
+
+def _with_sizes(analysis: Analysis, network: Network) -> Analysis:
     seen: dict[str, Call] = {}
     outs: dict[str, nn.Module] = {}
     with ExitStack() as hooks:

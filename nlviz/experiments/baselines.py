@@ -15,6 +15,7 @@ from nlviz.errors import CaptureError, QueryError
 from nlviz.experiments.rerun import Call, one_call, parts_of, run
 from nlviz.groups import Groups
 from nlviz.hooks.capture import capture
+from nlviz.hooks.memory import enough_memory
 from nlviz.inference.protocol import Network
 from nlviz.query import BASELINES, Baseline
 
@@ -43,6 +44,7 @@ def baseline(
     Raises:
         QueryError: an unknown block or kind, or no network where one is needed.
         CaptureError: a block whose input or weights cannot be reached, or that has no θ and φ.
+        BudgetError: the machine has too little memory.
     """
     affinity = analysis.affinity(block)
     if kind not in BASELINES:
@@ -53,12 +55,13 @@ def baseline(
     elif network is None:
         raise QueryError(f"The baseline {kind!r} runs the network again; give it.")
     else:
-        with one_call(network.module, block) as call:
-            run(analysis, network)
-        if kind == "cosine":
-            made = _cosine(affinity, call, block)
-        else:
-            made, error = _shuffled(affinity, call, network, block, seed)
+        with enough_memory(f"the baseline {kind!r} of block {block!r}"):
+            with one_call(network.module, block) as call:
+                run(analysis, network)
+            if kind == "cosine":
+                made = _cosine(affinity, call, block)
+            else:
+                made, error = _shuffled(affinity, call, network, block, seed)
     name = f"{block} ({kind}{f', seed {seed}' if kind == 'shuffled' and seed else ''})"
     return replace(
         analysis,

@@ -15,6 +15,8 @@ from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
 from nlviz.experiments.rerun import Call, one_call, run
+from nlviz.groups import reached_from
+from nlviz.hooks.memory import enough_memory
 from nlviz.inference.protocol import Network
 from nlviz.inference.scores import class_scores
 from nlviz.progress import Progress, silent
@@ -35,6 +37,7 @@ PROTOCOL = (
 )
 
 _CHUNK_BYTES = 32 << 20
+_PIECE_BYTES = 256 << 20  # of y under several masks
 _OFF = 0.05  # the greatest relative error of y, recomputed without a mask
 
 
@@ -90,6 +93,7 @@ def faithfulness(
     Raises:
         QueryError: a network without classes, a reversed query, or shares or draws out of range.
         CaptureError: a block that cannot be changed from outside, or whose y cannot be reproduced.
+        BudgetError: the machine has too little memory.
     """
     _check(query, fractions, draws)
     orders = _orders(analysis, query, draws, seed)
@@ -102,22 +106,46 @@ def faithfulness(
         kept[1:], ((o, c) for o in orders for c in counts), strict=True
     ):
         mask[order[:count]] = 0
-    report = progress or silent
-    with one_call(network.module, query.block) as call:
-        plain = run(analysis, network)
-    values = _values(call, affinity, query.block)
-    made = _masked(affinity, values, kept, lambda part: report(part / 2, "masking keys"))
-    _check_reproduced(made[0], call, query.block)
-    first = _scores(plain, network).argmax()
-    scores = [float(_scores(plain, network)[first])]
-    for number, y in enumerate(made[1:]):
-        report(0.5 + number / len(made) / 2, f"running {network.name} with keys masked")
-        with one_call(network.module, query.block, y=_replaced(y)):
-            scores.append(float(_scores(run(analysis, network), network)[first]))
-    report(1.0, "done")
+    with enough_memory(f"masking keys of block {query.block!r}"):
+        label, scores = _masked_scores(analysis, network, query.block, kept, progress or silent)
     curves = np.asarray(scores[1:]).reshape(len(orders), len(counts))
-    label = network.classes[int(first)]
     return Faithfulness(query, label, scores[0], shares, curves[0], curves[1:])
+
+
+def _masked_scores(
+    analysis: Analysis,
+    network: Network,
+    block: str,
+    kept: NDArray[np.float32],
+    report: Progress,
+) -> tuple[str, list[float]]:
+    """The first class without a mask, and its score under each of S masks (S, M), the first empty.
+
+    As many y at a time as ``_PIECE_BYTES`` hold, for each is as large as the block's own.
+    """
+    affinity = analysis.affinity(block)
+    with one_call(network.module, block) as call:
+        plain = _scores(run(analysis, network), network)
+    values, first = _values(call, affinity, block), int(plain.argmax())
+    scores = [float(plain[first])]
+    at_once = max(1, _PIECE_BYTES // (values.shape[1] * affinity.query_grid.size * 4))
+    for start in range(0, len(kept), at_once):
+        piece = kept[start : start + at_once]
+
+        def told(part: float, words: str, start: int = start, count: int = len(piece)) -> None:
+            report((start + part * count) / len(kept), words)
+
+        made = _masked(affinity, values, piece, lambda part: told(part / 2, "masking keys"))
+        if start == 0:
+            _check_reproduced(made[0], call, block)
+        for number, y in enumerate(made):
+            if start + number == 0:
+                continue
+            told(0.5 + number / len(made) / 2, f"running {network.name} with keys masked")
+            with one_call(network.module, block, y=_replaced(y)):
+                scores.append(float(_scores(run(analysis, network), network)[first]))
+    report(1.0, "done")
+    return network.classes[first], scores
 
 
 def _check(query: Query, fractions: Sequence[float], draws: int) -> None:
@@ -167,21 +195,18 @@ def _masked(
         g = values[:, h * width : (h + 1) * width]
         for some, whole in head.chunks(budget=_CHUNK_BYTES):
             rows, index = whole.reshape(len(whole), -1), np.arange(some.start, some.stop)
-            can = _reachable(head, index) if not head.rows_sum_to_one else None
+            softmax, can = head.rows_sum_to_one, reached_from(head.reach, some)
             for mask, y in zip(kept, out, strict=True):
                 left = rows * mask
-                if can is None:
+                if softmax:
                     factor = 1 / np.maximum(left.sum(axis=1), 1e-30)
+                elif can is None:
+                    factor = np.float32(mask.size / max(mask.sum(), 1))
                 else:
                     factor = can.sum(axis=1) / np.maximum(can @ mask, 1)
-                y[h * width : (h + 1) * width, index] = ((left @ g) * factor[:, None]).T
+                y[h * width : (h + 1) * width, index] = ((left @ g) * np.reshape(factor, (-1, 1))).T
             report((h + (index[-1] + 1) / queries.size) / affinity.heads)
     return out
-
-
-def _reachable(affinity: Affinity, index: NDArray[np.intp]) -> NDArray[np.float32]:
-    cells = [affinity.query_grid.cell(int(i)) for i in index]
-    return np.stack([affinity.reached(cell).ravel() for cell in cells]).astype(np.float32)
 
 
 def _check_reproduced(y: NDArray[np.float32], call: Call, block: str) -> None:

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
-from nlviz.errors import BudgetError, CaptureError
+from nlviz.errors import CaptureError
 from nlviz.experiments.positive_weights import marked, positive
 from nlviz.experiments.rerun import find_block
 from nlviz.geometry import Cell, Footprint, Point, Region, View
 from nlviz.hooks.capture import evaluating
+from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.inference.forward import network_input
 from nlviz.inference.protocol import Network
@@ -74,21 +75,16 @@ def receptive_field(
     grid = affinity.query_grid
     cells = view.cells(place, grid) if isinstance(place, Region) else (view.cell(place, grid),)
     before = analysis.blocks[: analysis.blocks.index(block)]
-    inputs = network_input(analysis.clip, view, network)
     layout = network.layout if isinstance(network, UserNetwork) else "BCTHW"
-    try:
+    with enough_memory(f"the receptive field of {block!r}"):
+        inputs = network_input(analysis.clip, view, network)
         with evaluating(network.module), positive():
             inputs = inputs.requires_grad_()
             with _stopping(network.module, block, before) as reached:
                 network.module(inputs.clone())  # a module may write into what it is given
             asked = torch.stack([_at(cell, reached, affinity, block) for cell in cells]).sum()
             (gradient,) = torch.autograd.grad(asked, inputs, allow_unused=True)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise BudgetError(
-            f"Not enough memory for the receptive field of {block!r}; take fewer frames or a "
-            "smaller input size."
-        ) from error
-    seen = marked(gradient).bool() if gradient is not None else torch.zeros(())
+        seen = marked(gradient).bool() if gradient is not None else torch.zeros(())
     if not seen.any():
         raise CaptureError(f"No path leads from the clip to block {block!r}, so it has no field.")
     return ReceptiveField(_box(seen.movedim(layout.index("T"), 0), view), before)

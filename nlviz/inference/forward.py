@@ -18,10 +18,10 @@ from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
 from nlviz.geometry import MOST_INPUT, View
 from nlviz.hooks.capture import capture
+from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
 from nlviz.inference.scores import top_classes, why_no_class
-from nlviz.inference.tracebacks import is_out_of_memory
 from nlviz.inference.user_network import LARGEST, UserNetwork
 from nlviz.progress import Progress, silent
 
@@ -58,17 +58,10 @@ def analyse(
             f"{len(clip.frames)} frames at {width}×{height} do not fit into memory; take at most "
             f"{most} frames, or a smaller input size."
         )
-    try:
+    with enough_memory(f"{len(clip.frames)} frames at {width}×{height}"):
         frames = network_input(clip, view, network)
         with _reporting(network, report), _explaining(network, frames):
             seen = capture(network.module, frames, sample=None)
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise BudgetError(
-            f"Not enough memory for {len(clip.frames)} frames at {width}×{height}; "
-            "take fewer frames or a smaller input size."
-        ) from error
     why = why_no_class(seen.output, network.classes)
     notes = dict.fromkeys((*clip.notes, *([why] if why else [])))
     report(1.0, "done")

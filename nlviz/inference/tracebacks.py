@@ -57,15 +57,5 @@ def _is_ours(file: str) -> bool:
     return file.startswith(_OURS) and not file.startswith(_MODULES)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Torch's CPU allocator says so only in the words of a RuntimeError, one for each system."""
-    words = ("not enough memory", "can't allocate memory")
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or any(word in str(error) for word in words)
-    )
-
-
 def _frames(error: BaseException) -> traceback.StackSummary:
     return traceback.extract_tb(error.__traceback__)

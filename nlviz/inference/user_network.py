@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.errors import NetworkError, NlvizError
+from nlviz.hooks.memory import is_out_of_memory
 from nlviz.inference.protocol import Tap
-from nlviz.inference.tracebacks import is_out_of_memory, is_users, sentence
+from nlviz.inference.tracebacks import is_users, sentence
 
 if TYPE_CHECKING:
     import torch

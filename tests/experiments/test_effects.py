@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,9 @@ import torch
 from torch import nn
 
 import nlviz
-from nlviz.experiments.rerun import parts_of
+from nlviz.experiments import masking
+from nlviz.experiments.rerun import one_call, parts_of
+from nlviz.inference.forward import network_input
 from nlviz.models.nonlocal_block import NonLocalBlock
 from tests.support import make
 from tests.support.plain_block import PlainNetwork, counted_hooks
@@ -47,8 +51,6 @@ def seen_by_hand(module, frames):
 @pytest.fixture
 def frames():
     net = make.network()
-    from nlviz.inference.forward import network_input
-
     analysis = nlviz.analyse(CLIP, net, size=32)
     return network_input(CLIP, analysis.view, net)
 
@@ -134,6 +136,111 @@ def test_an_attention_is_ablated_to_zero_and_told_where_it_has_no_parts():
     assert not counted_hooks(module)
 
 
+class GroupedQueries(nn.Module):
+    """Four heads of queries on two of keys and values, added to the input by the caller."""
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q, self.kv, self.out = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, x):
+            q = self.q(x).unflatten(-1, (4, 4)).transpose(1, 2)
+            k, v = self.kv(x).unflatten(-1, (2, 2, 4)).transpose(1, 3).unbind(2)
+            y = nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+            return self.out(y.transpose(1, 2).flatten(2))
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.attend = nn.Conv2d(3, 16, 8, 8), GroupedQueries.Attend()
+        self.classifier = nn.Linear(16, 3)
+
+    def forward(self, frames):
+        x = self.embed(frames).flatten(2).transpose(1, 2)
+        x = x + self.attend(x)
+        return self.classifier(x.mean(1))
+
+
+@torch.no_grad()
+def test_heads_that_share_their_keys_are_run_again_as_they_are():
+    torch.manual_seed(0)
+    module = GroupedQueries().eval()
+    network = nlviz.UserNetwork(module, nlviz.Input(size=(64, 32), classes=("a", "b", "c")))
+    analysis = nlviz.analyse(make.clip(frames=1, width=64, height=32), network)
+    (block,) = analysis.blocks
+    affinity = analysis.affinity(block)
+    assert (block, affinity.heads) == ("attend", 4)
+    x = module.embed(network_input(analysis.clip, analysis.view, network))
+    x = x.flatten(2).transpose(1, 2)
+    q = module.attend.q(x)[0].unflatten(-1, (4, 4))
+    k = module.attend.kv(x)[0].unflatten(-1, (2, 2, 4))[:, 0]
+    for head in range(4):  # two heads of queries on each head of keys, in order
+        rows = (q[:, head] @ k[:, head // 2].T / 2).softmax(-1)
+        np.testing.assert_allclose(affinity.head(head).matrix(), rows, atol=1e-6)
+    (effect,) = nlviz.effects(analysis, network)
+    added = module.attend(x)
+    assert effect.size == pytest.approx(float(added.norm() / x.norm()), rel=1e-5)
+    before, after = (scores(module.classifier(each.mean(1))) for each in (x + added, x))
+    assert effect.fall == pytest.approx((before - after)[before.argmax()], abs=1e-6)
+    assert not nlviz.with_sizes(analysis, network).sizes
+    with pytest.raises(nlviz.CaptureError, match="values g and y of block 'attend' cannot be"):
+        nlviz.faithfulness(
+            analysis, network, nlviz.Query(nlviz.Point(0, 4, 4), block, exclude="none")
+        )
+    assert not counted_hooks(module)
+
+
+def elsewhere(work):
+    """What a function gives in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+@torch.no_grad()
+def test_only_calls_by_this_thread_are_seen_and_changed(frames):
+    module = network().module.eval()
+    whole, other = module(frames), module(frames + 1)
+    with nlviz.ablated(module, "first"):
+        ours = module(frames)
+        torch.testing.assert_close(elsewhere(lambda: no_gradient(module, frames)), whole)
+        torch.testing.assert_close(module(frames), ours)
+    assert (ours - whole).abs().max() > 1e-4
+    with one_call(module, "second", y=lambda call: torch.zeros_like(call.y)) as call:
+        torch.testing.assert_close(elsewhere(lambda: no_gradient(module, frames)), whole)
+        assert call.x is None
+        assert call.y is None
+        ours = module(frames)
+        x, y = call.x, call.y
+        torch.testing.assert_close(elsewhere(lambda: no_gradient(module, frames + 1)), other)
+        assert call.x is x
+        assert call.y is y
+    assert (ours - whole).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_a_pass_of_another_thread_in_the_middle_of_ours_changes_nothing(frames):
+    module = network().module.eval()
+    with nlviz.ablated(module, "first"):
+        expected = module(frames)
+    here, others = threading.get_ident(), []
+
+    def meanwhile(*_):
+        if threading.get_ident() == here:
+            others.append(elsewhere(lambda: no_gradient(module, frames)))
+
+    whole = module(frames)
+    with nlviz.ablated(module, "first"):
+        hook = module.first.g.register_forward_hook(meanwhile)
+        torch.testing.assert_close(module(frames), expected)
+        hook.remove()
+    torch.testing.assert_close(others, [whole])
+
+
+def no_gradient(module, frames):
+    with torch.no_grad():
+        return module(frames)
+
+
 def test_what_is_no_block_cannot_be_ablated_and_errors_leave_no_hooks():
     module = network().module
     with (
@@ -185,6 +292,77 @@ def test_masked_scores_are_those_of_the_matrix_without_the_keys(function, block,
     assert not counted_hooks(net.module)
 
 
+def grouped(function="embedded_gaussian"):
+    """The network with blocks whose frames see each other two by two: 0 and 1, then 2 alone."""
+    made = network(function)
+    for name in ("first", "second"):
+        getattr(made.module, name).group = 2
+    return made
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product", "concatenation"])
+@pytest.mark.parametrize("block", ["first", "second"])
+def test_masked_scores_with_a_reach_count_only_keys_that_can_be_reached(function, block, frames):
+    net = grouped(function)
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    affinity = analysis.affinity(block)
+    (groups,) = affinity.reach
+    can = groups.query[:, None] == groups.key
+    assert 0 < can.mean() < 1
+    query = nlviz.Query(nlviz.Point(5, 12, 9), block)
+    seen = nlviz.faithfulness(analysis, net, query, fractions=(0.3, 1), draws=1)
+    x, module, _ = seen_by_hand(net.module.eval(), frames)[block]
+    matrix = affinity.matrix().astype(np.float64)
+    g = module.g(x)[0].flatten(1).numpy().T
+    row = nlviz.row_of(analysis, query)
+    allowed = np.flatnonzero(row.allowed)
+    order = allowed[np.argsort(-row.weights.ravel()[allowed], kind="stable")]
+    first = int(scores(net.module(frames)).argmax())
+    for share, got in zip((0.3, 1), seen.by_affinity, strict=True):
+        keep = np.ones(matrix.shape[1])
+        keep[order[: max(round(share * len(order)), 1)]] = 0
+        y = np.zeros((len(matrix), g.shape[1]))
+        for i, weights in enumerate(matrix):  # Eq. (1), its sum and C over what i can reach
+            left = [j for j in range(len(weights)) if can[i, j] and keep[j]]
+            total = weights[left].sum() if "gaussian" in function else len(left) / can[i].sum()
+            y[i] = weights[left] @ g[left] / total
+        z = torch.tensor(y.T.reshape(1, -1, *x.shape[2:]), dtype=torch.float32)
+        z = module.W(z) + x
+        z = net.module.second(z) if block == "first" else z
+        expected = scores(net.module.classifier(z.mean((2, 3, 4))))[first]
+        assert got == pytest.approx(expected, abs=1e-6)
+    assert abs(seen.by_affinity[-1] - seen.before) > 1e-5
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4])
+def test_masking_in_pieces_is_masking_at_once_within_its_bytes(at_once, monkeypatch):
+    net, made = network(), []
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    query = nlviz.Query(nlviz.Point(5, 12, 9), "second")
+    whole = nlviz.faithfulness(analysis, net, query, fractions=(0.1, 0.5), draws=2)
+    each = 3 * analysis.affinity("second").query_grid.size * 4  # C' is 3
+    plain = masking._masked
+
+    def watched(*args):
+        made.append(plain(*args))
+        return made[-1]
+
+    monkeypatch.setattr(masking, "_masked", watched)
+    monkeypatch.setattr(masking, "_PIECE_BYTES", at_once * each)
+    said = []
+    pieces = nlviz.faithfulness(
+        analysis, net, query, fractions=(0.1, 0.5), draws=2, progress=lambda f, _: said.append(f)
+    )
+    assert [len(piece) for piece in made][:-1] == [at_once] * (6 // at_once)
+    assert max(piece.nbytes for piece in made) <= at_once * each
+    assert sum(len(piece) for piece in made) == 7
+    np.testing.assert_array_equal(pieces.by_affinity, whole.by_affinity)
+    np.testing.assert_array_equal(pieces.by_random, whole.by_random)
+    assert said == sorted(said)
+    assert said[-1] == 1
+
+
 def test_masking_needs_classes_and_a_row():
     net = network()
     analysis = nlviz.analyse(CLIP, net, size=32)
@@ -232,6 +410,21 @@ def test_baselines_are_what_they_say(block, frames):
     for made in (even, cosine, shuffled):
         links = nlviz.top_links(made, nlviz.Query(nlviz.Point(5, 12, 9), made.blocks[0], 3))
         assert len(links) == 3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product"])
+def test_the_cosine_baseline_keeps_to_the_reach_of_its_block(function, frames):
+    net = grouped(function)
+    analysis = nlviz.analyse(CLIP, net, size=32)
+    cosine = nlviz.baseline(analysis, net, "first", "cosine")
+    seen = cosine.affinity("first (cosine)").matrix()
+    columns = seen_by_hand(net.module.eval(), frames)["first"][0][0].flatten(1).numpy()
+    unit = columns / np.linalg.norm(columns, axis=0)
+    frame = np.arange(unit.shape[1]) // (unit.shape[1] // 3)
+    can = (frame[:, None] // 2) == (frame // 2)  # frames 0 and 1 see each other, 2 itself
+    expected = np.where(can, unit.T @ unit, 0) / can.sum(1, keepdims=True)
+    np.testing.assert_allclose(seen, expected, atol=1e-6)
 
 
 def test_a_baseline_that_cannot_be_had_says_why():

@@ -59,6 +59,19 @@ def test_a_blocks_averages_are_those_of_its_matrix(function, name, monkeypatch):
     assert said == [0, 50 / 192, 100 / 192, 150 / 192, 1]
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_rows_differ_by_through_their_reach_is_that_of_even_rows(function):
+    analysis = make.analysis(function, special=True)
+    affinity = analysis.affinity("special")
+    (groups,) = affinity.reach
+    can = groups.query[:192, None] == groups.key[:48]
+    even = can / can.sum(1, keepdims=True)
+    expected = plain(even, analysis, affinity)[4]
+    seen = nlviz.block_statistics(analysis, "special")
+    assert seen.reach_divergence == pytest.approx(expected, rel=1e-6)
+    assert 0.1 < expected < seen.divergence
+
+
 def test_progress_can_stop_the_work():
     def stop(fraction, what):
         raise KeyboardInterrupt

@@ -132,11 +132,9 @@ def _place(top: str, module: Any) -> str:
 
 def _stays(top: str, module: Any) -> bool:
     """Whether a module is Python's, an installed package's or ours, on which all of this runs."""
-    return (
-        top == "nlviz"
-        or top in sys.stdlib_module_names
-        or _place(top, module).startswith(_INSTALLED)
-    )
+    # What a package's compiled part holds has no file of its own, as torch._C._dynamo.
+    place = _place(top, module) or _place(top, sys.modules.get(top))
+    return top == "nlviz" or top in sys.stdlib_module_names or place.startswith(_INSTALLED)
 
 
 class _LastResort:

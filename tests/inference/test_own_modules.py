@@ -225,6 +225,15 @@ def test_a_file_may_be_called_as_a_package_of_its_own_or_of_ours(tmp_path, name)
     assert network.name == f"{name}:build"
 
 
+def test_a_file_called_torch_hides_nothing_of_torchs_compiled_part(tmp_path):
+    inside = [name for name in sys.modules if name.startswith("torch._C.")]
+    assert inside
+    net = f"{NET}\nimport sys\n\ndef look():\n    there = [n in sys.modules for n in {inside}]\n"
+    net += "    if not all(there):\n        raise RuntimeError('hidden')\n    return build()\n"
+    write(tmp_path, {**FILES, "models/__init__.py": "", "torch.py": net})
+    nlviz.load(f"{tmp_path / 'torch.py'}:look", device="cpu")
+
+
 def test_a_file_that_hides_a_folder_of_its_own_says_so(tmp_path):
     write(tmp_path, {**FILES, "models.py": NET})
     with pytest.raises(nlviz.NetworkError) as told:

@@ -12,7 +12,7 @@ from nlviz.errors import NlvizError
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _MODULES = _OURS + "models" + os.sep  # which the user's own module may have in it
-_HANDS_OVER = re.compile(r"\b(?:module|func|build|exec_module)\(")  # calls of the user's code
+_HANDS_OVER = re.compile(r"\b(?:module|module\.eval|func|build|exec_module)\(")  # to their code
 _OTHERS = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
@@ -37,8 +37,8 @@ def user_traceback(error: BaseException, path: str) -> str:
 def is_users(error: BaseException) -> bool:
     """Whether the user's own code, or a module that it made, raised an error, and not nlviz.
 
-    What matters is the last frame of ours: whether it handed over to the user's code, or code of
-    theirs ran behind it. An error that theirs raised from one of ours is ours.
+    What matters is the last frame of ours: whether it handed over to the user's code. An error that
+    theirs raised from one of ours is ours.
     """
     origin = error.__cause__ or error.__context__
     ours = origin is not None and not isinstance(origin, NlvizError) and _ends_in_ours(origin)
@@ -48,9 +48,7 @@ def is_users(error: BaseException) -> bool:
 def _ends_in_ours(error: BaseException) -> bool:
     frames = _frames(error)
     last = max((i for i, frame in enumerate(frames) if _is_ours(frame.filename)), default=None)
-    if last is None or _HANDS_OVER.search(frames[last].line or ""):
-        return False
-    return all(f.filename.startswith((*_OTHERS, _OURS, "<")) for f in frames[last + 1 :])
+    return last is not None and not _HANDS_OVER.search(frames[last].line or "")
 
 
 def _is_ours(file: str) -> bool:

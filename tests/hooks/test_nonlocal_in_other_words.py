@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import nlviz
+from nlviz.hooks.nonlocal_blocks import conventions, listener
 from nlviz.models.nonlocal_block import NonLocalBlock
 from tests.support import make
 from tests.support.plain_block import counted_hooks
@@ -267,3 +268,26 @@ def test_weights_that_half_precision_rounds_away_are_told_as_such():
     assert nlviz.capture(block, x).fidelity["Attending"] < 1e-4
     with pytest.raises(nlviz.CaptureError, match=r"gamma 0\.01\) that bfloat16 rounds .*float32"):
         nlviz.capture(block.bfloat16(), x.bfloat16())
+
+
+def test_a_fault_of_a_look_refuses_the_block_and_the_pass_goes_on(monkeypatch):
+    one, x = _block("dot_product"), torch.randn(1, 8, 1, 4, 4)
+    other = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.nl, self.attention = one, other
+
+        def forward(self, x):
+            x = self.nl(x).flatten(2).transpose(1, 2)
+            return self.attention(x, x, x)
+
+    monkeypatch.setattr(conventions, "_stitched", int)
+    seen = nlviz.capture(Both(), x)
+    assert "nl" not in seen.affinities
+    assert "works in a way that nlviz does not know (ValueError: only one" in seen.refused["nl"]
+    assert seen.output[0].shape == (1, 16, 8)
+    monkeypatch.undo()
+    monkeypatch.setattr(listener, "first_tensor", int)
+    assert "does not know (TypeError: 'dict'" in nlviz.capture(Both(), x).refused["nl"]

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 import nlviz
 from nlviz.hooks import capture
 from nlviz.hooks.attention import calls
-from nlviz.hooks.nonlocal_blocks import listener
+from nlviz.hooks.batch import Sample
 from nlviz.inference import loading, own_modules
+from nlviz.inference.tracebacks import is_users
 from nlviz.models.nonlocal_block import NonLocalBlock
 from tests.support import make
 
@@ -99,10 +100,14 @@ def test_what_the_users_module_raises_is_told_as_theirs(kind):
         _analyse(Net(between))
 
 
-def test_a_fault_of_a_hook_is_ours(monkeypatch):
-    monkeypatch.setattr(listener, "first_tensor", int)
-    with pytest.raises(TypeError):
-        _analyse(Net(NonLocalBlock(8)))
+def test_what_the_progress_raises_is_its_own():
+    def stop(fraction, word):
+        if "running" in word:
+            raise ZeroDivisionError("stopped")
+
+    network = nlviz.UserNetwork(Net(nn.Identity()), {"size": 64, "multiple": 16})
+    with pytest.raises(ZeroDivisionError, match="stopped"):
+        nlviz.analyse(make.clip(), network, progress=stop)
 
 
 def test_a_fault_of_the_watch_itself_is_ours(monkeypatch):
@@ -111,21 +116,29 @@ def test_a_fault_of_the_watch_itself_is_ours(monkeypatch):
         _analyse(Net(nn.Identity()))
 
 
-def test_a_fault_of_ours_stays_ours_where_their_code_raises_its_own_from_it(monkeypatch):
-    class Careful(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.block = NonLocalBlock(8)
+def _raised(function, *args):
+    with pytest.raises(Exception) as raised:  # noqa: PT011 — whichever it is
+        function(*args)
+    return raised.value
 
-        def forward(self, x):
-            try:
-                return self.block(x)
-            except TypeError as error:
-                raise ValueError("the block is broken") from error
 
-    monkeypatch.setattr(listener, "first_tensor", int)
-    with pytest.raises(ValueError, match="the block is broken"):
-        _analyse(Net(Careful()))
+def test_a_fault_of_ours_stays_ours_where_their_code_raises_its_own_from_it():
+    def careful():
+        try:
+            Sample(0, 0).elements(3)
+        except ZeroDivisionError as error:
+            raise ValueError("the block is broken") from error
+
+    def refused():
+        try:
+            Sample(2, 1).elements(1)
+        except nlviz.CaptureError as error:
+            raise ValueError("no such sample") from error
+
+    assert not is_users(_raised(Sample(0, 0).elements, 3))
+    assert not is_users(_raised(careful))
+    assert is_users(_raised(refused))  # our sentences are theirs to handle
+    assert is_users(_raised(_from_another, None))
 
 
 def test_a_fault_behind_the_pass_is_ours(monkeypatch):
@@ -136,6 +149,6 @@ def test_a_fault_behind_the_pass_is_ours(monkeypatch):
 
 def test_a_fault_of_ours_while_a_file_is_loaded_is_not_the_files(monkeypatch, tmp_path):
     (tmp_path / "net.py").write_text("import torch\n\n\ndef build():\n    return torch.nn.ReLU()\n")
-    monkeypatch.setattr(own_modules, "_put_in_force", int)
-    with pytest.raises(TypeError):
+    monkeypatch.setattr(own_modules, "_Project", int)
+    with pytest.raises(ValueError, match="invalid literal for int"):
         loading.load_user_network(f"{tmp_path}/net.py:build", device="cpu")

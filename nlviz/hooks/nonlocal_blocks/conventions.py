@@ -17,7 +17,7 @@ from nlviz.errors import CaptureError
 from nlviz.geometry import Grid
 from nlviz.groups import Groups, across, apart, in_groups
 from nlviz.hooks.fidelity import checked_queries, even_weights, is_right, relative_error
-from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
+from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass, unknown_way
 
 Array = NDArray[np.float32]
 
@@ -44,6 +44,15 @@ def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
     """
     if a_pass.refused is not None:
         raise CaptureError(a_pass.refused)
+    try:
+        return _affinity_of(a_pass)
+    except Exception as fault:
+        if isinstance(fault, CaptureError) or "memory" in f"{type(fault).__name__} {fault}".lower():
+            raise
+        raise CaptureError(unknown_way(fault)) from fault
+
+
+def _affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
     seen, shapes = _complete(a_pass)
     dtype = seen["y"].dtype
     tried = list(_tries(a_pass.parts, seen, shapes))

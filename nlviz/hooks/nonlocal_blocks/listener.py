@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
-from nlviz.errors import CaptureError
+from nlviz.errors import CaptureError, NlvizError
 from nlviz.hooks.batch import Sample
 from nlviz.hooks.module_calls import first_tensor, this_thread
-from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
+from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass, unknown_way
 
 _called: WeakKeyDictionary[ExitStack, list[Listener]] = WeakKeyDictionary()
 """By the hooks of one capture: those whose blocks were called and are running."""
@@ -45,16 +46,16 @@ class Listener:
         """Register every hook, and its removal with ``hooks``."""
         parts, self.called = self.parts, _called.setdefault(hooks, [])
         handles = [
-            parts.block.register_forward_pre_hook(this_thread(self._enter), with_kwargs=True),
-            parts.block.register_forward_hook(this_thread(self._leave), always_call=True),
+            parts.block.register_forward_pre_hook(self._heard(self._enter), with_kwargs=True),
+            parts.block.register_forward_hook(self._heard(self._leave), always_call=True),
         ]
         if parts.g is not None:
-            handles.append(parts.g.register_forward_pre_hook(this_thread(self._enter_g)))
+            handles.append(parts.g.register_forward_pre_hook(self._heard(self._enter_g)))
             handles.append(parts.g.register_forward_hook(self._keeper("g")))
         if parts.out is not None:
-            before = this_thread(self._before_out)
+            before = self._heard(self._before_out)
             handles.append(parts.out.register_forward_pre_hook(before, with_kwargs=True))
-            handles.append(parts.out.register_forward_hook(this_thread(self._after_out)))
+            handles.append(parts.out.register_forward_hook(self._heard(self._after_out)))
         if parts.theta is not None:
             handles.append(parts.theta.register_forward_hook(self._keeper("theta")))
         if parts.phi is not None:
@@ -64,6 +65,20 @@ class Listener:
         for handle in handles:
             hooks.callback(handle.remove)
         hooks.callback(self._end_unseen)
+
+    def _heard(self, hook: Callable[..., None]) -> Callable[..., None]:
+        """The hook on this thread; a fault of it refuses the block, and the pass goes on."""
+
+        def safe(*args: Any, **kwargs: Any) -> None:
+            try:
+                hook(*args, **kwargs)
+            except (MemoryError, torch.OutOfMemoryError, NlvizError):
+                raise
+            except Exception as fault:  # noqa: BLE001 — a look must not end the module's own pass
+                if self.open is not None:
+                    self.open.refused = unknown_way(fault)
+
+        return this_thread(safe)
 
     def _enter(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
         self._end_unseen()
@@ -127,7 +142,7 @@ class Listener:
                 self._keep("x", first_tensor(args))
             self._keep(role, out)
 
-        return this_thread(keep)
+        return self._heard(keep)
 
     def _before_out(self, _: nn.Module, args: Any, kwargs: Any = None) -> None:
         self._keep("y", first_tensor(args, kwargs))

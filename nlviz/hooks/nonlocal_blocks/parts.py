@@ -33,7 +33,7 @@ _WORDS: dict[Kind, str] = {
 _ROLES = ("theta", "phi", "g", "W", "concat")
 LOOKED_FOR = (
     f"children named {' or '.join(_G)} and {' or '.join(_OUT)}, {', '.join(_GAMMA)} and gamma, or "
-    f"{' or '.join(_MASK)} and {' or '.join(_CONTEXT)}"
+    f"{' or '.join(_MASK)} and {' or '.join(_CONTEXT)} (or others that build() names)"
 )
 
 _named: WeakKeyDictionary[nn.Module, Mapping[str, str]] = WeakKeyDictionary()
@@ -138,6 +138,12 @@ def _check_children(name: str, block: nn.Module, children: Mapping[str, str]) ->
             raise NetworkError(
                 f"Block {name!r} has no child {child!r} for {role}; its children are {own}."
             )
+
+
+def unknown_way(fault: Exception) -> str:
+    """Why a block is refused where looking at it failed, which must not end the module's pass."""
+    words = str(fault).strip().splitlines()[:1] or [""]
+    return f"works in a way that nlviz does not know ({type(fault).__name__}: {words[0]})"
 
 
 @dataclass(slots=True)

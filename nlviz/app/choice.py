@@ -91,11 +91,19 @@ class OwnWeights:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenWeights:
-    """An uploaded checkpoint that is still to be read: ``data``, for the network ``model``."""
+    """An uploaded checkpoint that is still to be read.
+
+    Args:
+        model: the network that it is for.
+        file: its name.
+        data: its content.
+        file_id: what Streamlit calls it.
+    """
 
     model: str
     file: str
     data: bytes = field(repr=False)
+    file_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def look(material: Material, progress: Progress) -> Opened:
 
     Most visitors then ask for the frames that it starts with, so these are kept as well.
     """
-    with _turn(material, progress) as told:
+    with _decoding(material, progress) as told:
         if (known := opened(material)) is not None:  # somebody else looked meanwhile
             return known
         usual = ClipPart()
@@ -73,7 +73,7 @@ def clip_of(material: Material, part: ClipPart, progress: Progress) -> Clip:
     """A part of a material, decoded where it is not kept; MediaError where it cannot be read."""
     if (kept := _kept(material, part)) is not None:
         return kept
-    with _turn(material, progress) as told:
+    with _decoding(material, progress) as told:
         if (kept := _kept(material, part)) is not None:
             return kept
         sampling = Sampling(part.frames, part.stride, part.start)
@@ -101,25 +101,32 @@ def _key(material: Material, part: ClipPart | None = None) -> Hashable:
 
 
 @contextmanager
-def _turn(material: Material, progress: Progress) -> Iterator[Progress]:
-    """Hold this to decode; the report that it gives ends what takes too long."""
+def a_turn(progress: Progress) -> Iterator[Progress]:
+    """Hold this to read what takes memory; it gives the progress that says so meanwhile."""
     turns = _turns()
     while not turns.acquire(timeout=_PATIENCE):
-        progress(0.0, "Waiting for other clips to be read")
-    end = time.monotonic() + _LONGEST
-
-    def told(fraction: float, what: str) -> None:
-        if time.monotonic() > end:
-            raise MediaError(
-                f"'{material.title}' takes longer than {_LONGEST:.0f} s to decode; cut it to the "
-                "part that you want to see, or save it smaller, as H.264 MP4."
-            )
-        progress(fraction, what)
-
+        progress(0.0, "Waiting for other files to be read")
     try:
-        yield told
+        yield progress
     finally:
         turns.release()
+
+
+@contextmanager
+def _decoding(material: Material, progress: Progress) -> Iterator[Progress]:
+    """Hold this to decode; the report that it gives ends what takes too long."""
+    with a_turn(progress):
+        end = time.monotonic() + _LONGEST
+
+        def told(fraction: float, what: str) -> None:
+            if time.monotonic() > end:
+                raise MediaError(
+                    f"'{material.title}' takes longer than {_LONGEST:.0f} s to decode; cut it to "
+                    "the part that you want to see, or save it smaller, as H.264 MP4."
+                )
+            progress(fraction, what)
+
+        yield told
 
 
 @st.cache_resource(show_spinner=False)

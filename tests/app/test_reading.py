@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from nlviz.app import analysing, reading, store
+from nlviz.app import analysing, reading, store, uploads
 from nlviz.app.choice import Choice, ClipPart, Material, uploaded
 from nlviz.app.tabs import jobs
 from nlviz.errors import MediaError
@@ -112,9 +112,9 @@ def test_no_more_than_two_clips_are_decoded_at_a_time(monkeypatch):
         each.ask("clip", "key", lambda report, n=n: reading.look(moving(n + 2), report))
         for n, each in enumerate(here)
     ]
-    until(lambda: sum(job.status == "Waiting for other clips to be read" for job in asked) == 2)
+    until(lambda: sum(job.status == "Waiting for other files to be read" for job in asked) == 2)
     assert inside == 2
-    waiting = [job for job in asked if job.status == "Waiting for other clips to be read"]
+    waiting = [job for job in asked if job.status == "Waiting for other files to be read"]
     waiting[0].stop()  # who waits can be stopped as well
     waiting[0].wait(30)
     assert not waiting[0].done
@@ -216,3 +216,39 @@ def test_an_upload_can_be_stopped_while_it_is_looked_through(monkeypatch):
         assert visit.opening is None
         assert visit.problem is None
     assert visit.shown.choice.material is visit.material
+
+
+def test_the_server_takes_no_more_uploads_than_it_may_hold(monkeypatch):
+    page = visitor()
+    visit = page.session_state["nlviz"]
+    before = visit.shown
+    monkeypatch.setattr(uploads, "_held", lambda: 5 << 30)  # of all visitors
+    let_go: list[str] = []
+    monkeypatch.setattr(uploads, "let_go", let_go.append)
+    page.file_uploader(key="upload").upload("b.gif", make.animation("GIF", 9)).run()
+    assert not page.exception
+    assert "holds 5,369 MB of its visitors' files and takes no more now" in page.error[0].value
+    assert len(let_go) == 1
+    assert visit.shown is before
+    assert visit.opening is None
+
+
+def counting() -> None:
+    import streamlit as st
+
+    from nlviz.app import uploads
+
+    file = st.file_uploader("File", key="file")
+    st.text(f"{uploads._held()}")
+    if file is not None:
+        uploads.admit(file)
+        uploads.let_go(file.file_id)
+        st.text(f"{uploads._held()}")
+
+
+def test_what_is_held_is_what_visitors_have_given():
+    page = AppTest.from_function(counting).run()
+    assert [text.value for text in page.text] == ["0"]
+    page.file_uploader(key="file").upload("a.bin", b"1234567").run()
+    assert not page.exception
+    assert [text.value for text in page.text] == ["7", "0"]

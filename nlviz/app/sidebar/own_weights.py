@@ -6,18 +6,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from nlviz.app import running
+from nlviz.app import running, uploads
 from nlviz.app.choice import GivenWeights, OwnWeights
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
+from nlviz.app.reading import a_turn
 from nlviz.app.tabs import jobs
 from nlviz.app.tabs.progress import AT_ONCE, tell
 from nlviz.app.visit import Visit
 from nlviz.display import one_line
-from nlviz.errors import NetworkError
+from nlviz.errors import MediaError, NetworkError
 from nlviz.progress import Progress
 
 ENDINGS = ("pkl", "pyth", "pth", "pt", "safetensors")
@@ -48,18 +48,13 @@ def _take(visit: Visit, model: str, key: str) -> None:
     if file is None:
         return
     name = one_line(Path(file.name).name, _LONGEST)
-    visit.given_weights = GivenWeights(model, name, file.getvalue())
-    visit.problem = visit.failed = None
     st.session_state[_TURNS] = st.session_state.get(_TURNS, 0) + 1
-    _let_go(file)
-
-
-def _let_go(file: UploadedFile) -> None:
-    """Streamlit would keep it for as long as the visitor stays."""
-    context = get_script_run_ctx()
-    remove = getattr(getattr(context, "uploaded_file_mgr", None), "remove_file", None)
-    if context is not None and remove is not None:
-        remove(session_id=context.session_id, file_id=file.file_id)
+    try:
+        visit.given_weights = GivenWeights(model, name, uploads.admit(file), file.file_id)
+    except MediaError as error:
+        visit.fail(str(error))
+    else:
+        visit.problem = visit.failed = None
 
 
 def read(visit: Visit) -> str | None:
@@ -75,6 +70,7 @@ def read(visit: Visit) -> str | None:
         return None
     here.forget(about, id(given))
     visit.given_weights = None
+    uploads.let_go(given.file_id)  # Streamlit would keep it for as long as the visitor stays
     if job.result is None:
         if not job.stopped:
             visit.fail(job.problem or "This could not be read; the server's log says why.")
@@ -89,11 +85,11 @@ def _read(given: GivenWeights, progress: Progress) -> OwnWeights:
     from nlviz.models import zoo
 
     progress(0.1, f"reading {given.file}")
-    with TemporaryDirectory() as folder:
+    with a_turn(progress) as told, TemporaryDirectory() as folder:
         name = given.file if given.file.strip(".") else "checkpoint"
         file = Path(folder, name)
         file.write_bytes(given.data)
-        progress(0.4, f"putting {given.file} into {given.model}")
+        told(0.4, f"putting {given.file} into {given.model}")
         made = zoo.load(given.model, weights=file)
     weights = OwnWeights(given.file, str(made.weights))
     if not running.keep(given.model, weights, made):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from nlviz.app import uploads
 from nlviz.app.choice import SESSION, UPLOADS, bundled, uploaded
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
@@ -49,7 +50,7 @@ def take(visit: Visit, key: str, *, wanted: bool = False) -> None:
             visit.choose_material(bundled()[0])
         return
     try:
-        material = uploaded(file.name, file.getvalue())
+        material = uploaded(file.name, uploads.admit(file))
     except NlvizError as error:
         visit.fail(str(error))
         return

@@ -33,7 +33,8 @@ class About:
         footprint: (frames, pixels down, pixels right) of the clip that a query's cell stands for,
             by stride; what the cell has seen is larger.
         key_footprint: the same of a key's cell.
-        fidelity: relative error of the block's output recomputed from the capture.
+        fidelity: relative error of the block's output recomputed from the capture; None where it
+            was not measured, as of a baseline that no network runs.
     """
 
     block: str
@@ -45,7 +46,7 @@ class About:
     tokens: tuple[str, ...]
     footprint: tuple[float, float, float]
     key_footprint: tuple[float, float, float]
-    fidelity: float
+    fidelity: float | None
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -56,11 +57,11 @@ class About:
             f"{self.kind}, {self.function}; {self.rows}",
             f"links: {self.reach}; {self.keys}{tokens}",
             f"a cell stands for {dx:.3g}×{dy:.3g} source pixels and {t:.3g} sampled "
-            f"frame{'s' if t != 1 else ''}; fidelity {self.fidelity:.1e}",
+            f"frame{'s' if t != 1 else ''}; fidelity {fidelity_in_words(self.fidelity)}",
         )
 
 
-def about(block: str, kind: str, affinity: Affinity, view: View, fidelity: float) -> About:
+def about(block: str, kind: str, affinity: Affinity, view: View, fidelity: float | None) -> About:
     """What is known of one block of an analysis."""
     queries, keys = affinity.query_grid, affinity.key_grid
     heads = f", mean of {affinity.heads} heads" if affinity.heads > 1 else ""
@@ -84,6 +85,11 @@ def about(block: str, kind: str, affinity: Affinity, view: View, fidelity: float
         key_footprint=view.steps(keys),
         fidelity=fidelity,
     )
+
+
+def fidelity_in_words(fidelity: float | None) -> str:
+    """The relative error to two digits, or that there is none."""
+    return "not measured" if fidelity is None else f"{fidelity:.1e}"
 
 
 def reach_in_words(reach: tuple[Groups, ...], grid: Grid) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz import hosts
-from nlviz.about import About, about
+from nlviz.about import About, about, fidelity_in_words
 from nlviz.affinity import Affinity
 from nlviz.clip import Clip
 from nlviz.display import image, table
@@ -39,7 +39,8 @@ class Analysis:
         network: the network's name.
         affinities: block name → Affinity, from input to output.
         fidelity: block name → relative error of the y recomputed from the captured affinity
-            against the y that the block really put out; about 1e-6 where the capture is right.
+            against the y that the block really put out; about 1e-6 where the capture is right; None
+            where it was not measured, as of a baseline.
         prediction: the network's top classes, best first; empty for a network without classes.
         refused: block name → why it was found but not understood, and so is not among the others.
         kinds: block name → what it is, in a few words.
@@ -52,7 +53,7 @@ class Analysis:
     view: View
     network: str
     affinities: Mapping[str, Affinity]
-    fidelity: Mapping[str, float]
+    fidelity: Mapping[str, float | None]
     prediction: tuple[Prediction, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +92,13 @@ class Analysis:
 
         clip = self.clip
         rows = [
-            (name, about.function, each.query_grid, each.key_grid, f"{about.fidelity:.1e}")
+            (
+                name,
+                about.function,
+                each.query_grid,
+                each.key_grid,
+                fidelity_in_words(about.fidelity),
+            )
             for name, each in self.affinities.items()
             for about in [self.about(name)]
         ]

@@ -95,6 +95,7 @@ class Shown:
             self.analysis,
             affinities=MappingProxyType({block: affinities[block] for block in order}),
             fidelity=MappingProxyType({**self.analysis.fidelity, **found.fidelity}),
+            kinds=MappingProxyType({**self.analysis.kinds, **found.kinds}),
         )
         return replace(
             self,

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from nlviz.about import fidelity_in_words
 from nlviz.analysis import Analysis
 from nlviz.cli.options import add_path, add_question
 from nlviz.cli.question import Question
@@ -45,7 +46,7 @@ def _links(options: argparse.Namespace) -> None:
     grid = {kind: grid["cells"] for kind, grid in told["grid"].items()}
     print(
         f"{told['model']}, block {told['block']}, queries {grid['query']}, "
-        f"keys {grid['key']}, fidelity {told['fidelity']:.1e}"
+        f"keys {grid['key']}, fidelity {fidelity_in_words(told['fidelity'])}"
     )
     for sentence in analysis.about(told["block"]).sentences:
         print(f"  {sentence}")

@@ -31,8 +31,9 @@ def baseline(
     - ``"shuffled"``: the block with the entries of θ's and of φ's weight tensors permuted, run on
       the same input: the same numbers, nothing learned in their order.
 
-    The last two run the network once more. The block is called "nl5 (cosine)" or the like,
-    and "nl5 (shuffled, seed 3)" where the seed is another than 0.
+    The last two run the network once more. Only the last one's fidelity is measured: nothing in the
+    network computes the weights of the others. The block keeps its kind and is called
+    "nl5 (cosine)" or the like, and "nl5 (shuffled, seed 3)" where the seed is another than 0.
 
     Args:
         analysis: where the block comes from.
@@ -49,7 +50,7 @@ def baseline(
     affinity = analysis.affinity(block)
     if kind not in BASELINES:
         raise QueryError(f"Baseline {kind!r} is unknown; choose one of {', '.join(BASELINES)}.")
-    error = 0.0
+    error: float | None = None
     if kind == "uniform":
         made = _uniform(affinity)
     elif network is None:
@@ -67,6 +68,7 @@ def baseline(
         analysis,
         affinities=MappingProxyType({name: made}),
         fidelity=MappingProxyType({name: error}),
+        kinds=MappingProxyType({name: analysis.about(block).kind}),
         refused=MappingProxyType({}),
         sizes=MappingProxyType({}),
     )

@@ -89,7 +89,7 @@ def _parts(
         arrays |= affinity_arrays(block, affinity)
         described[block] = {
             **affinity_header(affinity),
-            "fidelity": float(analysis.fidelity[block]),
+            "fidelity": analysis.fidelity[block],
             "query_cells": _cells(analysis.view, affinity.query_grid),
             "key_cells": _cells(analysis.view, affinity.key_grid),
         }

@@ -51,7 +51,7 @@ def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
         "blocks": {
             block: {
                 **affinity_header(affinity),
-                "fidelity": float(analysis.fidelity[block]),
+                "fidelity": analysis.fidelity[block],
                 "kind": analysis.kinds.get(block),
             }
             for block, affinity in analysis.affinities.items()
@@ -84,7 +84,10 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
         network=_name(text["network"]),
         affinities=MappingProxyType(affinities),
         fidelity=MappingProxyType(
-            {block: _number(each["fidelity"]) for block, each in blocks.items()}
+            {
+                block: None if each["fidelity"] is None else _number(each["fidelity"])
+                for block, each in blocks.items()
+            }
         ),
         prediction=tuple(
             Prediction(_name(each["label"]), _number(each["score"])) for each in text["prediction"]

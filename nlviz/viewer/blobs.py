@@ -76,7 +76,7 @@ def block_blob(analysis: Analysis, block: str, clip_tag: str) -> bytes:
         "scale": scale,
         "query": grid_header(analysis.view, affinity.query_grid),
         "key": grid_header(analysis.view, affinity.key_grid),
-        "fidelity": float(analysis.fidelity[block]),
+        "fidelity": analysis.fidelity[block],
         "joins_frames": affinity.joins_frames,
         "about": list(analysis.about(block).sentences),
     }

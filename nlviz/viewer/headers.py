@@ -51,7 +51,7 @@ class BlockHeader(TypedDict):
     scale: float
     query: GridHeader
     key: GridHeader
-    fidelity: float
+    fidelity: float | None
     joins_frames: bool
     about: list[str]
 

@@ -113,8 +113,11 @@ def test_a_baseline_takes_the_place_of_the_block(clip, capsys):
     assert main(["links", *asked, "uniform", "--json", "--k", "2"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["block"] == "nl5 (uniform)"
+    assert report["fidelity"] is None
     cells = np.prod([report["grid"]["key"][axis] for axis in ("t", "rows", "cols")])
     assert report["queries"][0]["links"][0]["weight"] == pytest.approx(1 / cells)
+    assert main(["links", *asked, "uniform", "--k", "2"]) == 0
+    assert capsys.readouterr().out.count("fidelity not measured") == 2
     assert main(["stats", *asked, "cosine"]) == 0
     assert "nl5 (cosine)" in capsys.readouterr().out
 

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from nlviz.about import About
+from nlviz.about import About, fidelity_in_words
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
@@ -73,8 +73,7 @@ def table(about: About) -> str:
         "tokens": listed(about.tokens),
         "a cell stands for": _covers(about.footprint),
         "a key's cell": _covers(about.key_footprint),
-        "fidelity": f"{about.fidelity:.1e}: the block's output recomputed from what is drawn, "
-        "relative error",
+        "fidelity": _fidelity(about),
     }
     body = "".join(
         f'<tr><th scope="row">{name}</th><td class="words">{escape(words)}</td></tr>'
@@ -82,6 +81,13 @@ def table(about: About) -> str:
         if words
     )
     return f'<div class="numbers"><table><tbody>{body}</tbody></table></div>'
+
+
+def _fidelity(about: About) -> str:
+    words = fidelity_in_words(about.fidelity)
+    if about.fidelity is None:
+        return f"{words}: no block of the network puts this out"
+    return f"{words}: the block's output recomputed from what is drawn, relative error"
 
 
 def _covers(footprint: tuple[float, float, float]) -> str:

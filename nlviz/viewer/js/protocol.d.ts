@@ -145,7 +145,7 @@ export interface BlockHeader {
   scale: number;
   query: GridHeader;
   key: GridHeader;
-  fidelity: number;
+  fidelity: number | null;
   joins_frames: boolean;
   about: string[];
 }

@@ -101,6 +101,7 @@ export function blockText(block) {
   ];
   if (block.heads > 1) parts.push(`${block.heads} heads`);
   if (Number.isFinite(block.fidelity)) parts.push(`fidelity ${weightText(block.fidelity)}`);
+  else parts.push("fidelity not measured");
   return parts.join(" · ");
 }
 

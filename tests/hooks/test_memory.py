@@ -11,6 +11,7 @@ import torch
 
 import nlviz
 from nlviz.hooks.memory import enough_memory, is_out_of_memory
+from nlviz.hooks.nonlocal_blocks import conventions, listener
 from tests.support import make
 
 CLIP = make.clip(frames=3, width=32, height=24)
@@ -85,6 +86,20 @@ def test_what_failed_lets_its_memory_go():
         fails()
     assert seen.value.__cause__ is not None
     assert Large.alive == 0
+
+
+@pytest.mark.parametrize("error", SAID.values(), ids=SAID)
+@pytest.mark.parametrize(
+    ("place", "name"), [(listener, "first_tensor"), (conventions, "_stitched")]
+)
+def test_a_look_that_runs_out_of_memory_refuses_no_block(error, place, name, monkeypatch):
+    def fails(*_):
+        raise error
+
+    network = make.network()
+    monkeypatch.setattr(place, name, fails)
+    with pytest.raises(nlviz.BudgetError, match=r"^Not enough memory for 3 frames at 32×24"):
+        nlviz.analyse(CLIP, network, size=32)
 
 
 def runs(analysis, network):

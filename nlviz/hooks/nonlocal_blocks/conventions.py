@@ -17,6 +17,7 @@ from nlviz.errors import CaptureError
 from nlviz.geometry import Grid
 from nlviz.groups import Groups, across, apart, in_groups
 from nlviz.hooks.fidelity import checked_queries, even_weights, is_right, relative_error
+from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass, unknown_way
 
 Array = NDArray[np.float32]
@@ -47,7 +48,7 @@ def affinity_of(a_pass: Pass) -> tuple[Affinity, float]:
     try:
         return _affinity_of(a_pass)
     except Exception as fault:
-        if isinstance(fault, CaptureError) or "memory" in f"{type(fault).__name__} {fault}".lower():
+        if isinstance(fault, CaptureError) or is_out_of_memory(fault):
             raise
         raise CaptureError(unknown_way(fault)) from fault
 

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from nlviz.errors import CaptureError, NlvizError
 from nlviz.hooks.batch import Sample
+from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass, unknown_way
 
@@ -72,9 +72,12 @@ class Listener:
         def safe(*args: Any, **kwargs: Any) -> None:
             try:
                 hook(*args, **kwargs)
-            except (MemoryError, torch.OutOfMemoryError, NlvizError):
+            except NlvizError:
                 raise
-            except Exception as fault:  # noqa: BLE001 — a look must not end the module's own pass
+            except Exception as fault:
+                if is_out_of_memory(fault):
+                    raise
+                # Any other: a look must not end the module's own pass.
                 if self.open is not None:
                     self.open.refused = unknown_way(fault)
 

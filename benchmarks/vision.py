@@ -40,7 +40,8 @@ class WindowAttention(Attention):
         """Windows (b, N, width); the mask is (windows of a frame, N, N)."""
         if mask is None:
             return super().forward(x, self.bias[None])
-        added = mask[:, None].repeat(len(x) // len(mask), 1, 1, 1) + self.bias
+        mask = mask.to(self.bias.dtype).repeat(len(x) // len(mask), 1, 1)
+        added = mask[:, None] + self.bias
         return super().forward(x, added)
 
 

@@ -19,7 +19,9 @@ from nlviz.errors import CaptureError
 
 _NEVER = -1e4  # no logit is that low: masks are the lowest float or -inf
 _BELOW = -50.0  # or -100, told by what the same place adds in other sequences
-_CLOSE = {True: 1e-4, False: 2e-2}  # by precision: of the largest logit, what rounding may leave
+# Of the largest logit that is not masked, what rounding may leave: by precision.
+_CLOSE = {torch.bfloat16: 2e-2, torch.float16: 5e-3}
+_CLOSE_ELSE = 1e-4
 # (some, many): all are looked at where there are not many of them, else some.
 _ROWS = 32, 64
 _FEW_ROWS = 16, 16
@@ -177,7 +179,7 @@ class _Products(_Added):
 
     @property
     def _close(self) -> float:
-        return _CLOSE[self.logits.dtype in (torch.float32, torch.float64)]
+        return _CLOSE.get(self.logits.dtype, _CLOSE_ELSE)
 
     def found(self, some: _Some) -> _Found:
         """What some sequences show by some of their rows; or all of them by all rows."""
@@ -199,7 +201,7 @@ class _Products(_Added):
             scale = _slope(moved, by, there * (count > 1))
         else:
             scale = _slope(kept, product, there)
-        close = self._close * float(kept.abs().max())
+        close = self._close * float((kept * there).abs().max())
         return _Found(scale, self.bias(some, scale), close)
 
 

@@ -29,16 +29,18 @@ def finished(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def medians(*actions: Callable[[], Any], rounds: int = 7) -> list[float]:
+def medians(
+    *actions: Callable[[], Any], rounds: int = 7, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
     """Median seconds of each action, taken in turns so that a noisy minute hits all of them."""
     times: list[list[float]] = [[] for _ in actions]
     for action in actions:
         action()  # warm-up
     for _ in range(rounds):
         for action, spent in zip(actions, times, strict=True):
-            start = time.perf_counter()
+            start = clock()
             action()
-            spent.append(time.perf_counter() - start)
+            spent.append(clock() - start)
     return [statistics.median(spent) for spent in times]
 
 

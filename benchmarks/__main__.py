@@ -3,6 +3,6 @@
 import subprocess
 import sys
 
-for name in ("capture", "plain_way", "hover", "regions", "click", "tabs", "start"):
+for name in ("capture", "plain_way", "hover", "regions", "answers", "click", "tabs", "start"):
     print(f"\n## benchmarks.{name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False)

@@ -14,6 +14,7 @@ from nlviz.media.mask_picture import MaskPicture, Values, packed, rgb_of
 
 Masks = NDArray[np.bool_]
 
+_OPAQUE = "opaque"
 _BLACK, _WHITE = 0x000000, 0xFFFFFF
 _FULL = (255, 65535)  # the brightest grey of 8 and of 16 bits
 _FEW = 16  # numbers that a mask with soft edges hardly keeps to
@@ -29,7 +30,8 @@ class MaskObjects:
     Args:
         name: of the file or folder, for messages.
         labels: (T, H, W), 0 on the background and i on the object ``names[i - 1]``.
-        names: each object's: its grey value or palette index ("1"), or its colour ("#ff0000").
+        names: each object's: its grey value or palette index ("1"), or its colour ("#ff0000");
+            "opaque" of a photo that is cut out.
     """
 
     name: str
@@ -43,12 +45,18 @@ class MaskObjects:
         Background is what is transparent; where nothing is, 0, black (of a palette without black,
         index 0; of colours without black, white). Every other number is an object of its own, but
         numbers that only soften the edges of others are no objects: a picture with soft edges is
-        an object where it is brighter than the middle grey, or than half of its brightest.
+        an object where it is brighter than the middle grey, or than half of its brightest. A
+        photo that is cut out is one object, all that is opaque of it.
         """
         alike = _alike(pictures)
-        if _is_soft(alike):
+        if _is_soft(alike) and _is_cut_out(alike):
+            cut_out = np.stack([~each.clear for each in alike]).astype(np.uint16)
+            return cls(name, cut_out, (_OPAQUE,) if cut_out.any() else ())
+        colours = alike[0].kind == "colour"
+        exact = colours and _on_nothing(alike) and not any(each.lossy for each in alike)
+        if _is_soft(alike) and not exact:
             alike = [_posterised(each, alike) for each in alike]
-        elif alike[0].kind == "colour":
+        elif colours:
             alike = _without_mixtures(alike)
         objects = _objects(alike)
         labels = np.zeros((len(alike), *alike[0].values.shape), np.uint16)
@@ -126,6 +134,19 @@ def _is_soft(pictures: Sequence[MaskPicture]) -> bool:
     return bool(objects[-1] in _FULL and not inner[:-1].any())
 
 
+def _on_nothing(pictures: Sequence[MaskPicture]) -> bool:
+    """Whether the background is transparent."""
+    return any(picture.clear.any() for picture in pictures)
+
+
+def _is_cut_out(pictures: Sequence[MaskPicture]) -> bool:
+    """Whether most of what is opaque has no even colour, as of a photo."""
+    solid = _union(picture.solid for picture in pictures)
+    opaque = [picture.values[~picture.clear] for picture in pictures]
+    even = sum(int(np.isin(values, solid).sum()) for values in opaque)
+    return _on_nothing(pictures) and 2 * even < sum(values.size for values in opaque)
+
+
 def _objects(pictures: Sequence[MaskPicture]) -> Values:
     """The numbers that are not background, rising."""
     used = _union(picture.used for picture in pictures)
@@ -139,7 +160,7 @@ def _union(numbers: Iterable[Values]) -> Values:
 
 def _background(pictures: Sequence[MaskPicture]) -> int | None:
     """The number of the background; None where it is transparent or nowhere."""
-    if any(picture.clear.any() for picture in pictures):
+    if _on_nothing(pictures):
         return None
     used = _union(picture.used for picture in pictures)
     kind = pictures[0].kind

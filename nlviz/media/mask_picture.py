@@ -50,7 +50,7 @@ class MaskPicture:
             image.load()
             kind, values, palette = _numbers(image)
             clear = _clear(image)
-            lossy = image.format in _LOSSY
+            lossy = image.format in _LOSSY or _is_lossy_webp(image, source)
             if deep:  # Pillow keeps the upper 8 bits alone, and a mask of 0 and 1 has none
                 kind, values = "colour", _deep_colours(source, values)
         picture = cls(source.name, kind, values, clear, palette, lossy)
@@ -141,6 +141,10 @@ def _clear(image: Image.Image) -> NDArray[np.bool_]:
         return np.zeros(image.size[::-1], np.bool_)
     opaque = np.asarray(image.convert("RGBA").getchannel("A"))
     return np.asarray(opaque <= int(opaque.max()) // 2)
+
+
+def _is_lossy_webp(image: Image.Image, source: Source) -> bool:
+    return image.format == "WEBP" and b"VP8L" not in source.head(1 << 12)  # the lossless chunk
 
 
 def _is_deep_colour(image: Image.Image) -> bool:

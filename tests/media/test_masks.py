@@ -185,11 +185,44 @@ def test_two_colours_with_soft_edges_stay_two(tmp_path):
     np.testing.assert_array_equal(found, smooth(ONE) > 0.5)
 
 
+def test_two_colours_on_nothing_that_touch_with_a_soft_edge_stay_two(tmp_path):
+    left, right = box(8, 6, 30, 20), box(8, 26, 30, 20)
+    mixed = np.zeros((*SIZE, 4))
+    for where, colour in ((left, (255, 0, 0, 255)), (right, (0, 0, 255, 255))):
+        mixed[where] = colour
+    for row in range(8, 38):  # a slanting line between them, of other mixtures in each row
+        share = (row - 7) / 32
+        mixed[row, 26] = (255 * (1 - share), 0, 255 * share, 255)
+    path = saved(tmp_path, Image.fromarray(np.rint(mixed).astype(np.uint8)))
+    assert read_objects(path, clip()).names == ("#0000ff", "#ff0000")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_photo_that_is_cut_out_is_one_object(mode, kind, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    smooth_photo = cv2.GaussianBlur(noise, (5, 5), 2)
+    photo = Image.fromarray(np.dstack([smooth_photo, 255 * ONE.astype(np.uint8)])).convert(mode)
+    path = saved(tmp_path, photo, f"mask.{kind.lower()}", quality=95)
+    found = nlviz.read_mask(path, clip())
+    np.testing.assert_array_equal(found, ONE)
+    np.testing.assert_array_equal(nlviz.read_mask(path, clip(), label="opaque"), ONE)
+
+
 @pytest.mark.parametrize("colour", [(255, 255, 255), (255, 0, 0), (90, 90, 90)])
 def test_a_jpeg_is_a_mask_though_its_numbers_ring(colour, tmp_path):
     path = saved(tmp_path, colours((ONE, colour)), "mask.jpg", quality=85, subsampling=0)
     found = nlviz.read_mask(path, clip())
     assert nlviz.region_similarity(found, ONE) > 0.97
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+@pytest.mark.parametrize("ground", [(0, 0, 0), CLEAR], ids=["black", "nothing"])
+@pytest.mark.parametrize("colour", [(255, 255, 255), (230, 30, 20), (90, 90, 90)])
+def test_a_lossy_picture_of_one_colour_is_one_object(colour, kind, ground, tmp_path):
+    image = colours((ONE, (*colour, 255)[: len(ground)]), ground=ground)
+    path = saved(tmp_path, image, f"mask.{kind.lower()}", quality=60)
+    assert nlviz.region_similarity(nlviz.read_mask(path, clip()), ONE) > 0.97
 
 
 def test_two_colours_of_a_jpeg_are_two_objects(tmp_path):

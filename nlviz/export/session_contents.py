@@ -32,6 +32,7 @@ LONGEST = 8000
 
 _MOST = 2**31
 _MOST_CORNERS = 100_000  # of one region: each is compared with every line of the frame
+_MOST_STEPS = 256  # for each frame: networks repeat a photo to the frames that they need
 _FARTHEST = 1e6  # of a grid, in pixels of the network's input
 
 
@@ -78,6 +79,9 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
     affinities = {
         block: _affinity(block, whole_object(each), arrays) for block, each in blocks.items()
     }
+    grids = [grid for each in affinities.values() for grid in (each.query_grid, each.key_grid)]
+    if max(grid.t for grid in grids) > _MOST_STEPS * len(frames):
+        raise ValueError("a block has far more time steps than the clip has frames")
     return Analysis(
         clip=clip,
         view=View((clip.width, clip.height), (size[0], size[1]), clip.indices),

@@ -227,6 +227,23 @@ def test_a_block_cannot_claim_cells_that_hold_no_number(content, claims):
         export.open_session(rewritten(content, change))
 
 
+@pytest.mark.parametrize(("steps", "opens"), [(1024, True), (1025, False), (1_000_000, False)])
+def test_a_block_cannot_have_far_more_time_steps_than_the_clip_has_frames(content, steps, opens):
+    grid = {"t": steps, "rows": 1, "cols": 1, "stride": None, "first": None}
+
+    def change(parts):
+        parts = told(blocks__fine__query_grid=grid, blocks__fine__key_grid=grid)(parts)
+        ones = np.ones((1, steps), np.float32)
+        return blocks(**{"fine/theta": ones, "fine/phi": ones})(parts)
+
+    if opens:
+        session = export.open_session(rewritten(content, change))
+        assert session.analysis.affinity("fine").query_grid.t == steps
+    else:
+        with pytest.raises(ExportError, match="far more time steps than the clip has frames"):
+            export.open_session(rewritten(content, change))
+
+
 def test_a_file_cut_short_or_of_another_kind_is_told(content, tmp_path):
     for wrong in (content[:-30], content[: len(content) // 2], b"", b"PK", b"GIF89a"):
         with pytest.raises(ExportError, match="is not a session file, or it is cut short"):

@@ -51,6 +51,7 @@ def told(content: bytes, kind: str) -> tuple[str, str]:
     return held.subject, held["/Keywords"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_a_figure_of_the_library_says_what_it_shows(kind):
     analysis = make.analysis()
@@ -166,6 +167,7 @@ def test_a_pdf_looks_the_same_in_pdfium(drawn):
     file.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("pdftoppm"), reason="needs the program pdftoppm")
 def test_a_pdf_looks_the_same_in_poppler(drawn, tmp_path):
     made, wanted = drawn

@@ -69,6 +69,7 @@ def run(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 def test_the_library_opens_asks_and_draws_a_session_without_torch(folder):
     done = run(LIBRARY, folder)
     assert done.returncode == 0, done.stderr
@@ -92,6 +93,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.slow
 def test_every_command_that_takes_a_session_runs_without_torch(folder):
     script = f"""
 from nlviz.cli import main

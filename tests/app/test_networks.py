@@ -98,6 +98,7 @@ def give(page: AppTest, content: bytes, name: str = "weights.pkl") -> AppTest:
     return page
 
 
+@pytest.mark.slow
 def test_an_uploaded_checkpoint_is_the_visitors_own_network(page, server, content, tmp_path):
     give(page, content)
     assert texts(page) == ["small (weights.pkl) at 416", "problem: None"]
@@ -164,6 +165,7 @@ def test_what_a_visitor_gave_weighs_what_its_tensors_do(page, content):
     assert 0.5 * most <= store.shared().bytes - before <= 1.5 * most
 
 
+@pytest.mark.slow
 def test_two_visitors_files_of_one_name_are_two_networks(small, content, tmp_path):
     """Each sees what their own weights give, and neither what the other has."""
     torch.manual_seed(7)
@@ -191,6 +193,7 @@ def test_two_visitors_files_of_one_name_are_two_networks(small, content, tmp_pat
     assert made.network().weights == digests[0]
 
 
+@pytest.mark.slow
 def test_the_same_file_under_another_name_is_one_analysis_and_keeps_its_own_name(small, content):
     pages = [AppTest.from_function(sidebar, default_timeout=60).run() for _ in range(2)]
     for page, name in zip(pages, ("secret.pkl", "mine.pkl"), strict=True):
@@ -205,6 +208,7 @@ def test_the_same_file_under_another_name_is_one_analysis_and_keeps_its_own_name
     assert made.analysis.network == "small (secret.pkl)"
 
 
+@pytest.mark.slow
 def test_the_whole_app_works_with_weights_of_ones_own(small, content):
     page = AppTest.from_file(APP, default_timeout=120)
     page.query_params["size"] = "96"
@@ -255,6 +259,7 @@ def test_the_command_of_weights_of_ones_own_names_their_file_and_not_the_publish
     )
 
 
+@pytest.mark.slow
 def test_an_address_of_weights_of_ones_own_opens_no_other_weights_in_their_place(small):
     own = OwnWeights("weights.pkl", "sha256:00")
     choice = Choice(bundled()[0], ClipPart(), "small", 256, own)
@@ -275,6 +280,7 @@ SHARED = {"server.address": "0.0.0.0", "server.allowedHosts": ["localhost"]}
 BEHIND_A_PROXY = {"server.address": "127.0.0.1", "server.allowedHosts": ["nlviz.example"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server_options", [SHARED, BEHIND_A_PROXY, {}])
 def test_visitors_of_a_shared_server_bring_no_network_onto_it(page, monkeypatch, server_options):
     monkeypatch.setattr("nlviz.app.startup.st.get_option", server_options.get)

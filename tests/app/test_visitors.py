@@ -90,6 +90,7 @@ def test_numbers_of_other_weights_are_refused(own):
         shown.network()
 
 
+@pytest.mark.slow
 def test_a_network_that_others_evicted_comes_back_with_the_weights_that_it_had():
     first, *others = nlviz.models.zoo.bundled()
     shown = analysed(Choice(bundled()[0], ClipPart(frames=1), first, 64), silent)
@@ -124,6 +125,7 @@ def test_weights_that_differ_in_one_number_have_another_fingerprint():
     assert running.fingerprint(module.bfloat16()) != before
 
 
+@pytest.mark.slow
 def test_two_visitors_of_a_clip_share_its_analysis_but_not_what_they_ask_of_it():
     first, second = arrives(), arrives()
     one, other = first.session_state["nlviz"], second.session_state["nlviz"]
@@ -140,6 +142,7 @@ def test_two_visitors_of_a_clip_share_its_analysis_but_not_what_they_ask_of_it()
     assert second.run().session_state["nlviz"].options.reverse is False
 
 
+@pytest.mark.slow
 def test_a_click_is_answered_while_another_visitor_computes():
     first, second = arrives(), arrives()
     visit = second.session_state["nlviz"]
@@ -159,6 +162,7 @@ def test_a_click_is_answered_while_another_visitor_computes():
     assert visit.shown.sizes
 
 
+@pytest.mark.slow
 def test_a_network_is_loaded_while_somebody_else_is_there():
     first = arrives()
     shown = first.session_state["nlviz"].shown
@@ -170,6 +174,7 @@ def test_a_network_is_loaded_while_somebody_else_is_there():
     assert shown.network().name == shown.choice.model
 
 
+@pytest.mark.slow
 def test_a_visit_that_ended_is_freed_whatever_was_loaded_meanwhile():
     page = arrives()
     gone = weakref.ref(page.session_state["nlviz-jobs"])
@@ -273,6 +278,7 @@ def test_every_callback_of_the_app_is_guarded():
     ] == []
 
 
+@pytest.mark.slow
 def test_what_is_on_screen_answers_while_the_next_analysis_is_made_and_that_can_be_stopped():
     page = arrives()
     visit = page.session_state["nlviz"]

@@ -234,7 +234,14 @@ def test_what_mixes_a_large_map_lets_a_cell_see_all_of_it(what, side):
     assert field.local == Footprint(0.0, 0.0, 128.0, 96.0, frames=(0,))
 
 
-@pytest.mark.parametrize("mix", [nn.Identity(), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 31, padding=15)])
+@pytest.mark.parametrize(
+    "mix",
+    [
+        nn.Identity(),
+        nn.BatchNorm2d(2),
+        pytest.param(nn.Conv2d(2, 2, 31, padding=15), marks=pytest.mark.slow),
+    ],
+)
 def test_what_mixes_neighbours_only_stays_small_on_a_large_map(mix):
     torch.manual_seed(0)
     analysis, network = analysed(awake(Recorded(mix).eval()), frames=1, size=(400, 400))

@@ -216,6 +216,7 @@ def test_two_blocks_are_both_named():
     assert any("in nl4: 6 links" in word for word in words(figure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width_cm", [8.0, 8.4, 12.0, 17.4])
 @pytest.mark.parametrize("queries", [1, 8])
 def test_nothing_leaves_the_page(width_cm, queries):
@@ -316,6 +317,7 @@ def test_frames_are_not_embedded_finer_than_print():
         assert image.get_array().shape[1] <= math.ceil((right - left) / 2.54 * 300)
 
 
+@pytest.mark.slow
 def test_save_writes_by_the_ending(tmp_path):
     seen = analysis()
     figure = film_strip(seen, asked(seen, Point(0, 40.0, 20.0)))

@@ -19,6 +19,7 @@ class Attention(nn.Module):
         return torch.nn.functional.scaled_dot_product_attention(q, k, v)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [False, True])
 def test_what_torch_compiled_is_seen_as_it_was_written(method):
     torch.manual_seed(0)

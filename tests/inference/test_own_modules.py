@@ -125,6 +125,7 @@ def question(net):
     return ["links", str(sample), "--at", "0,100,100", "--k", "2", "--model", f"{net}:build"]
 
 
+@pytest.mark.slow
 def test_the_users_modules_are_found_from_whatever_folder(tmp_path):
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     write(project, FILES)
@@ -150,6 +151,7 @@ def test_their_names_do_not_replace_ours_where_ours_were_there_before(project):
     assert Path(plain_block.__file__).is_relative_to(ROOT)
 
 
+@pytest.mark.slow
 def test_two_projects_in_one_process_keep_apart(project, tmp_path):
     other = tmp_path / "other"
     changed = {**FILES, "utils.py": FILES["utils.py"].replace("return side", "return side // 2")}

@@ -116,6 +116,7 @@ def test_a_file_builds_a_network_that_is_analysed_frame_by_frame(file):
     assert "self-attention, embedded Gaussian, logits × 0.354" in about.sentences[0]
 
 
+@pytest.mark.slow
 def test_scores_are_found_in_what_hugging_face_returns(file):
     class Answer(nn.Module):
         def __init__(self):
@@ -218,6 +219,7 @@ def test_a_module_of_other_channels_is_told_how_to_be_given_them():
         nlviz.analyse(make.clip(), network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pt", "safetensors"])
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_weights_are_loaded_into_the_module(file, tmp_path, kind, prefix):

@@ -50,6 +50,7 @@ def test_parameters_are_as_many_as_they_should_be():
     assert one == pytest.approx(4 * 1024 * 512 / 1e6, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [8, 32, 128])
 @pytest.mark.parametrize("kind", ["c2d", "i3d"])
 def test_clips_of_8_to_128_frames_are_seen(kind, frames):
@@ -105,6 +106,7 @@ def test_the_paper_places_its_blocks():
         spread(R50, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 def test_blocks_of_full_size_lie_where_their_taps_say(record):
     # On the meta device: shapes without numbers, so that a ResNet-101 takes no time.

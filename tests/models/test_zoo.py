@@ -171,6 +171,7 @@ def test_fresh_blocks_change_nothing() -> None:
     torch.testing.assert_close(together, one_by_one, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.bundled())
 def test_trained_blocks_keep_the_class_of_a_clean_clip(name: str) -> None:
     plain = NonLocalLite()

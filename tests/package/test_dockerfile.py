@@ -53,6 +53,7 @@ def test_the_image_is_slim_and_its_user_is_not_root():
     assert any("useradd" in rest for rest in steps("RUN"))
 
 
+@pytest.mark.slow
 def test_its_command_serves_the_app_and_its_health_check_agrees(image, tmp_path):
     ((command, check),) = zip(steps("CMD"), steps("HEALTHCHECK"), strict=True)
     port = free_port()

@@ -23,6 +23,8 @@ from tests.support.app_page import AppPage, settled
 from tests.support.server import free_port
 from tests.support.wheel import ROOT
 
+pytestmark = pytest.mark.slow  # a wheel is built, and installed for most of them
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CODE = (".py", ".pyi", ".js", ".ts", ".css", ".html", ".svg", ".typed")
 

@@ -89,7 +89,7 @@ def clicks(browser: Browser, address: str) -> list[float]:
     for each in (other, page):
         each.ready()
     _matters(other)
-    other.page.get_by_role("button", name="Mask them and see").click()
+    other.page.get_by_role("button", name="Mask them and see").click(timeout=PATIENCE * 1000)
     page.page.evaluate(_LISTEN)
     taken = []
     for _ in range(CLICKS):

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from nlviz.app import tidying
 from nlviz.app.choice import bundled
 from nlviz.app.guard import guarded
 
@@ -15,6 +16,7 @@ _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 def show() -> None:
     """Draw everything."""
+    tidying.note()
     st.html(f"<style>{_STYLE}</style>")
     with guarded():
         place = st.empty()  # what is being done

@@ -15,7 +15,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from nlviz import Point
-from nlviz.app import analysing, kept, running, store
+from nlviz.app import analysing, kept, running, store, uploads
 from nlviz.app.address.query_string import Address, write
 from nlviz.app.choice import Choice, ClipPart, OwnWeights, bundled
 from nlviz.app.tabs import commands, overlay
@@ -113,6 +113,19 @@ def test_an_uploaded_checkpoint_is_the_visitors_own_network(page, server, conten
     assert not (tmp_path / "cache").exists()
     other = AppTest.from_function(sidebar, default_timeout=60).run()
     assert not [name for name in other.selectbox(key="model").options if "weights.pkl" in name]
+
+
+def test_the_file_itself_is_let_go_once_it_is_read(page, content, monkeypatch):
+    held: list[int] = []
+
+    def let_go(file_id: str, before=uploads.let_go) -> None:
+        held.append(uploads._held())
+        before(file_id)
+        held.append(uploads._held())
+
+    monkeypatch.setattr(uploads, "let_go", let_go)
+    give(page, content)
+    assert held == [len(content), 0]
 
 
 def test_weights_of_ones_own_are_taken_beside_those_that_were_fetched(page, small, content):

@@ -22,6 +22,7 @@ from nlviz.app import running
 from nlviz.app.analysing import make as analysed
 from nlviz.app.choice import Choice, ClipPart, bundled
 from nlviz.app.tabs import jobs
+from nlviz.app.tidying import Tidying, collect
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
@@ -300,3 +301,44 @@ def test_what_is_on_screen_answers_while_the_next_analysis_is_made_and_that_can_
         page.run()
     assert visit.shown.choice.size == 320
     assert visit.coming is None
+
+
+def test_the_server_tidies_up_once_somebody_has_left_for_good():
+    here, closed, tidied = {"one", "two"}, [], []
+    tidying = Tidying(
+        lambda visitor: visitor in here, 60.0, closed.append, lambda: tidied.append(1)
+    )
+    for visitor in ("one", "two"):
+        tidying.note(visitor)
+    tidying.look(0.0)
+    here.discard("one")
+    tidying.look(10.0)
+    tidying.look(69.0)
+    assert closed == []  # they may come back
+    here.add("one")
+    tidying.look(75.0)
+    here.discard("one")
+    tidying.look(80.0)
+    tidying.look(139.0)
+    assert closed == []
+    tidying.look(141.0)
+    assert (closed, tidied) == (["one"], [])  # their session ends meanwhile
+    tidying.look(145.0)
+    assert tidied == [1]
+    tidying.look(300.0)
+    assert (closed, tidied) == (["one"], [1])  # once, for two is still here
+
+
+def test_what_only_rings_of_objects_hold_is_freed():
+    class Ring:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()
+    try:
+        gone = weakref.ref(Ring())
+        assert gone() is not None
+        collect()
+        assert gone() is None
+    finally:
+        gc.enable()

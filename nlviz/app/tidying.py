@@ -1,0 +1,113 @@
+"""Tidy up after visitors who have left.
+
+Streamlit lets go of their session when the next visitor comes. What it held is a ring of objects,
+which Python looks for the more rarely the more objects there are: with PyTorch loaded, hours can go
+by. And what is freed goes back to the system only where it lies at the end of the heap. So all of
+it is done once somebody has left, and not after each run: one collection takes a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+logger = logging.getLogger("nlviz")
+
+_LOOK = 4.0  # seconds between two looks
+_EARLY = 12.0  # seconds before Streamlit forgets a session, and can no longer be told to close it
+
+
+class Tidying:
+    """Knows who came, and tidies up once they have been gone for long enough.
+
+    Args:
+        is_here: whether a visitor's page is connected.
+        kept: seconds for which the session of one who left is kept, as they may come back.
+        close: ends a visitor's session then, soon after it returns.
+        tidy: what to do once it has ended.
+    """
+
+    def __init__(
+        self,
+        is_here: Callable[[str], bool],
+        kept: float,
+        close: Callable[[str], None],
+        tidy: Callable[[], None],
+    ) -> None:
+        self._is_here, self._kept, self._close, self._tidy = is_here, kept, close, tidy
+        self._closed = False
+        self._lock = threading.Lock()
+        self._gone: dict[str, float | None] = {}  # visitor → since when, None while they are here
+
+    def note(self, visitor: str) -> None:
+        """This visitor is here."""
+        with self._lock:
+            self._gone[visitor] = None
+
+    def look(self, now: float) -> None:
+        """Close sessions whose time is over, and tidy up at the next look; ``now`` in seconds."""
+        if self._closed:
+            self._tidy()
+        left: list[str] = []
+        with self._lock:
+            for visitor, since in list(self._gone.items()):
+                if self._is_here(visitor):
+                    self._gone[visitor] = None
+                elif since is None:
+                    self._gone[visitor] = now
+                elif now - since > self._kept:
+                    del self._gone[visitor]
+                    left.append(visitor)
+        for visitor in left:
+            self._close(visitor)
+        self._closed = bool(left)
+
+
+def note() -> None:
+    """The visitor whose page is drawn is here."""
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is not None and runtime.exists():
+        _of_server().note(context.session_id)
+
+
+def collect() -> None:
+    """Free what nobody can reach any more, and give memory that is free back to the system."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only glibc can be asked
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@st.cache_resource(show_spinner=False)
+def _of_server() -> Tidying:
+    kept = float(st.get_option("server.disconnectedSessionTTL") or 0.0)
+    tidying = Tidying(_is_here, max(kept - _EARLY, 0.0), _close, collect)
+    threading.Thread(target=_go_on, args=(tidying,), name="tidying", daemon=True).start()
+    return tidying
+
+
+def _is_here(session: str) -> bool:
+    return runtime.exists() and runtime.get_instance().is_active_session(session)
+
+
+def _close(session: str) -> None:
+    """End a session whose page is gone; this asks Streamlit's own thread to do it."""
+    if runtime.exists():
+        runtime.get_instance().clear_user_info_for_session(session)
+
+
+def _go_on(tidying: Tidying) -> None:
+    while True:
+        time.sleep(_LOOK)
+        try:
+            tidying.look(time.monotonic())
+        except Exception:
+            logger.exception("what visitors left could not be tidied up")

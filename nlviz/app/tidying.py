@@ -23,7 +23,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 logger = logging.getLogger("nlviz")
 
 _LOOK = 4.0  # seconds between two looks
-_EARLY = 12.0  # seconds before Streamlit forgets a session, and can no longer be told to close it
+_EARLY = 25.0  # seconds before Streamlit forgets a session, and can no longer be told to close it
 
 
 class Tidying:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
-from nlviz.geometry import Grid, View
-from nlviz.groups import Groups
+from nlviz.geometry import View
+from nlviz.groups import NO_QUERY
 
 _FUNCTIONS = {
     "gaussian": "Gaussian",
@@ -35,6 +36,8 @@ class About:
         key_footprint: the same of a key's cell.
         fidelity: relative error of the block's output recomputed from the capture; None where it
             was not measured, as of a baseline that no network runs.
+        places: how it is known where its queries and keys lie, in words; empty where it is not
+            told, as in sessions of older versions.
     """
 
     block: str
@@ -47,6 +50,7 @@ class About:
     footprint: tuple[float, float, float]
     key_footprint: tuple[float, float, float]
     fidelity: float | None
+    places: str = ""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -57,11 +61,19 @@ class About:
             f"{self.kind}, {self.function}; {self.rows}",
             f"links: {self.reach}; {self.keys}{tokens}",
             f"a cell stands for {dx:.3g}×{dy:.3g} source pixels and {t:.3g} sampled "
-            f"frame{'s' if t != 1 else ''}; fidelity {fidelity_in_words(self.fidelity)}",
+            f"frame{'s' if t != 1 else ''}; fidelity {fidelity_in_words(self.fidelity)}"
+            + (f"; places: {self.places}" if self.places else ""),
         )
 
 
-def about(block: str, kind: str, affinity: Affinity, view: View, fidelity: float | None) -> About:
+def about(
+    block: str,
+    kind: str,
+    affinity: Affinity,
+    view: View,
+    fidelity: float | None,
+    places: str = "",
+) -> About:
     """What is known of one block of an analysis."""
     queries, keys = affinity.query_grid, affinity.key_grid
     heads = f", mean of {affinity.heads} heads" if affinity.heads > 1 else ""
@@ -79,11 +91,12 @@ def about(block: str, kind: str, affinity: Affinity, view: View, fidelity: float
         function=_FUNCTIONS[affinity.function] + scale + heads,
         rows=sums,
         keys=f"keys pooled {'×'.join(pooled)}" if affinity.keys_pooled else "keys on every cell",
-        reach=reach_in_words(affinity.reach, queries),
+        reach=reach_in_words(affinity),
         tokens=affinity.tokens,
         footprint=view.steps(queries),
         key_footprint=view.steps(keys),
         fidelity=fidelity,
+        places=places,
     )
 
 
@@ -92,18 +105,42 @@ def fidelity_in_words(fidelity: float | None) -> str:
     return "not measured" if fidelity is None else f"{fidelity:.1e}"
 
 
-def reach_in_words(reach: tuple[Groups, ...], grid: Grid) -> str:
-    """Which links can exist, from the groups of the queries on their grid."""
+def reach_in_words(affinity: Affinity) -> str:
+    """Which links can exist, from the groups of the cells."""
+    reach, grid = affinity.reach, affinity.query_grid
     if not reach:
         return "from everywhere to everywhere"
-    if len(reach) > 1:
+    if any(not np.array_equal(each.query, reach[0].query) for each in reach):
         return "within a cell's own row and column of its frame (criss-cross)"
     group = reach[0].query[: grid.size].reshape(grid.shape)
-    if (group == group[:, :1, :1]).all():
-        steps = int(np.unique(group[:, 0, 0], return_counts=True)[1].max())
+    there = group != NO_QUERY
+    if not there.any():
+        return "from its tokens alone"
+    if len(np.unique(group[there])) == 1:
+        keys = affinity.key_grid
+        able = np.any([each.key[: keys.size] == group[there][0] for each in reach], axis=0)
+        return f"from {_part(there)} to {_part(able.reshape(keys.shape))}"
+    few = "" if there.all() else f", from {there.sum()} of {there.size} cells"
+    lone = [np.unique(step[at]) for step, at in zip(group, there, strict=True)]
+    if all(len(each) <= 1 for each in lone):
+        steps = int(np.unique(np.concatenate(lone), return_counts=True)[1].max())
         of = "its own frame" if steps == 1 else f"its own group of {steps} time steps"
-        return "everywhere" if steps == grid.t else f"within {of} only"
-    if (group == group[:1]).all() and len(np.unique(group[0])) == grid.rows * grid.cols:
-        return "at a cell's own place only, over time"
-    sizes = np.unique(group, return_counts=True)[1]
-    return f"within windows of at most {int(sizes.max())} cells only"
+        return ("everywhere" if steps == grid.t else f"within {of} only") + few
+    if (group == group[:1]).all() and len(np.unique(group[0][there[0]])) == there[0].sum():
+        return f"at a cell's own place only, over time{few}"
+    sizes = np.unique(group[there], return_counts=True)[1]
+    return f"within windows of at most {int(sizes.max())} cells only{few}"
+
+
+def _part(there: NDArray[np.bool_]) -> str:
+    """Where some cells (T, H, W) are: whole time steps, or how many."""
+    if there.all():
+        return "everywhere"
+    whole = [t for t, step in enumerate(there) if step.all()]
+    if not whole or there.sum() != len(whole) * there[0].size:
+        return f"{there.sum()} of {there.size} cells"
+    if len(whole) == 1:
+        return f"time step {whole[0]}"
+    if whole == list(range(whole[0], whole[-1] + 1)):
+        return f"time steps {whole[0]} to {whole[-1]}"
+    return f"time steps {', '.join(map(str, whole))}"

@@ -44,6 +44,7 @@ class Analysis:
         prediction: the network's top classes, best first; empty for a network without classes.
         refused: block name → why it was found but not understood, and so is not among the others.
         kinds: block name → what it is, in a few words.
+        places: block name → how it is known where its queries and keys lie, in a few words.
         sizes: block name → (M,) ‖W_z g_j‖ of each key, where ``with_sizes`` has measured it.
         weights: checksum of the file that the network's weights came from, as ``"sha256:…"``;
             None where they came from none, or it is not known.
@@ -57,6 +58,7 @@ class Analysis:
     prediction: tuple[Prediction, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     weights: str | None = None
 
@@ -84,7 +86,9 @@ class Analysis:
     def about(self, block: str) -> About:
         """What can honestly be said about one block; QueryError for an unknown one."""
         affinity, kind = self.affinity(block), self.kinds.get(block, "non-local block")
-        return about(block, kind, affinity, self.view, self.fidelity[block])
+        return about(
+            block, kind, affinity, self.view, self.fidelity[block], self.places.get(block, "")
+        )
 
     def _repr_html_(self) -> str:
         """In a notebook: a frame, what was seen in it, and the blocks."""

@@ -14,6 +14,8 @@ from nlviz.geometry import Grid
 Group = NDArray[np.int32]
 Reached = NDArray[np.bool_]
 
+NO_QUERY, NO_KEY = -1, -2  # the groups of a cell at which a block has no query, or no key
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
@@ -21,7 +23,7 @@ class Groups:
 
     A block has one ``Groups`` if it works in windows, frames or groups of frames, and two if it is
     criss-cross (rows, columns): key j can be reached from query i if any of them puts both into
-    the same group.
+    the same group. A cell at which there is no query is in group −1, one without a key in −2.
 
     Args:
         query: (N,) the group of each query, tokens last; made read-only int32.

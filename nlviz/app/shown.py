@@ -96,6 +96,7 @@ class Shown:
             affinities=MappingProxyType({block: affinities[block] for block in order}),
             fidelity=MappingProxyType({**self.analysis.fidelity, **found.fidelity}),
             kinds=MappingProxyType({**self.analysis.kinds, **found.kinds}),
+            places=MappingProxyType({**self.analysis.places, **found.places}),
         )
         return replace(
             self,

@@ -90,6 +90,7 @@ def _parts(
         described[block] = {
             **affinity_header(affinity),
             "fidelity": analysis.fidelity[block],
+            "places": analysis.places.get(block),
             "query_cells": _cells(analysis.view, affinity.query_grid),
             "key_cells": _cells(analysis.view, affinity.key_grid),
         }

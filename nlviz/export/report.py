@@ -23,6 +23,7 @@ def report(analysis: Analysis, answers: Sequence[Sequence[Link]]) -> dict[str, A
         "block": block,
         "grid": grids(analysis, block),
         "fidelity": analysis.fidelity[block],
+        "places": analysis.places.get(block),
         "queries": [
             {
                 **place(links[0].query),

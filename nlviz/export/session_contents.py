@@ -54,6 +54,7 @@ def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
                 **affinity_header(affinity),
                 "fidelity": analysis.fidelity[block],
                 "kind": analysis.kinds.get(block),
+                "places": analysis.places.get(block),
             }
             for block, affinity in analysis.affinities.items()
         },
@@ -99,6 +100,11 @@ def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
         refused={_name(block): _name(why, LONGEST) for block, why in refused.items()},
         kinds={
             block: _name(each["kind"]) for block, each in blocks.items() if each["kind"] is not None
+        },
+        places={
+            block: _words(each["places"])
+            for block, each in blocks.items()
+            if each.get("places") is not None  # older sessions do not say
         },
         sizes={
             block: _array(arrays, f"{block}/sizes", np.float32, 1, affinity.key_grid.size)

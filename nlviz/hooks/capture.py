@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -14,18 +14,24 @@ from weakref import WeakKeyDictionary
 
 import torch
 from threadpoolctl import ThreadpoolController
-from torch import Tensor, nn
+from torch import nn
 
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.calls import Attended, Watch
 from nlviz.hooks.attention.module_stack import ModuleStack
-from nlviz.hooks.attention.token_layout import token_names
+from nlviz.hooks.attention.recompute import affinity_of as attention_affinity_of
 from nlviz.hooks.batch import Sample
 from nlviz.hooks.module_calls import first_tensor
 from nlviz.hooks.nonlocal_blocks.conventions import affinity_of
 from nlviz.hooks.nonlocal_blocks.listener import Listener
-from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts
+from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts, Pass
+from nlviz.hooks.nonlocal_blocks.placing import lying as lying_of
+from nlviz.hooks.places.follow import Places
+
+FOLLOWED = "followed from the input through every operation"
+TILED = "those of the feature map that it takes, laid evenly over the input"
+RECORDED = "the network's own record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Capture:
         refused: block name → why nlviz found the block but could not reproduce it; it never draws
             such a block.
         kinds: block name → what it is, in a few words.
+        places: block name → how it is known where its queries and keys lie: ``FOLLOWED``,
+            ``TILED`` or ``RECORDED``.
     """
 
     output: Any
@@ -49,16 +57,25 @@ class Capture:
     fidelity: Mapping[str, float]
     refused: Mapping[str, str]
     kinds: Mapping[str, str]
+    places: Mapping[str, str]
 
 
-def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Capture:
+def capture(
+    module: nn.Module,
+    inputs: Any,
+    *,
+    sample: int | None = 0,
+    recorded: Collection[str] = (),
+) -> Capture:
     """Run a module once and keep the affinity of every non-local block and attention in it.
 
     A block is any sub-module whose children are named as in the paper: g and an output projection,
     θ and φ unless it is Gaussian, ``concat_project`` if it concatenates; or as in CCNet or GCNet.
     nlviz finds its pairwise function and scale by recomputing the block's own y and keeping what
     reproduces it. It sees self-attention where it is computed, fused or written out, whatever the
-    module, and recomputes its output likewise.
+    module, and recomputes its output likewise. It follows each place of the input through every
+    operation to the slots of queries and keys, and draws them there; where one cannot be followed
+    it refuses the block.
 
     The module runs in evaluation mode without gradients; nlviz leaves its training mode, parameters
     and hooks as they were, also after an error. Passes over one module wait for each other, and
@@ -69,6 +86,7 @@ def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Captur
         inputs: what to call it with: a tensor, a tuple of arguments or a mapping of keywords.
         sample: which element of the batch to keep; None if the whole batch is one clip, whose
             elements follow each other in time.
+        recorded: names of blocks of which the caller knows where they lie.
 
     Raises:
         CaptureError: no block was found, none ran, or none was understood.
@@ -78,19 +96,20 @@ def capture(module: nn.Module, inputs: Any, *, sample: int | None = 0) -> Captur
         for name, block in module.named_modules()
         if (parts := BlockParts.of(block)) is not None
     }
-    given = _given(inputs)
+    given = first_tensor(_several(inputs))
     batch = len(given) if given is not None and given.ndim else 1
-    log = _Log(module, Sample(sample, batch, first=given is not None and given.ndim >= 4))
+    log = _Log(module, Sample(sample, batch, first=given is not None and given.ndim >= 4), recorded)
     with evaluating(module):
-        with log.listening(blocks, given):
+        places = Places(module, _several(inputs))
+        with log.listening(blocks, places):
             output = _call(module, inputs)
         return log.understood(output, tuple(blocks))
 
 
-def _given(inputs: Any) -> Tensor | None:
+def _several(inputs: Any) -> tuple[Any, ...]:
     if isinstance(inputs, Mapping):
-        return first_tensor((), inputs)
-    return first_tensor(inputs if isinstance(inputs, tuple) else (inputs,))
+        return tuple(inputs.values())
+    return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
 def _call(module: nn.Module, inputs: Any) -> Any:
@@ -155,40 +174,49 @@ def _pools() -> ThreadpoolController:
 class _Log:
     """What a forward pass has shown so far, in order of use."""
 
-    def __init__(self, module: nn.Module, sample: Sample) -> None:
-        self.module, self.sample = module, sample
+    def __init__(self, module: nn.Module, sample: Sample, recorded: Collection[str]) -> None:
+        self.module, self.sample, self.recorded = module, sample, recorded
         self.affinities: dict[str, Affinity] = {}
         self.fidelity: dict[str, float] = {}
         self.refused: dict[str, str] = {}
         self.kinds: dict[str, str] = {}
+        self.places: dict[str, str] = {}
 
     @contextmanager
-    def listening(self, blocks: Mapping[str, BlockParts], given: Tensor | None) -> Iterator[None]:
+    def listening(self, blocks: Mapping[str, BlockParts], places: Places) -> Iterator[None]:
         """Hooks on every block, and a watch on attention, for as long as the context lasts."""
-        shapes = ((n, tuple(p.shape)) for n, p in self.module.named_parameters())
-        running = ModuleStack(self.sample, given, token_names(shapes))
+        running = ModuleStack()
         inside = {id(parts.block) for parts in blocks.values()}
 
         def attended(call: Attended | str) -> None:
-            if not any(id(module) in inside for _, module, _ in running.stack):
+            if not any(id(module) in inside for _, module in running.stack):
                 self._keep(
-                    running.name, "self-attention", lambda: running.affinity_of(call, watch.grids)
+                    running.name,
+                    "self-attention",
+                    lambda: (*attention_affinity_of(call, places, self.sample), FOLLOWED),
                 )
 
-        watch = Watch(attended)
+        def ended(a_pass: Pass) -> None:
+            self._keep(a_pass.name, a_pass.kind, lambda: self._placed(a_pass, places))
+
+        watch = Watch(attended, places)
         with ExitStack() as hooks:
             running.attach(self.module, hooks)
             for name, parts in blocks.items():
-                Listener(
-                    name,
-                    parts,
-                    self.sample,
-                    lambda ended: self._keep(ended.name, ended.kind, lambda: affinity_of(ended)),
-                ).attach(hooks)
+                Listener(name, parts, self.sample, places, ended).attach(hooks)
             hooks.enter_context(watch)
             yield
 
-    def _keep(self, name: str, kind: str, settling: Callable[[], tuple[Affinity, float]]) -> None:
+    def _placed(self, a_pass: Pass, places: Places) -> tuple[Affinity, float, str]:
+        affinity, error = affinity_of(a_pass)
+        if a_pass.name in self.recorded:
+            return affinity, error, RECORDED
+        lying = lying_of(affinity, a_pass, places, self.sample)
+        return (affinity, error, TILED) if lying is None else (lying, error, FOLLOWED)
+
+    def _keep(
+        self, name: str, kind: str, settling: Callable[[], tuple[Affinity, float, str]]
+    ) -> None:
         count = 1
         numbered = name
         while numbered in self.kinds:
@@ -197,10 +225,20 @@ class _Log:
         self.kinds[numbered] = kind
         try:
             # NumPy's threads go on spinning after a product, and take the cores from torch's.
-            with _pools().limit(limits=1, user_api="blas"):
-                self.affinities[numbered], self.fidelity[numbered] = settling()
+            with torch.device("cpu"), _pools().limit(limits=1, user_api="blas"):
+                affinity, error, how = settling()
+            self.affinities[numbered], self.fidelity[numbered] = affinity, error
+            self.places[numbered] = how
         except CaptureError as why:
             self.refused[numbered] = f"Block {numbered!r} {why}."
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as fault:  # noqa: BLE001 — the module's own pass goes on
+            words = (str(fault).strip().splitlines() or [""])[0]
+            self.refused[numbered] = (
+                f"Block {numbered!r} computes its attention in a way that nlviz does not know "
+                f"({type(fault).__name__}: {words})."
+            )
 
     def understood(self, output: Any, found: tuple[str, ...]) -> Capture:
         """The capture; CaptureError if there is nothing in it."""
@@ -212,8 +250,10 @@ class _Log:
                 )
             raise CaptureError(
                 f"No non-local block was found in {type(self.module).__name__}, and no "
-                f"self-attention ran: none of its sub-modules has {LOOKED_FOR}, and nothing called "
-                "scaled_dot_product_attention or took a softmax of query–key products."
+                f"self-attention was seen: none of its sub-modules has {LOOKED_FOR}, and nothing "
+                "called scaled_dot_product_attention or took a softmax of query–key products "
+                "where nlviz can look: in Python, in the thread of the call. Kernels of other "
+                "packages (flash-attn, xFormers) cannot be looked into."
             )
         if not self.affinities:
             raise CaptureError("No block was understood: " + " ".join(self.refused.values()))
@@ -223,4 +263,5 @@ class _Log:
             MappingProxyType(self.fidelity),
             MappingProxyType(self.refused),
             MappingProxyType(self.kinds),
+            MappingProxyType(self.places),
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
-from nlviz.geometry import Cell
+from nlviz.geometry import Cell, Grid
 
 Array = NDArray[np.float32]
 
@@ -21,11 +21,19 @@ _CHECKED_QUERIES = 32
 _LIMITS = {True: (0.02, 1e-3), False: (0.05, 0.2)}
 
 
-def checked_queries(affinity: Affinity) -> list[Cell | str]:
-    """The queries to recompute: cells spread over the grid, and some tokens."""
-    size = affinity.query_grid.size
-    spread = np.linspace(0, size - 1, min(size, _CHECKED_QUERIES)).round().astype(int)
-    return [*(affinity.query_grid.cell(int(i)) for i in spread), *affinity.tokens[:4]]
+def checked_queries(
+    grid: Grid, cells: Sequence[int] | NDArray[np.intp] | None = None, tokens: Sequence[str] = ()
+) -> list[Cell | str]:
+    """The queries to recompute: spread over the cells that are there, and some tokens.
+
+    Args:
+        grid: the grid of the queries.
+        cells: row-major indices of those that are there; all of the grid if None.
+        tokens: names of queries that are no cells.
+    """
+    there = np.arange(grid.size) if cells is None else np.asarray(cells)
+    spread = np.linspace(0, len(there) - 1, min(len(there), _CHECKED_QUERIES)).round().astype(int)
+    return [*(grid.cell(int(i)) for i in there[spread]), *tokens[:4]]
 
 
 def relative_error(weighed: Array, even: Array, y: Array, dtype: torch.dtype) -> float:

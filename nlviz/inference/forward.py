@@ -16,8 +16,8 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
-from nlviz.geometry import MOST_INPUT, View
-from nlviz.hooks.capture import capture
+from nlviz.geometry import MOST_INPUT, Grid, View
+from nlviz.hooks.capture import RECORDED, capture
 from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
@@ -61,7 +61,7 @@ def analyse(
     with enough_memory(f"{len(clip.frames)} frames at {width}×{height}"):
         frames = network_input(clip, view, network)
         with _reporting(network, report), _explaining(network, frames):
-            seen = capture(network.module, frames, sample=None)
+            seen = capture(network.module, frames, sample=None, recorded=tuple(network.taps))
     why = why_no_class(seen.output, network.classes)
     notes = dict.fromkeys((*clip.notes, *([why] if why else [])))
     report(1.0, "done")
@@ -79,6 +79,12 @@ def analyse(
         prediction=top_classes(seen.output, network.classes),
         refused=seen.refused,
         kinds=seen.kinds,
+        places=MappingProxyType(
+            {
+                name: RECORDED if name.partition("#")[0] in network.taps else how
+                for name, how in seen.places.items()
+            }
+        ),
         weights=getattr(network, "weights", None),  # networks of others need not say
     )
 
@@ -101,17 +107,24 @@ def _resize(frames: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
 
 
 def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
-    """Put the affinity's grids where the network's tap says; without one they tile the input."""
-    queries = affinity.query_grid
+    """Put the affinity's grids where the network's tap says; without one they lie as captured."""
     if tap is None:
-        dt, dy, dx = (
-            len(view.frames) / queries.t,
-            *(size / n for size, n in zip(reversed(view.input), queries.shape[1:], strict=True)),
-        )
-        queries = replace(queries, stride=(dt, dy, dx), first=(dt / 2, dy / 2, dx / 2))
-    else:
-        queries = replace(queries, stride=tap.stride, first=tap.first)
+        grids = (_tiled(grid, view) for grid in (affinity.query_grid, affinity.key_grid))
+        queries, keys = grids
+        if affinity.key_grid.stride is None and affinity.query_grid.stride is None:
+            keys = queries.pooled(affinity.key_grid.shape)
+        return replace(affinity, query_grid=queries, key_grid=keys)
+    queries = replace(affinity.query_grid, stride=tap.stride, first=tap.first)
     return replace(affinity, query_grid=queries, key_grid=queries.pooled(affinity.key_grid.shape))
+
+
+def _tiled(grid: Grid, view: View) -> Grid:
+    """A grid that says nothing of where it lies tiles the input evenly."""
+    if grid.stride is not None:
+        return grid
+    extent = (len(view.frames), *reversed(view.input))
+    dt, dy, dx = (size / n for size, n in zip(extent, grid.shape, strict=True))
+    return replace(grid, stride=(dt, dy, dx), first=(dt / 2, dy / 2, dx / 2))
 
 
 @contextmanager

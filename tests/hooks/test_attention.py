@@ -261,15 +261,28 @@ def test_loud_logits_are_not_taken_for_the_masks_of_shifted_windows():
     assert shifted.reached(nlviz.Cell(0, 15, 15)).sum() == 4
 
 
-def test_joint_attention_that_orders_places_before_time_is_refused():
+def test_joint_attention_that_orders_places_before_time_lies_where_it_looks():
     more = {"num_frames": 3, "attention_type": "joint_space_time"}
-    with pytest.raises(nlviz.CaptureError, match="cells by place, then time"):
-        nlviz.capture(hugging_face("Timesformer", "eager", **more), torch.randn(1, 3, 3, 32, 32))
+    model, x = hugging_face("Timesformer", "eager", **more), torch.randn(1, 3, 3, 32, 32)
+    with torch.no_grad():
+        weights = model(x, output_attentions=True).attentions[0][0]  # (H, 1 + places × 3, same)
+    affinity = next(iter(nlviz.capture(model, x).affinities.values()))
+    assert (affinity.query_grid.shape, affinity.tokens) == ((3, 4, 4), ("class",))
+    got = affinity.head(1).row(nlviz.Cell(2, 1, 3))  # place 7, frame 2
+    expected = weights[1, 1 + 7 * 3 + 2, 1:].reshape(4, 4, 3).permute(2, 0, 1)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_windows_that_do_not_divide_the_grid_are_refused():
-    with pytest.raises(nlviz.CaptureError, match=r"windows of 2×4×4 .* grid 3×10×6.*padding"):
-        nlviz.capture(swin(), torch.randn(1, 3, 6, 40, 24))
+def test_padding_of_windows_that_do_not_divide_the_grid_is_named():
+    seen = nlviz.capture(swin(), torch.randn(1, 3, 6, 40, 24))
+    affinity = seen.affinities["features.0.0.attn"]  # 3×10×6 cells in windows of 2×4×4
+    assert affinity.query_grid.shape == (3, 10, 6)
+    assert len(affinity.tokens) == 4 * 12 * 8 - 3 * 10 * 6
+    assert affinity.tokens[0] == "padding 1"
+    inner, edge = (nlviz.Cell(0, row, col) for row, col in ((0, 0), (9, 5)))
+    assert affinity.token_weights(inner).sum() == 0
+    assert affinity.token_weights(edge).sum() > 0.1
+    assert max(seen.fidelity.values()) < 1e-4
 
 
 class Written(nn.Module):
@@ -388,10 +401,6 @@ def _headed(q, k, v):
     return F.scaled_dot_product_attention(q, k, v, mask)
 
 
-def _elsewhere(q, k, v):
-    return F.scaled_dot_product_attention(q[:, :, :3], k, v)
-
-
 def _tampered(q, k, v):
     weights = (q @ k.transpose(-1, -2)).softmax(-1)
     return (weights.clamp(max=0.05)) @ v
@@ -403,7 +412,6 @@ def _tampered(q, k, v):
         (_causal, "is causal"),
         (_triangle, "mask that does not split queries and keys into groups"),
         (_headed, "heads with masks of their own"),
-        (_elsewhere, "1 × 3 slots, which fit none of the feature grids"),
         (_tampered, "puts out something other than its weights give: relative error"),
     ],
 )
@@ -412,6 +420,21 @@ def test_what_cannot_be_drawn_is_refused_with_the_reason(how, why):
     with pytest.raises(nlviz.CaptureError, match=why):
         nlviz.capture(model, 4 * torch.randn(1, 3, 16, 24))
     assert counted_hooks(model) == 0
+
+
+def test_queries_of_a_part_of_the_cells_ask_from_there_alone():
+    def how(q, k, v):
+        return F.scaled_dot_product_attention(q[:, :, 7:10], k, v)
+
+    model = loud(Written(how))
+    x = torch.randn(1, 3, 16, 24)
+    affinity = nlviz.capture(model, x).affinities["Written"]
+    assert affinity.query_grid.shape == affinity.key_grid.shape == (1, 4, 6)
+    cells = model.embed(x).flatten(2).transpose(1, 2)
+    q, k = (part(cells).unflatten(-1, (2, 4)).transpose(1, 2) for part in (model.q, model.k))
+    expected = (q @ k.mT / 2).softmax(-1)[0, :, 8].mean(0).reshape(1, 4, 6).detach()
+    np.testing.assert_allclose(affinity.row(nlviz.Cell(0, 1, 2)), expected, atol=1e-6)
+    assert not affinity.reached(nlviz.Cell(0, 1, 0)).any()
 
 
 def test_logits_that_depend_on_more_than_query_and_key_are_refused():
@@ -441,14 +464,7 @@ def test_attention_that_runs_twice_is_numbered():
     assert set(seen.kinds.values()) == {"self-attention"}
 
 
-def test_a_grid_that_fits_over_time_and_over_space_is_refused():
-    from nlviz.hooks.attention.token_layout import sequence_layout
-
-    with pytest.raises(nlviz.CaptureError, match="over time or over space of a grid 4×2×2"):
-        sequence_layout(4, 4, [(4, 2, 2)], ())
-
-
-def test_patches_that_a_linear_layer_makes_are_laid_out_by_the_inputs_aspect():
+def test_patches_that_a_linear_layer_makes_lie_where_they_were_cut_out():
     class Patches(Written):
         def forward(self, x):
             patches = F.unfold(x, 4, stride=4).transpose(1, 2)[..., :3]

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nlviz.hooks.attention.calls import Attended, Watch
+from nlviz.hooks.attention.calls import Attended, Source, Watch
+from nlviz.hooks.places.follow import Places
 
 
 @pytest.fixture(autouse=True)
@@ -15,28 +16,31 @@ def _seeded():
     torch.manual_seed(0)
 
 
-def reported(run) -> list[Attended | str]:
+def reported(run, places=None) -> list[Attended | str]:
     seen: list[Attended | str] = []
-    with torch.no_grad(), Watch(seen.append):
+    with torch.no_grad(), Watch(seen.append, places or Places(nn.Identity(), ())):
         run()
     return seen
 
 
-def test_a_call_names_the_tensors_that_the_module_gave_it_and_where_their_slots_are():
-    q, k, v = (torch.randn(2, 3, 5, 4) for _ in range(3))
-    keys = k.transpose(-1, -2)
-    fused = reported(lambda: F.scaled_dot_product_attention(q, k, v))
-    written = reported(lambda: (q @ keys).softmax(-1) @ v)
-    einsum = reported(lambda: torch.einsum("bhid,bhjd->bhij", q, k).softmax(-1) @ v)
-    for (call,), key, axis in ((fused, k, 2), (written, keys, 3), (einsum, k, 2)):
-        assert call.query_source is q
-        assert call.key_source is key
-        assert (call.query_axis, call.key_axis) == (2, axis)
+def numbered(places: Places, source: Source) -> torch.Tensor:
+    """(b, H, length) which row of (…, length, width) each slot was given as."""
+    (core,) = source.note.read().cores
+    slots = source.like(places.coordinates.mixed(core, [source.axes[-1]]))
+    return places.coordinates.centre(slots)[..., 2] - 0.5
+
+
+def test_multi_head_attention_says_which_of_its_inputs_are_queries_and_keys():
     x, y = torch.randn(5, 2, 12), torch.randn(6, 2, 12)
-    (call,) = reported(lambda: nn.MultiheadAttention(12, 3)(x, y, y))
-    assert call.query_source is x
-    assert call.key_source is y
-    assert (call.query_axis, call.key_axis) == (0, 0)
+    places = Places(nn.Identity(), (x, y))
+    (call,) = reported(lambda: nn.MultiheadAttention(12, 3)(x, y, y), places)
+    for source, length in ((call.query_source, 5), (call.key_source, 6)):
+        (core,) = source.note.read().cores
+        slots = source.like(places.coordinates.mixed(core, [source.axes[-1]]))
+        assert slots.shape == (2, 3, length)
+        at = places.coordinates.centre(slots)
+        torch.testing.assert_close(at[1, 2, :, 1], torch.arange(length).double() + 0.5)
+        assert (at[1, ..., 2] == 1.5).all()
 
 
 N, M, D = 5, 6, 4
@@ -113,13 +117,16 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_product_is_seen_however_it_is_written(way):
     q, k, v = _operands()
-    (call,) = reported(lambda: WAYS[way](q, k, v))
+    places = Places(nn.Identity(), (q, k, v))
+    (call,) = reported(lambda: WAYS[way](q, k, v), places)
     assert isinstance(call, Attended), call
     expected = (q @ k.mT).softmax(-1)
     torch.testing.assert_close(_weights(call).reshape(expected.shape), expected)
     torch.testing.assert_close(call.output.reshape(2, 3, N, D), expected @ v)
-    assert call.query_source.shape[call.query_axis] == N
-    assert call.key_source.shape[call.key_axis] == M
+    for source, length in ((call.query_source, N), (call.key_source, M)):
+        slots = numbered(places, source)
+        assert slots.shape[-1] == length
+        assert (slots == torch.arange(length)).all()
 
 
 def test_keys_that_all_heads_share_are_seen():

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import nlviz
-from nlviz.hooks.attention.token_layout import token_names
+from nlviz.hooks.places.layout import token_name
 from tests.support.vision import timm, torchvision, transformers
 
 
@@ -121,9 +121,7 @@ def test_the_non_local_and_context_blocks_of_timm_are_seen():
     np.testing.assert_allclose(row, expected.detach(), atol=1e-6)
 
 
-def test_slots_that_are_no_cells_are_refused():
-    """Tokens that the network has no name for, and one query of all keys, have no place."""
-
+def test_learned_vectors_behind_the_patches_are_tokens_of_their_parameters_name():
     class Extra(nn.Module):
         def __init__(self):
             super().__init__()
@@ -135,13 +133,20 @@ def test_slots_that_are_no_cells_are_refused():
             slots = torch.cat([cells, self.message], 1)[:, None]
             return F.scaled_dot_product_attention(slots, slots, slots)
 
-    with pytest.raises(nlviz.CaptureError, match="1 × 18 slots, which fit none"):
-        nlviz.capture(Extra(), torch.randn(1, 3, 32, 32))
+    affinity = nlviz.capture(Extra(), torch.randn(1, 3, 32, 32)).affinities["Extra"]
+    assert (affinity.query_grid.shape, affinity.tokens) == ((1, 4, 4), ("message 1", "message 2"))
+
+
+def test_the_one_learned_query_of_an_attention_pool_is_a_token():
     config = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 3}
     pooled = hugging_face("SiglipVision", image_size=32, patch_size=8, **config)
     seen = nlviz.capture(pooled, torch.randn(1, 3, 32, 32))
-    (why,) = seen.refused.values()
-    assert "one query for all keys" in why
+    assert not seen.refused
+    affinity = seen.affinities["head.attention"]
+    assert affinity.tokens == ("probe",)
+    assert affinity.row("probe").shape == (1, 4, 4)
+    assert affinity.row("probe").sum() == pytest.approx(1, abs=1e-5)
+    assert not affinity.reached(nlviz.Cell(0, 1, 1)).any()  # no cell asks there
 
 
 def test_more_slots_than_there_were_cells_are_no_cells():
@@ -153,17 +158,24 @@ def test_more_slots_than_there_were_cells_are_no_cells():
     assert list(seen.refused) == ["predictor.layer.0.attention"]
 
 
-def test_a_class_token_is_known_by_the_names_that_networks_give_it():
-    assert token_names([("v.cls_token", (1, 1, 8)), ("reg_token", (1, 2, 8))]) == (
-        *("class", "register 1", "register 2"),
-    )
-    assert token_names([("class_embedding", (8,))]) == ("class",)
-    assert token_names([("pos.class_token", (8,))]) == ("class",)
-    assert token_names([("class_embedding.weight", (10, 8)), ("class_head", (8,))]) == ()
+@pytest.mark.parametrize(
+    ("parameter", "name"),
+    [
+        ("v.cls_token", "class"),
+        ("class_embedding", "class"),
+        ("reg_token", "register"),
+        ("dist_token", "distillation"),
+        ("camera_token", "camera"),
+        ("query_embed.weight", "query"),
+        ("latents", "latents"),
+    ],
+)
+def test_a_token_is_known_by_its_parameters_name(parameter, name):
+    assert token_name(parameter) == name
 
 
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18"])
 def test_a_network_without_attention_is_told_what_was_looked_for(name):
     model = getattr(torchvision.models.video, name)(weights=None)
-    with pytest.raises(nlviz.CaptureError, match="no self-attention ran: none of its sub-modules"):
+    with pytest.raises(nlviz.CaptureError, match="no self-attention was seen: none of its"):
         nlviz.capture(model, torch.randn(1, 3, 4, 16, 16))

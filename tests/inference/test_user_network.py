@@ -306,7 +306,11 @@ def test_a_file_that_does_not_parse_says_where(tmp_path):
     ("function", "error", "why"),
     [
         ("narrow", nlviz.NetworkError, r"cannot take an input of shape \(4, 3, 160, 224\): .*"),
-        ("linear", nlviz.CaptureError, r"no self-attention ran: .* children named g or conv_g"),
+        (
+            "linear",
+            nlviz.CaptureError,
+            r"no self-attention was seen: .* named g or conv_g",
+        ),
         ("eight", nlviz.NetworkError, "takes 8 frames and got 4"),
         ("fussy", nlviz.NetworkError, r"not today \(line \d+ of net.py\)"),
     ],

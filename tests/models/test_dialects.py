@@ -220,7 +220,9 @@ def test_what_is_said_about_reach_follows_from_the_groups():
         ((nlviz.Groups(place, place),), "own place only, over time", True),
         ((nlviz.Groups(window, window),), "windows of at most 48 cells", True),
     ):
-        assert words in reach_in_words(reach, grid)
+        columns = np.zeros((1, grid.size), np.float32)
+        affinity = nlviz.Affinity("gaussian", columns, columns, grid, grid, reach=reach)
+        assert words in reach_in_words(affinity)
         assert joins_frames(reach, grid, grid) == joins
     assert not joins_frames((), nlviz.Grid(1, 4, 4), nlviz.Grid(1, 2, 2))
 

@@ -74,6 +74,7 @@ def table(about: About) -> str:
         "a cell stands for": _covers(about.footprint),
         "a key's cell": _covers(about.key_footprint),
         "fidelity": _fidelity(about),
+        "places": about.places,
     }
     body = "".join(
         f'<tr><th scope="row">{name}</th><td class="words">{escape(words)}</td></tr>'

@@ -10,8 +10,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,9 +21,40 @@ from torch.overrides import TorchFunctionMode
 
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.logits import LogitTerms, fused_terms, terms_of
+from nlviz.hooks.places.follow import Places
+from nlviz.hooks.places.notes import Note
+from nlviz.hooks.places.rules import spelt_out
 
 _PRODUCTS = 4  # before a softmax, whose logits may be one of them: others make biases by position
 _MHA = inspect.signature(F.multi_head_attention_forward)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a module gave as queries or keys, whatever became of its axes inside the call.
+
+    Args:
+        note: what is known of its places; None if nothing is.
+        axes: for each axis of the queries or keys as they were used (…, length, width), the axis
+            of what was given; None where it has none.
+        shape: the sizes of those axes but the width.
+    """
+
+    note: Note | None
+    axes: tuple[int | None, ...]
+    shape: tuple[int, ...]
+
+    def like(self, core: Tensor) -> Tensor:
+        """(b, H, length) a core of what was given, as the queries or keys are used."""
+        kept = [axis for axis in self.axes[:-1] if axis is not None]
+        rest = [i for i in range(core.ndim) if i not in kept]
+        core = core.permute(*kept, *rest).flatten(len(kept))[..., 0]
+        for i, axis in enumerate(self.axes[:-1]):
+            if axis is None:
+                core = core.unsqueeze(i)
+            elif 1 < core.shape[i] < self.shape[i]:  # a head of keys serves several of queries
+                core = core.repeat_interleave(self.shape[i] // core.shape[i], dim=i)
+        return _folded(core.expand(self.shape).unsqueeze(-1))[..., 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +67,8 @@ class Attended:
         value: (b, H, M, Dv).
         terms: what the logits are made of besides query and key.
         output: (b, H, N, Dv), what the call put out; (b, N, E) if it ends in ``project``.
-        query_source: the very tensor that the module gave as queries: its axes, without that of
-            the slots and the width, are b and H in row-major order. For
-            ``multi_head_attention_forward``, whose heads are made inside: (N, b, E) or (N, E).
-        key_source: likewise the tensor that it gave as keys.
-        query_axis: which axis of ``query_source`` are the slots.
-        key_axis: which axis of ``key_source`` are the slots.
+        query_source: where the queries come from.
+        key_source: where the keys come from.
         project: the weight (E, H · Dv) and bias (E,) of the output projection inside the call.
     """
 
@@ -50,38 +77,23 @@ class Attended:
     value: Tensor
     terms: LogitTerms
     output: Tensor
-    query_source: Tensor
-    key_source: Tensor
-    query_axis: int
-    key_axis: int
+    query_source: Source
+    key_source: Source
     project: tuple[Tensor, Tensor | None] | None = None
-
-    def of(self, part: slice, heads: int) -> Attended:
-        """Some sequences alone, every ``heads`` of them taken as the heads of one."""
-        split = (self.query, self.key, self.value, self.output)
-        query, key, value, output = (
-            t[part] if heads == 1 else _unfolded(t[part], heads) for t in split
-        )
-        allowed = self.terms.allowed
-        if allowed is not None:
-            allowed = allowed[part][::heads]
-        scale = self.terms.scale if heads == 1 else self.terms.scale.expand(heads)
-        terms = LogitTerms(scale, self.terms.bias, allowed)
-        return replace(self, query=query, key=key, value=value, terms=terms, output=output)
 
 
 @dataclass(frozen=True, slots=True)
 class _Product:
     """A product of rows (…, n, D) and columns (…, m, D), whose result has both on some axes.
 
-    ``sources`` are the tensors that were given, and which of their axes are n and m.
+    ``sources`` are the tensors that were given as rows and as columns.
     """
 
     rows: Tensor
     columns: Tensor
     shape: tuple[int, ...]
     axes: tuple[int, int]
-    sources: tuple[Tensor, Tensor, int, int]
+    sources: tuple[Source, Source]
 
     def sides(self, logits: tuple[int, ...], dim: int) -> tuple[bool, tuple[int, int]] | None:
         """Whether columns are the queries, and the axes of queries and keys; None if neither.
@@ -109,20 +121,19 @@ class _Weighted:
     key: Tensor
     terms: LogitTerms
     shape: tuple[int, int, int, int]
-    sources: tuple[Tensor, Tensor, int, int]
+    sources: tuple[Source, Source]
 
 
 class Watch(TorchFunctionMode):
     """Reports each attention that this thread computes while the mode is on, or why it cannot.
 
     ``report`` is called with an ``Attended`` whose tensors belong to the module: copy what is to
-    be kept; ``grids`` fills with (batch, sizes) of every convolution's output.
+    be kept. ``places`` follows every call.
     """
 
-    def __init__(self, report: Callable[[Attended | str], None]) -> None:
+    def __init__(self, report: Callable[[Attended | str], None], places: Places) -> None:
         super().__init__()
-        self.grids: list[tuple[int, tuple[int, ...]]] = []
-        self._report = report
+        self._report, self._places = report, places
         self._products: deque[_Product] = deque(maxlen=_PRODUCTS)
         self._weighted: _Weighted | None = None
 
@@ -132,6 +143,7 @@ class Watch(TorchFunctionMode):
         """Run the call, then look at it."""
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
+        self._places.follow(func, args, kwargs, out)
         look = _LOOKS.get(getattr(func, "__name__", ""))
         if look is not None:
             try:
@@ -150,10 +162,8 @@ class Watch(TorchFunctionMode):
                 )
         return out
 
-    def _convolution(self, out: Tensor, *_: Any, **__: Any) -> None:
-        seen = (out.shape[0], tuple(out.shape[2:]))
-        if out.ndim in (4, 5) and seen not in self.grids:
-            self.grids.append(seen)
+    def _source(self, given: Tensor, axes: Sequence[int | None], used: Tensor) -> Source:
+        return Source(self._places.of(given), tuple(axes), tuple(used.shape[:-1]))
 
     def _fused(
         self,
@@ -169,10 +179,11 @@ class Watch(TorchFunctionMode):
     ) -> None:
         if is_causal:
             raise CaptureError("is causal: each query sees the keys before it only")
-        sources = query, key, query.ndim - 2, key.ndim - 2
+        of_query, given = self._source(query, range(query.ndim), query), key
         if enable_gqa:
             groups = query.shape[-3] // key.shape[-3]
             key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
+        sources = of_query, self._source(given, range(key.ndim), key)
         if attn_mask is not None:
             attn_mask = _folded(attn_mask.expand(*query.shape[:-1], key.shape[-2]))
         query, key, value, y = (_folded(t) for t in (query, key, value, out))
@@ -187,8 +198,9 @@ class Watch(TorchFunctionMode):
         if call["bias_k"] is not None or call["add_zero_attn"] or call["static_k"] is not None:
             raise CaptureError("adds a key of its own to those of its input")
         inputs = [call[name] for name in ("query", "key", "value")]
-        sources = inputs[0], inputs[1], 0, 0
         batched = inputs[0].ndim == 3
+        axes = (1, None, 0, 2) if batched else (None, None, 0, 1)
+        given = inputs[:2]
         inputs = [x if batched else x.unsqueeze(1) for x in inputs]  # (length, batch, channels)
         if call["use_separate_proj_weight"]:
             names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
@@ -202,6 +214,7 @@ class Watch(TorchFunctionMode):
             F.linear(x, w, b).reshape(*x.shape[:2], heads, -1).permute(1, 2, 0, 3)
             for x, w, b in zip(inputs, weights, biases, strict=True)
         )
+        sources = self._source(given[0], axes, query), self._source(given[1], axes, key)
         logits = (*query.shape[:3], key.shape[2])
         mask = _one_mask(call["attn_mask"], call["key_padding_mask"], logits)
         output = out[0].transpose(0, 1) if batched else out[0].unsqueeze(0)
@@ -218,7 +231,7 @@ class Watch(TorchFunctionMode):
         left, right = operands
         if min(left.ndim, right.ndim, out.ndim) < 3:
             return
-        letters = _letters(equation, left.ndim, right.ndim)
+        letters = spelt_out(equation, (left.ndim, right.ndim))
         if letters is None:
             return
         of_left, of_right, result = letters
@@ -241,9 +254,16 @@ class Watch(TorchFunctionMode):
         rows = left.permute(*(of_left.index(c) for c in (*batch, slots, width)))
         columns = wide.permute(*(of_right.index(c) for c in (*batch, others, width)))
         columns = columns.expand(*sizes, *columns.shape[-2:])
-        axes = of_left.index(slots), letters[1].index(others)
+        given = (left, letters[0], slots, rows), (right, letters[1], others, columns)
+        of_rows, of_columns = (
+            self._source(
+                tensor, [spelt.index(c) if c in spelt else None for c in (*batch, own, width)], used
+            )
+            for tensor, spelt, own, used in given
+        )
         among = result.index(slots), result.index(others)
-        self._product(out, _Product(rows, columns, tuple(out.shape), among, (left, right, *axes)))
+        product = _Product(rows, columns, tuple(out.shape), among, (of_rows, of_columns))
+        self._product(out, product)
 
     def _matmul(
         self, out: Tensor, input: Any, other: Any = None, *, mat2: Any = None, **_: Any
@@ -253,7 +273,11 @@ class Watch(TorchFunctionMode):
             batch = out.shape[:-2]
             rows = input.expand(*batch, *input.shape[-2:])
             columns = right.transpose(-1, -2).expand(*batch, right.shape[-1], right.shape[-2])
-            sources = input, right, input.ndim - 2, right.ndim - 1
+            missing = [[None] * (out.ndim - t.ndim) for t in (input, right)]
+            last = right.ndim - 1
+            of_rows = self._source(input, [*missing[0], *range(input.ndim)], rows)
+            turned = [*missing[1], *range(last - 1), last, last - 1]
+            sources = of_rows, self._source(right, turned, columns)
             axes = out.ndim - 2, out.ndim - 1
             self._product(out, _Product(rows, columns, tuple(out.shape), axes, sources))
 
@@ -293,7 +317,7 @@ class Watch(TorchFunctionMode):
             rows, columns, sources = product.rows, product.columns, product.sources
             if turned:
                 rows, columns = columns, rows
-                sources = sources[1], sources[0], sources[3], sources[2]
+                sources = sources[1], sources[0]
             query, key = _folded(rows), _folded(columns)
             terms = terms_of(_last(logits, axes).reshape(*query.shape[:3], -1), query, key)
             shape = *query.shape[:3], key.shape[2]
@@ -308,21 +332,7 @@ _LOOKS: dict[str, Callable[..., None]] = {
     "einsum": Watch._einsum,
     "baddbmm": Watch._plus_matmul,
     **dict.fromkeys(("matmul", "__matmul__", "bmm"), Watch._matmul),
-    **dict.fromkeys(("conv2d", "conv3d"), Watch._convolution),
 }
-
-
-def _letters(equation: str, left: int, right: int) -> tuple[str, str, str] | None:
-    """The letters of an einsum's two operands and its result, those of an ellipsis spelt out."""
-    inputs, arrow, result = equation.replace(" ", "").partition("->")
-    parts = inputs.split(",")
-    if not arrow or len(parts) != 2:
-        return None
-    unused = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
-    more = [n - len(part.replace("...", "")) for part, n in zip(parts, (left, right), strict=True)]
-    every = "".join(unused[: max(more)])
-    spelt = [p.replace("...", every[len(every) - n :]) for p, n in zip(parts, more, strict=True)]
-    return spelt[0], spelt[1], result.replace("...", every)
 
 
 def _last(tensor: Tensor, axes: tuple[int, int]) -> Tensor:
@@ -349,11 +359,6 @@ def _four(tensor: Tensor) -> Tensor:
             f"works on tensors of {tensor.ndim} axes; known are sequences, heads, length and width"
         )
     return tensor if tensor.ndim == 4 else tensor.unsqueeze(1)
-
-
-def _unfolded(tensor: Tensor, heads: int) -> Tensor:
-    """(b · heads, 1, length, width) as (b, heads, length, width)."""
-    return tensor.reshape(-1, heads, *tensor.shape[2:])
 
 
 def _one_mask(mask: Tensor | None, padding: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:

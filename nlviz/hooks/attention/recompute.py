@@ -10,30 +10,47 @@ from torch.nn import functional as F
 
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
-from nlviz.groups import Groups
+from nlviz.groups import NO_KEY, NO_QUERY, Groups
 from nlviz.hooks.attention.calls import Attended
-from nlviz.hooks.attention.token_layout import TokenLayout
+from nlviz.hooks.attention.placing import placed
+from nlviz.hooks.batch import Sample
 from nlviz.hooks.fidelity import checked_queries, even_weights, is_right, relative_error
+from nlviz.hooks.places.follow import Places
+from nlviz.hooks.places.layout import SlotLayout
 
 Array = NDArray[np.float32]
 
 _MOST_BYTES = 512 << 20  # for θ and φ of one block, widened by a bias by position
+_MOST_SEQUENCES = 64  # that one key may stand in
 
 
-def affinity_of(call: Attended, queries: TokenLayout, keys: TokenLayout) -> tuple[Affinity, float]:
-    """The affinity of a call whose sequences all belong to the sample, and its relative error.
+def affinity_of(call: Attended | str, places: Places, sample: Sample) -> tuple[Affinity, float]:
+    """The affinity of the sample's part of a call, and its relative error.
 
     Args:
-        call: what was computed.
-        queries: where the slots of the queries lie.
-        keys: where those of the keys lie.
+        call: what was computed, or why it could not be seen.
+        places: what the pass has shown of places.
+        sample: what of each batch to keep.
 
     Raises:
-        CaptureError: masks that do not form groups, a bias over too many keys, queries and keys
-            with different tokens, or an output that the affinity does not reproduce.
+        CaptureError: places that are not known or make no grid, masks that do not form groups, a
+            bias over too many keys, or an output that the affinity does not reproduce.
     """
-    if queries.tokens != keys.tokens:
-        raise CaptureError("has queries and keys with different tokens")
+    if isinstance(call, str):
+        raise CaptureError(call)
+    if 0 in (*call.query.shape, *call.key.shape):
+        raise CaptureError("has no queries or no keys")
+    mine, queries, keys = placed(call, places, sample)
+    if not _alike(mine.key, keys) or not _alike(mine.value, keys):
+        mine, queries, keys = placed(call, places, sample, apart=True)
+        if not _alike(mine.key, keys) or not _alike(mine.value, keys):
+            raise CaptureError("has different keys for one place in several sequences")
+    if np.unique(queries.columns).size != queries.columns.size:
+        raise CaptureError("asks from one place in several sequences")
+    return _checked(mine, queries, keys)
+
+
+def _checked(call: Attended, queries: SlotLayout, keys: SlotLayout) -> tuple[Affinity, float]:
     scale = float(call.terms.scale[0]) or 1.0
     each = (call.terms.scale / scale).to(call.query.device)[:, None, None]
     theta = call.query.detach().float() * each
@@ -42,8 +59,8 @@ def affinity_of(call: Attended, queries: TokenLayout, keys: TokenLayout) -> tupl
         theta, phi = _with_bias(theta, phi, call.terms.bias / scale)
     affinity = Affinity(
         "embedded_gaussian",
-        _columns(theta, queries).reshape(-1, queries.columns.size),
-        _columns(phi, keys).reshape(-1, keys.columns.size),
+        _columns(theta, queries).reshape(-1, queries.width),
+        _columns(phi, keys).reshape(-1, keys.width),
         queries.grid,
         keys.grid,
         scale,
@@ -59,12 +76,22 @@ def affinity_of(call: Attended, queries: TokenLayout, keys: TokenLayout) -> tupl
     return affinity, error
 
 
-def _columns(tensor: Tensor, layout: TokenLayout) -> Array:
-    """(S, H, length, width) as (H, width, columns), each slot where it lies."""
+def _columns(tensor: Tensor, layout: SlotLayout) -> Array:
+    """(S, H, length, width) as (H, width, columns), each slot where it lies; 0 where none does."""
     heads, width = tensor.shape[1], tensor.shape[3]
-    columns = np.empty((heads, width, layout.columns.size), np.float32)
-    columns[:, :, layout.columns] = tensor.permute(1, 3, 0, 2).cpu().numpy()
+    columns = np.zeros((heads, width, layout.width), np.float32)
+    columns[:, :, layout.columns] = tensor.detach().float().permute(1, 3, 0, 2).cpu().numpy()
     return columns
+
+
+def _alike(tensor: Tensor, layout: SlotLayout) -> bool:
+    """Whether slots of one column are the same (S, H, length, width) in every sequence."""
+    if np.unique(layout.columns).size == layout.columns.size:
+        return True
+    columns = _columns(tensor, layout)
+    given = tensor.detach().float().permute(1, 3, 0, 2).cpu().numpy()
+    off = np.abs(columns[:, :, layout.columns] - given)
+    return float(off.max()) <= 1e-4 * max(float(np.abs(given).max()), 1e-30)
 
 
 def _with_bias(theta: Tensor, phi: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,20 +108,37 @@ def _with_bias(theta: Tensor, phi: Tensor, bias: Tensor) -> tuple[Tensor, Tensor
     return torch.cat([theta, rows], dim=-1), torch.cat([phi, slots], dim=-1)
 
 
-def _reach(allowed: Tensor | None, queries: TokenLayout, keys: TokenLayout) -> tuple[Groups, ...]:
-    """Sequences are groups by themselves; a mask splits them further."""
+def _reach(allowed: Tensor | None, queries: SlotLayout, keys: SlotLayout) -> tuple[Groups, ...]:
+    """Sequences are groups by themselves; a mask splits them further.
+
+    A key that stands in several sequences is in a group of each, one ``Groups`` for each time that
+    it does. Cells without a query or key are in none.
+    """
     sequences, n = queries.columns.shape
     m = keys.columns.shape[1]
-    if allowed is None and sequences == 1:
+    whole = n == queries.width and m == keys.width
+    if allowed is None and sequences == 1 and whole:
         return ()
     of_query, of_key = np.zeros((sequences, n), int), np.zeros((sequences, m), int)
     for s, of_sequence in enumerate(() if allowed is None else allowed.numpy()):
         of_query[s], of_key[s] = _split(of_sequence)
     start = np.arange(sequences)[:, None] * (m + 2)
-    query, key = (np.empty(layout.columns.size, int) for layout in (queries, keys))
+    query = np.full(queries.width, NO_QUERY)
     query[queries.columns] = of_query + start
-    key[keys.columns] = of_key + start
-    return (Groups(query, key),)
+    # The k-th time that each column stands in a sequence.
+    flat = keys.columns.ravel()
+    order = np.argsort(flat, kind="stable")
+    ends = np.flatnonzero(np.diff(flat[order], prepend=-1))
+    times = np.empty(flat.size, int)
+    times[order] = np.arange(flat.size) - np.repeat(ends, np.diff(ends, append=flat.size))
+    if times.max() >= _MOST_SEQUENCES:
+        raise CaptureError(f"has keys that stand in more than {_MOST_SEQUENCES} sequences")
+    groups = []
+    for k in range(int(times.max()) + 1):
+        key = np.full(keys.width, NO_KEY)
+        key[flat[times == k]] = (of_key + start).ravel()[times == k]
+        groups.append(Groups(query, key))
+    return tuple(groups)
 
 
 def _split(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -107,13 +151,16 @@ def _split(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.int
     return query, key
 
 
-def _error(affinity: Affinity, call: Attended, queries: TokenLayout, keys: TokenLayout) -> float:
+def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLayout) -> float:
     """The relative error of the outputs of all heads, recomputed for some queries."""
-    asked = checked_queries(affinity)
-    slots = np.empty(queries.columns.size, int)
+    slots = np.full(queries.width, -1)
     slots[queries.columns.ravel()] = np.arange(queries.columns.size)
+    there = slots >= 0
+    grid = affinity.query_grid
+    tokens = [affinity.tokens[i] for i in np.flatnonzero(there[grid.size :])]
+    asked = checked_queries(grid, np.flatnonzero(there[: grid.size]), tokens)
     wanted = slots[[affinity.index(query) for query in asked]]
-    values = _columns(call.value.detach().float(), keys).transpose(0, 2, 1)  # (H, M, Dv)
+    values = _columns(call.value, keys).transpose(0, 2, 1)  # (H, M, Dv)
     alone = [affinity.head(h) for h in range(affinity.heads)]
     weighed, even = (
         np.concatenate([w @ v for w, v in zip(weights, values, strict=True)], axis=1)

@@ -93,7 +93,7 @@ def _tries(
     for convention in _conventions(parts, len(theta), queries, keys, elements):
         function, scale, reach, _ = convention
         affinity = Affinity(function, theta, phi, queries, keys, scale, reach=reach)
-        cells = checked_queries(affinity)
+        cells = checked_queries(affinity.query_grid)
         y = stitched["y"][:, [affinity.index(cell) for cell in cells]].T
         even = even_weights(affinity, cells) @ g.T if affinity.rows_sum_to_one else 0 * y
         error = relative_error(affinity.weights(cells) @ g.T, even, y, dtype)

@@ -14,6 +14,7 @@ from nlviz.hooks.batch import Sample
 from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass, unknown_way
+from nlviz.hooks.places.follow import Places
 
 _called: WeakKeyDictionary[ExitStack, list[Listener]] = WeakKeyDictionary()
 """By the hooks of one capture: those whose blocks were called and are running."""
@@ -30,13 +31,20 @@ class Listener:
         name: what to call the block.
         parts: the block.
         sample: what of each batch to keep.
+        places: what the pass shows of places.
         end: called with each pass as it ends.
     """
 
     def __init__(
-        self, name: str, parts: BlockParts, sample: Sample, end: Callable[[Pass], None]
+        self,
+        name: str,
+        parts: BlockParts,
+        sample: Sample,
+        places: Places,
+        end: Callable[[Pass], None],
     ) -> None:
         self.name, self.parts, self.sample, self.end = name, parts, sample, end
+        self.places = places
         self.open: Pass | None = None
         self.inside_g = False
         self.entered = False
@@ -169,5 +177,7 @@ class Listener:
         except CaptureError as why:
             self.open.refused = str(why)
             return
+        if (note := self.places.of(tensor)) is not None:
+            self.open.notes[role] = note
         self.open.shapes[role] = tuple(tensor.shape[2:])
         self.open.seen[role] = tensor.detach()[part].flatten(2).clone()

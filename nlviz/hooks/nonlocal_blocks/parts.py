@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from nlviz.errors import NetworkError
+from nlviz.hooks.places.notes import Note
 
 Kind = Literal["non-local", "disentangled", "gamma", "context"]
 
@@ -151,13 +152,14 @@ class Pass:
     """What one call of one block showed.
 
     ``seen`` has θ, φ, g, x and y of one sample: (elements of the batch, channels, positions);
-    ``shapes`` are the axes behind the channels.
+    ``shapes`` are the axes behind the channels, ``notes`` what is known of where they lie.
     """
 
     name: str
     parts: BlockParts
     seen: dict[str, Tensor] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
     refused: str | None = None
 
     @property

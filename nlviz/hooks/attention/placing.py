@@ -1,0 +1,157 @@
+"""Which sequences of an attention belong to the sample, which are heads, and where slots lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from nlviz.errors import CaptureError
+from nlviz.hooks.attention.calls import Attended, Source
+from nlviz.hooks.attention.logits import LogitTerms
+from nlviz.hooks.batch import Sample
+from nlviz.hooks.places.follow import Places
+from nlviz.hooks.places.layout import SlotLayout, laid_out
+from nlviz.hooks.places.notes import Unknown
+
+
+def placed(
+    call: Attended, places: Places, sample: Sample, *, apart: bool = False
+) -> tuple[Attended, SlotLayout, SlotLayout]:
+    """The call with the sample's sequences alone, and where its queries and keys lie.
+
+    Sequences that have the very same cells are heads of one. Heads that have cells of their own
+    are sequences.
+
+    Args:
+        call: what was computed.
+        places: what the pass has shown of places.
+        sample: what of each batch to keep.
+        apart: a token is another one in each sequence.
+
+    Raises:
+        CaptureError: places that were lost on the way, or that make no grid.
+    """
+    queries = _slots(places, call.query_source, "queries")
+    keys = _slots(places, call.key_source, "keys")
+    if any(bool((slots != slots[:, :1]).any()) for slots in (queries, keys)):
+        call, queries, keys = _spread(call), queries.flatten(0, 1), keys.flatten(0, 1)
+    else:
+        queries, keys = queries[:, 0], keys[:, 0]
+    mine = _mine(places, sample, queries, keys)
+    both = torch.cat([queries[mine], keys[mine]], dim=1)
+    _, which = torch.unique(both, dim=0, return_inverse=True)
+    groups = [mine[which == i] for i in dict.fromkeys(which.tolist())]
+    fold = len(groups[0])
+    if any(len(group) != fold for group in groups):
+        raise CaptureError("has sequences that stand for the same places in different numbers")
+    chosen = torch.stack(groups)  # (S, heads that were sequences)
+    first = chosen[:, 0]
+    extent = places.extent
+    if extent is None:
+        raise CaptureError("has slots whose places are not known: the module was given no tensor")
+    element = places.coordinates.centre(both)[..., 0]
+    start = 0.0 if sample.number is None else element.nan_to_num(torch.inf).min()
+    layouts = laid_out(
+        places.coordinates,
+        None if places.is_sequence else (float(start), extent[1]),
+        extent[2:],
+        queries[first],
+        keys[first],
+        apart=apart,
+    )
+    return _folded(call, chosen), *layouts
+
+
+def _slots(places: Places, source: Source, what: str) -> Tensor:
+    """(b, H, length) the place of each slot of queries or keys (b, H, length, width)."""
+    if source.note is None:
+        raise CaptureError(
+            f"has {what} that do not come from the input, or by a way that nlviz cannot follow"
+        )
+    known = source.note.read()
+    if isinstance(known, Unknown):
+        raise CaptureError(
+            f"has {what} whose places are lost on the way: nlviz cannot follow {known.by!r}"
+        )
+    cores = [places.coordinates.mixed(core, [source.axes[-1] or 0]) for core in known.cores]
+    if len(cores) > 1:
+        slots = source.axes[-2] or 0
+        cores = [core for core in cores if core.shape[slots] > 1] or cores[:1]
+    if len(cores) > 1:
+        raise CaptureError(f"has {what} that are products of two sequences")
+    return source.like(cores[0])
+
+
+def _mine(places: Places, sample: Sample, queries: Tensor, keys: Tensor) -> Tensor:
+    """The sequences of the sample: those whose cells are, or its share of them in order."""
+    count = len(queries)
+    if sample.number is None:
+        return torch.arange(count)
+    if places.is_sequence:
+        part = sample.elements(count)
+        return torch.arange(part.start, part.stop)
+    element = places.coordinates.centre(torch.cat([queries, keys], dim=1))[..., 0]
+    least = torch.where(element.isnan(), torch.inf, element).amin(1)
+    most = torch.where(element.isnan(), -torch.inf, element).amax(1)
+    if bool((least == most).all()):
+        mine = torch.nonzero(least == sample.number)[:, 0]
+        if len(mine):
+            return mine
+    part = sample.elements(count)
+    return torch.arange(part.start, part.stop)
+
+
+def _spread(call: Attended) -> Attended:
+    """Every head as a sequence of its own."""
+    terms = call.terms
+    heads = call.query.shape[1]
+    alike = terms.bias is None or bool((terms.bias == terms.bias[:1]).all())
+    if not alike or not torch.allclose(terms.scale, terms.scale[:1], rtol=1e-4):
+        raise CaptureError("has sequences with terms of their own in its logits")
+    bias = None if terms.bias is None else terms.bias[:1]
+    allowed = terms.allowed
+    if allowed is not None:
+        allowed = allowed.repeat_interleave(heads, dim=0)
+    split = (call.query, call.key, call.value, call.output)
+    query, key, value, output = (t.flatten(0, 1).unsqueeze(1) for t in split)
+    return replace(
+        call,
+        query=query,
+        key=key,
+        value=value,
+        terms=LogitTerms(terms.scale[:1], bias, allowed),
+        output=output,
+    )
+
+
+def _folded(call: Attended, chosen: Tensor) -> Attended:
+    """Some sequences (S, F) alone, each F of them taken as heads."""
+    fold = chosen.shape[1]
+
+    def taken(tensor: Tensor) -> Tensor:
+        return tensor[chosen.to(tensor.device)].flatten(1, 2)
+
+    terms = call.terms
+    allowed = terms.allowed
+    if allowed is not None:
+        allowed = allowed[chosen]
+        if not bool((allowed == allowed[:, :1]).all()):
+            raise CaptureError("has heads with masks of their own")
+        allowed = allowed[:, 0]
+    bias = None if terms.bias is None else terms.bias.repeat(fold, 1, 1)
+    if call.project is None:
+        output = taken(call.output)
+    elif fold == 1:
+        output = call.output[chosen[:, 0].to(call.output.device)]
+    else:
+        raise CaptureError("has sequences that stand for the same places")
+    return replace(
+        call,
+        query=taken(call.query),
+        key=taken(call.key),
+        value=taken(call.value),
+        terms=LogitTerms(terms.scale.repeat(fold), bias, allowed),
+        output=output,
+    )

@@ -1,0 +1,103 @@
+"""Where the positions of a non-local block lie: those of its feature map, followed from the input.
+
+A block that works on windows, on a crop or on a mirrored map takes them for a whole picture in
+order; its affinity is put back to where they come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nlviz.affinity import Affinity
+from nlviz.errors import CaptureError
+from nlviz.groups import NO_KEY, NO_QUERY, Group, Groups
+from nlviz.hooks.batch import Sample
+from nlviz.hooks.nonlocal_blocks.parts import Pass
+from nlviz.hooks.places.follow import Places
+from nlviz.hooks.places.layout import SlotLayout, laid_out
+from nlviz.hooks.places.notes import Note, Placed
+
+Array = NDArray[np.float32]
+
+
+def lying(affinity: Affinity, a_pass: Pass, places: Places, sample: Sample) -> Affinity | None:
+    """The affinity with its grids where its positions come from; None if that is not known.
+
+    Raises:
+        CaptureError: positions that make no grid of the input.
+    """
+    queries = _positions(places, sample, a_pass.notes.get("theta"))
+    keys = _positions(places, sample, a_pass.notes.get("phi", a_pass.notes.get("theta")))
+    if queries is None or keys is None or places.extent is None or places.is_sequence:
+        return None
+    if len(queries) != affinity.query_grid.size:
+        return None
+    pooled = len(keys) != affinity.key_grid.size  # by a call that is no module of the block
+    each = queries[None], queries[None] if pooled else keys[None]
+    start = places.coordinates.centre(queries)[:, 0].nan_to_num(torch.inf).min()
+    frames = 0.0 if sample.number is None else float(start), places.extent[1]
+    own, other = laid_out(places.coordinates, frames, places.extent[2:], *each)
+    if pooled:
+        if not _is_in_order(own):
+            raise CaptureError("pools its keys in an order that is not that of the picture")
+        grid = own.grid.pooled(affinity.key_grid.shape)
+        other = SlotLayout(grid, np.arange(grid.size)[None])
+    if own.tokens or other.tokens:
+        raise CaptureError("has padding among its positions, or others that are no places")
+    if _is_in_order(own) and _is_in_order(other):
+        return replace(affinity, query_grid=own.grid, key_grid=other.grid)
+    return _moved(affinity, own, other)
+
+
+def _positions(places: Places, sample: Sample, note: Note | None) -> Tensor | None:
+    """(N,) the places of a feature map (elements, channels, …), of the sample's elements."""
+    known = note.read() if note is not None else None
+    if note is None or not isinstance(known, Placed) or len(known.cores) != 1:
+        return None
+    core = places.coordinates.mixed(known.cores[0], [1])[:, 0]
+    core = core.expand(note.shape[0], *note.shape[2:])
+    return core[sample.elements(len(core))].flatten()
+
+
+def _is_in_order(layout: SlotLayout) -> bool:
+    return np.array_equal(layout.columns.ravel(), np.arange(layout.width))
+
+
+def _moved(affinity: Affinity, queries: SlotLayout, keys: SlotLayout) -> Affinity:
+    """Every column where its position lies; the others are of no query and no key."""
+    own, other = queries.columns.ravel(), keys.columns.ravel()
+    if len(np.unique(own)) != len(own) or len(np.unique(other)) != len(other):
+        raise CaptureError("has several positions for one place")
+
+    def columns(tensor: Array, at: NDArray[np.intp], width: int) -> Array:
+        made = np.zeros((len(tensor), width), np.float32)
+        made[:, at] = tensor
+        return made
+
+    def group(groups: Group, at: NDArray[np.intp], width: int, none: int) -> Group:
+        made = np.full(width, none, np.int32)
+        made[at] = groups
+        return made
+
+    everywhere = Groups(np.zeros(len(own), np.int32), np.zeros(len(other), np.int32))
+    reach = tuple(
+        Groups(
+            group(each.query, own, queries.width, NO_QUERY),
+            group(each.key, other, keys.width, NO_KEY),
+        )
+        for each in affinity.reach or (everywhere,)
+    )
+    whole = len(own) == queries.width and len(other) == keys.width
+    return replace(
+        affinity,
+        theta=columns(affinity.theta, own, queries.width),
+        phi=columns(affinity.phi, other, keys.width),
+        query_grid=queries.grid,
+        key_grid=keys.grid,
+        reach=affinity.reach if whole and not affinity.reach else reach,
+    )

@@ -1,0 +1,229 @@
+"""Places of a network's input, each under a number, and what becomes of them when they meet.
+
+An array of such numbers (a *core*) stands for a tensor: it has the tensor's axes, or 1 along an
+axis over which places do not change, as channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+
+class Kind(IntEnum):
+    """What a number stands for; where two meet in a sum, the greater says where it lies."""
+
+    NOTHING = 0  # a constant without a name
+    MIXTURE = 1  # places that do not lie together, as a mean over the whole picture
+    TOKEN = 2  # a learned vector
+    PADDING = 3  # what was put around a picture or behind a sequence
+    CELL = 4  # a place of the input
+
+
+_KIND, _CENTRE, _SIZE, _TOKEN = 0, slice(1, 5), slice(5, 9), 9  # centre: batch, time, y, x
+_COLUMNS = 10
+_NOWHERE = float("nan")
+
+
+class Conflict(Exception):
+    """Two places that are not the same met in a sum: it lies at neither."""
+
+
+class Coordinates:
+    """The places that have been met, by number.
+
+    A place has a kind, a centre and a size, each (element of the batch, frame, y, x) in frames and
+    pixels of the input; a token has a number among ``tokens`` instead, and the element and frame
+    that it was put beside, if it is one alone.
+    """
+
+    nothing, mixture, padding = 0, 1, 2
+
+    def __init__(self) -> None:
+        self.tokens: list[tuple[str, int, int]] = []  # (parameter, which, of how many)
+        kinds = [[kind.value] for kind in (Kind.NOTHING, Kind.MIXTURE, Kind.PADDING)]
+        first = torch.full((3, _COLUMNS), _NOWHERE, dtype=torch.float32)
+        first[:, :1] = torch.tensor(kinds)
+        self._rows = first
+        self._used = 3
+
+    def kind(self, core: Tensor) -> Tensor:
+        """The ``Kind`` of each place."""
+        return self._rows[core, _KIND].to(torch.int8)
+
+    def centre(self, core: Tensor) -> Tensor:
+        """(…, 4) batch, time, y, x; not a number where there is none."""
+        return self._rows[core, _CENTRE]
+
+    def size(self, core: Tensor) -> Tensor:
+        """(…, 4) how far each place reaches along the same."""
+        return self._rows[core, _SIZE]
+
+    def token(self, core: Tensor) -> Tensor:
+        """The number in ``tokens`` of each; not a number where it is none."""
+        return self._rows[core, _TOKEN]
+
+    def cells(self, centre: Tensor, size: Tensor, kind: Tensor | Kind = Kind.CELL) -> Tensor:
+        """New places (…) at centres (…, 4)."""
+        rows = torch.full((*centre.shape[:-1], _COLUMNS), _NOWHERE, dtype=torch.float32)
+        rows[..., _KIND] = kind if isinstance(kind, Tensor) else float(kind)
+        rows[..., _CENTRE], rows[..., _SIZE] = centre, size
+        return self._added(rows)
+
+    def parameter(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Tokens for the vectors of a parameter: all but its last axis number them."""
+        count = int(torch.Size(shape[:-1]).numel())
+        start = len(self.tokens)
+        self.tokens += [(name, i, count) for i in range(count)]
+        rows = torch.full((count, _COLUMNS), _NOWHERE, dtype=torch.float32)
+        rows[:, _KIND], rows[:, _TOKEN] = Kind.TOKEN.value, torch.arange(start, start + count)
+        return self._added(rows).reshape(*shape[:-1], 1) if shape else self._added(rows)
+
+    def beside(self, core: Tensor, dim: int) -> Tensor:
+        """Tokens along an axis, told the frame of the cells there; of several, none."""
+        kind = self.kind(core)
+        loose = kind == Kind.TOKEN
+        cell = kind == Kind.CELL
+        if not bool(loose.any()) or not bool(cell.any()):
+            return core
+        at = self.centre(core)[..., :2]
+        least, most = (
+            torch.where(cell[..., None], at, beyond).movedim(dim, 0)
+            for beyond in (torch.inf, -torch.inf)
+        )
+        least, most = least.amin(0).unsqueeze(dim), most.amax(0).unsqueeze(dim)
+        frame = torch.where(least == most, least, _NOWHERE).expand(*core.shape, 2)
+        rows = self._rows[core[loose]].clone()
+        told = frame[loose]
+        rows[:, 1:3] = told
+        pairs, back = torch.unique(rows.nan_to_num(-1), dim=0, return_inverse=True)
+        first = torch.empty(len(pairs), dtype=torch.long).scatter_(0, back, torch.arange(len(rows)))
+        made = core.clone()
+        made[loose] = self._added(rows[first])[back]
+        return made
+
+    def merged(self, a: Tensor, b: Tensor) -> Tensor:
+        """What a sum or product of two tensors stands for.
+
+        The one that says more wins: a cell before padding, a token, a mixture and a constant; of
+        two cells that are one place, the finer; of two tokens, the one of several.
+
+        Raises:
+            Conflict: two places that are not one.
+        """
+        if a is b or (a.shape == b.shape and torch.equal(a, b)):
+            return a
+        if not bool(b.any()):
+            return a
+        if not bool(a.any()):
+            return b
+        wide = b.numel() - a.numel()
+        shape = [max(m, n) for m, n in zip(a.shape, b.shape, strict=True)]
+        a, b = a.expand(shape), b.expand(shape)
+        kind_a, kind_b = self.kind(a), self.kind(b)
+        made = torch.where(kind_b > kind_a, b, a)
+        both = (kind_a == kind_b) & (a != b)
+        cells = both & (kind_a == Kind.CELL)
+        if bool(cells.any()):
+            one, other = a[cells], b[cells]
+            size_one, size_other = self.size(one), self.size(other)
+            off = (self.centre(one) - self.centre(other)).abs()
+            room = torch.maximum(size_one, size_other) / 2 + 1e-3
+            if bool((off > room).any()):
+                raise Conflict
+            finer = size_other.prod(-1) < size_one.prod(-1) * (1 - 1e-6)
+            made[cells] = torch.where(finer, other, one)
+        tokens = both & (kind_a == Kind.TOKEN)
+        if bool(tokens.any()):
+            one, other = a[tokens], b[tokens]
+            better = self._rank(other) < self._rank(one)
+            made[tokens] = torch.where(better, other, one) if not wide else (one, other)[wide > 0]
+        return made
+
+    def _rank(self, core: Tensor) -> Tensor:
+        """Positions are added to tokens, not the other way round."""
+        ranks = torch.tensor([1 if "pos" in name.lower() else 0 for name, *_ in self.tokens])
+        return ranks[self.token(core).long()]
+
+    def mixed(self, core: Tensor, axes: Sequence[int]) -> Tensor:
+        """What a sum over axes stands for: the middle of the cells there; the axes become 1."""
+        axes = [axis % core.ndim for axis in axes if core.shape[axis] > 1]
+        if not axes:
+            return core
+        first = core
+        for axis in axes:
+            first = first.narrow(axis, 0, 1)
+        if bool((core == first).all()):
+            return first
+        kind = self.kind(core)
+        cell = kind == Kind.CELL
+        cells, padding = (each.sum(axes, keepdim=True) for each in (cell, kind == Kind.PADDING))
+        token = (kind == Kind.TOKEN).amax(axes, keepdim=True)
+        constant = (kind == Kind.NOTHING).amin(axes, keepdim=True)
+        made = torch.full(first.shape, self.mixture)
+        made[constant] = self.nothing
+        made[(padding >= cells) & (padding > 0) & ~token] = self.padding
+        alone = (cells > padding) & ~token
+        if bool(alone.any()):
+            # Padding around a picture has places too: a patch at the edge is as large as others.
+            centre, half = self.centre(core), self.size(core) / 2
+            firm = self._firm(core)[..., None] & ~(kind == Kind.TOKEN)[..., None]
+            least = torch.where(firm, centre - half, torch.inf).amin(axes, keepdim=True)
+            most = torch.where(firm, centre + half, -torch.inf).amax(axes, keepdim=True)
+            middle = torch.where(firm, centre, 0).sum(axes, keepdim=True)
+            middle = middle / firm.sum(axes, keepdim=True).clamp(min=1)
+            made[alone] = self.cells(middle[alone], (most - least)[alone])
+        return made
+
+    def resampled(self, core: Tensor, axis: int, at: Tensor, scale: float) -> Tensor:
+        """A core read at fractional positions along an axis, as a convolution's windows have them.
+
+        Args:
+            core: with all its places along the axis, or 1 there.
+            axis: which.
+            at: (new length,) positions; outside the axis its step is carried on as padding.
+            scale: how much larger a place becomes along the axis.
+        """
+        n = core.shape[axis]
+        if n == 1:
+            return core
+        near = at.round().long().clamp(0, n - 1)
+        if scale == 1 and bool((at == near).all()):
+            whole = len(near) == n and bool((near == torch.arange(n)).all())
+            return core if whole else core.index_select(axis, near)
+        low = at.floor().long().clamp(0, n - 2)
+        shape = [-1 if i == axis else 1 for i in range(core.ndim)]
+        part = (at - low).reshape(shape)
+        inside = ((at > -0.5 - 1e-6) & (at < n - 0.5 + 1e-6)).reshape(shape)
+        exact = inside & ((part == 0) | (part == 1))
+        one, other, nearest = (core.index_select(axis, i) for i in (low, low + 1, near))
+        a, b, size = self.centre(one), self.centre(other), self.size(nearest)
+        step = (b - a).abs()
+        firm = self._firm(one) & self._firm(other) & ((step <= 4 * size).all(-1) | exact)
+        firm |= exact & self._firm(nearest)
+        made = torch.where(exact | (one == other), nearest, self.mixture)
+        made = torch.where(inside, made, self.padding)
+        centre = torch.where(part[..., None] == 0, a, a + (b - a) * part[..., None])
+        centre = torch.where(part[..., None] == 1, b, centre)
+        grown = torch.where(step > 0, size * scale, size)
+        kind = torch.where(inside, self.kind(nearest), torch.tensor(Kind.PADDING.value))
+        made[firm] = self.cells(centre[firm], grown[firm], kind[firm].float())
+        return made
+
+    def _firm(self, core: Tensor) -> Tensor:
+        """Whether each place has a centre."""
+        return ~self._rows[core, 4].isnan()
+
+    def _added(self, rows: Tensor) -> Tensor:
+        """Numbers of new places, (…, columns) → (…)."""
+        count = rows[..., 0].numel()
+        start = self._used
+        if start + count > len(self._rows):
+            more = torch.empty((max(count, len(self._rows)), _COLUMNS), dtype=torch.float32)
+            self._rows = torch.cat([self._rows, more])
+        self._rows[start : start + count] = rows.reshape(-1, _COLUMNS)
+        self._used = start + count
+        return torch.arange(start, start + count).reshape(rows.shape[:-1])

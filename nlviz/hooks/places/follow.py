@@ -1,0 +1,130 @@
+"""Places followed through a forward pass: for every tensor, which place of the input is where.
+
+Nothing is worked out while the pass runs: each operation leaves a note of what it did, and only
+when an attention asks for the places of its queries and keys are the notes on their way read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from nlviz.hooks.places.coordinates import Coordinates
+from nlviz.hooks.places.notes import Known, Note, Placed
+from nlviz.hooks.places.rules import noted
+
+
+class Places:
+    """The notes of one forward pass.
+
+    Args:
+        module: whose parameters may become tokens.
+        inputs: what it is called with; pictures among them have their batch first.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Iterable[Any]) -> None:
+        self.coordinates = Coordinates()
+        self.names = {id(p): name for name, p in module.named_parameters()}
+        self.notes: Any = WeakTensorKeyDictionary()
+        self.extent: tuple[int, int, int, int] | None = None  # batch, frames, height, width
+        self.is_sequence = False  # the input has slots already, and no picture
+        given = [x for x in _tensors(inputs) if x.is_floating_point()]
+        pictures = [x for x in given if x.ndim >= 4]
+        for each in pictures or given:
+            if each not in self.notes:
+                self._begin(each, module)
+
+    def _begin(self, given: Tensor, module: nn.Module) -> None:
+        """Number the places of an input; those of a second picture follow those of the first."""
+        shape = tuple(given.shape)
+        axes = _axes(shape, module)
+        if axes is None:
+            return
+        self.is_sequence = len(shape) < 4
+        sizes = [1 if axis is None else shape[axis] for axis in axes]
+        extent = self.extent or (0, 1, 1, 1)
+        before = extent[0] if len(shape) >= 4 else 0
+        most = [max(a, b) for a, b in zip(extent, (before + sizes[0], *sizes[1:]), strict=True)]
+        self.extent = most[0], most[1], most[2], most[3]
+
+        def rule() -> Known:
+            steps = [torch.arange(n, dtype=torch.float32) for n in sizes]
+            steps = [steps[0] + before, *(step + 0.5 for step in steps[1:])]
+            centre = torch.stack(torch.meshgrid(*steps, indexing="ij"), dim=-1)
+            core = self.coordinates.cells(centre, torch.ones(4, dtype=torch.float32))
+            there = [axis for axis in axes if axis is not None]
+            core = core.reshape([shape[axis] for axis in there])
+            for axis in sorted(set(range(len(shape))) - set(there)):
+                core = core.unsqueeze(axis)
+            return Placed((core,))
+
+        self.notes[given] = Note("the input", shape, rule)
+
+    def of(self, tensor: Tensor) -> Note | None:
+        """The note of a tensor; None for a constant."""
+        note = self.notes.get(tensor)
+        if note is None and isinstance(tensor, nn.Parameter) and id(tensor) in self.names:
+            name, shape = self.names[id(tensor)], tuple(tensor.shape)
+            note = Note(name, shape, lambda: Placed((self.coordinates.parameter(name, shape),)))
+            self.notes[tensor] = note
+        found: Note | None = note
+        return found
+
+    def follow(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
+        """Note what a call did to the places of what it was given."""
+        if out is None and getattr(func, "__name__", "") == "__setitem__":
+            out = args[0]
+        outs = _tensors(out if isinstance(out, (tuple, list)) else [out])
+        for tensor, note in noted(self.coordinates, self.of, func, args, kwargs, outs):
+            self.notes[tensor] = note
+
+
+class Following(TorchFunctionMode):
+    """Follows the places of every call of this thread while the mode is on."""
+
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        self.places = places
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run the call, then note what it did."""
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        self.places.follow(func, args, kwargs, out)
+        return out
+
+
+def _tensors(inputs: Iterable[Any]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for each in inputs:
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, (tuple, list)):
+            found += _tensors(each)
+    return found
+
+
+def _axes(shape: tuple[int, ...], module: nn.Module) -> tuple[int | None, ...] | None:
+    """Which axes of an input are batch, time, rows and columns; None of an input without.
+
+    Of a clip, the module's first convolution tells the axis of channels from that of frames.
+    """
+    if len(shape) == 5:
+        kinds = (m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))
+        first = next(kinds, None)
+        wanted = (1, 3) if first is None else (first.in_channels,)
+        second, third = (n in wanted for n in shape[1:3])
+        frames_first = third and (not second or isinstance(first, nn.Conv2d))
+        return (0, 1, 3, 4) if frames_first else (0, 2, 3, 4)
+    if len(shape) == 4:
+        last = shape[3] in (1, 3) and min(shape[1:3]) >= 16
+        return (0, None, 1, 2) if last else (0, None, 2, 3)
+    # A sequence, batch first or not: which of the axes it runs over, its attention shows.
+    return {3: (None, 0, 1, 2), 2: (None, 0, 1, None)}.get(len(shape))

@@ -1,0 +1,292 @@
+"""From the places of an attention's slots to a grid of cells, and named tokens beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nlviz.errors import CaptureError
+from nlviz.geometry import Grid
+from nlviz.hooks.places.coordinates import Coordinates, Kind
+
+Numbers = NDArray[np.float64]
+Columns = NDArray[np.intp]
+_Key = tuple[object, ...]
+
+_WORDS = {"class": ("cls", "class"), "distillation": ("dist",), "register": ("reg",)}
+_OFF = 0.02  # of a cell: how far a place may lie from the grid's own
+_SPARSE = 64  # times as many cells as slots: a grid that hardly anything lies on is none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlotLayout:
+    """Where the slots of S sequences, each of some length, lie.
+
+    Args:
+        grid: the cells, in frames and pixels of the input.
+        columns: (S, length) the column of θ or φ that each slot fills: a cell's row-major index,
+            or ``grid.size`` and more for a token. Keys of one place may stand in several
+            sequences.
+        tokens: the names of the columns after the cells, the same for queries and keys.
+    """
+
+    grid: Grid
+    columns: Columns
+    tokens: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many columns there are, cells and tokens."""
+        return self.grid.size + len(self.tokens)
+
+
+def laid_out(
+    places: Coordinates,
+    frames: tuple[float, int] | None,
+    size: tuple[int, int],
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    apart: bool = False,
+) -> tuple[SlotLayout, SlotLayout]:
+    """The layouts of queries (S, N) and keys (S, M), whose places are given by number.
+
+    Args:
+        places: what the numbers stand for.
+        frames: the first element of the input's batch that takes part, and each one's frames;
+            None where the input is no picture but a sequence.
+        size: (height, width) of the input.
+        queries: the place of each query.
+        keys: the place of each key.
+        apart: a token is another one in each sequence.
+
+    Raises:
+        CaptureError: slots that are no cells of one grid.
+    """
+    sides = [_Side(places, frames, slots) for slots in (queries, keys)]
+    if not any(side.cell.any() for side in sides):
+        raise CaptureError(f"has no place of the picture among its slots: {sides[0].told}")
+    for side, what in zip(sides, ("query", "key"), strict=True):
+        side.check_distinct(what)
+    apart = apart or sides[0].shares_tokens()
+    extent = max(side.last_frame for side in sides), *((1, 1) if frames is None else size)
+    axes = [_Axes.of(side, extent) if side.cell.any() else None for side in sides]
+    own = axes[0] or axes[1], axes[1] or axes[0]
+    named = _Named(sides, own[0], apart)
+    layouts = []
+    for side, each in zip(sides, own, strict=True):
+        if each is None:
+            raise CaptureError("has no cells")
+        layouts.append(SlotLayout(each.grid, side.columns(each, named), named.names))
+    return layouts[0], layouts[1]
+
+
+class _Side:
+    """The slots of queries, or of keys."""
+
+    def __init__(
+        self, places: Coordinates, frames: tuple[float, int] | None, slots: Tensor
+    ) -> None:
+        self.slots = slots.numpy()
+        self.kind = places.kind(slots).numpy()
+        centre, size = places.centre(slots).numpy(), places.size(slots).numpy()
+        if frames is None:
+            over = 1 if np.ptp(centre[..., 1], axis=1).any() else 2
+            self.per = 1
+            self.centre = np.full((*slots.shape, 3), 0.5)
+            self.centre[..., 0] = centre[..., over]
+            self.size = np.ones_like(self.centre)
+        else:
+            first, self.per = frames
+            time = (centre[..., 0] - first) * self.per + centre[..., 1]
+            self.centre = np.concatenate([time[..., None], centre[..., 2:]], axis=-1)
+            self.size = np.maximum(size[..., 1:], 1e-9)
+            # What was averaged over elements of the batch reaches over their frames.
+            self.size[..., 0] += np.maximum(size[..., 0] - 1, 0) * self.per
+        self.cell = self.kind == Kind.CELL
+        self.token = places.token(slots).numpy()
+        self.parameters = places.tokens
+
+    @property
+    def last_frame(self) -> float:
+        """Where the last cell ends in time, and no earlier than a whole element does."""
+        at = self.centre[self.cell][:, 0]
+        return float(np.ceil(at.max() / self.per) * self.per) if at.size else 0.0
+
+    @property
+    def told(self) -> str:
+        """What the slots are instead of cells, in a few words."""
+        if (self.slots == self.slots[:, :1]).all():
+            return "they are channels or the like, each of which stands for all places at once"
+        kinds = {int(kind) for kind in np.unique(self.kind)}
+        if kinds == {Kind.TOKEN.value}:
+            names = [token_name(self.parameters[int(i)][0]) for i in np.unique(self.token)]
+            return f"they are learned vectors ({', '.join(dict.fromkeys(names))})"
+        return "they are sums over many places"
+
+    def check_distinct(self, what: str) -> None:
+        """CaptureError where one sequence has two slots at one place."""
+        if self.slots.shape[1] > 1 and (self.slots == self.slots[:, :1]).all():
+            raise CaptureError(f"has no place of the picture among its slots: {self.told}")
+        for slots, cell in zip(self.slots, self.cell, strict=True):
+            if len(np.unique(slots[cell])) != int(cell.sum()):
+                raise CaptureError(f"has more than one {what} for a place")
+
+    def shares_tokens(self) -> bool:
+        """Whether a token stands in more than one sequence."""
+        token = self.kind == Kind.TOKEN
+        s, _ = np.nonzero(token)
+        at = np.nan_to_num(self.centre[..., 0][token], nan=-1.0)
+        every = np.unique(np.stack([s, self.token[token], at]), axis=1)
+        return bool(every.shape[1] != np.unique(every[1:], axis=1).shape[1])
+
+    def columns(self, axes: _Axes, named: _Named) -> Columns:
+        """(S, length) the column of each slot."""
+        columns = np.empty(self.slots.shape, np.intp)
+        columns[self.cell] = axes.index(self.centre[self.cell])
+        for at in np.argwhere(~self.cell):
+            s, i = int(at[0]), int(at[1])
+            columns[s, i] = axes.grid.size + named.numbers[named.key(self, s, i)]
+        return columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Axes:
+    """An even grid through all cells of one side; one that tiles the input says no more."""
+
+    grid: Grid
+    step: tuple[float, float, float]
+    first: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, side: _Side, extent: Sequence[float]) -> _Axes:
+        """The grid, carried on over the whole input where a whole cell fits in."""
+        centre, size = side.centre[side.cell], side.size[side.cell]
+        if (np.ptp(size, axis=0) > _OFF * size.min(axis=0)).any():
+            raise CaptureError("has cells of several sizes among its slots")
+        levels = [np.unique(np.round(c / s, 5)) * s for c, s in zip(centre.T, size[0], strict=True)]
+        full = len(np.unique(side.slots[side.cell])) == np.prod([len(each) for each in levels])
+        lines = [
+            _line(each, float(s), end, bool(full))
+            for each, s, end in zip(levels, size[0], extent, strict=True)
+        ]
+        counts = [count for *_, count in lines]
+        if np.prod(counts) > _SPARSE * max(len(centre), 64):
+            raise CaptureError("has slots whose places do not make a grid")
+        (dt, t, nt), (dy, y, ny), (dx, x, nx) = lines
+        if all(
+            abs(step * n - end) + abs(first - step / 2) < 1e-6 * max(end, 1)
+            for (step, first, n), end in zip(lines, extent, strict=True)
+        ):
+            return cls(Grid(nt, ny, nx), (dt, dy, dx), (t, y, x))
+        return cls(Grid(nt, ny, nx, stride=(dt, dy, dx), first=(t, y, x)), (dt, dy, dx), (t, y, x))
+
+    def index(self, centre: Numbers) -> Columns:
+        """The row-major index of the cell at each centre (n, 3)."""
+        at = (centre - np.asarray(self.first)) / np.asarray(self.step)
+        t, row, col = np.rint(at).astype(np.intp).T
+        index: Columns = (t * self.grid.rows + row) * self.grid.cols + col
+        return index
+
+
+def _line(levels: Numbers, size: float, extent: float, full: bool) -> tuple[float, float, int]:
+    """(step, first, count) of the even line that holds all places along one axis.
+
+    Where only a part of the cells is there, and not every line of them, a step is a cell's size.
+
+    Raises:
+        CaptureError: they are not even.
+    """
+    steps = np.diff(levels)
+    step = size
+    if steps.size and (full or not _whole(steps / size)):
+        step = float(steps.min())
+    first, last = float(levels[0]), float(levels[-1])
+    if not _whole((levels - first) / step):
+        raise CaptureError("has slots whose places do not make a grid")
+    before = max(int(np.floor((first - step / 2 + 1e-6) / step)), 0)
+    after = max(int(np.floor((extent - last - step / 2 + 1e-6) / step)), 0)
+    count = before + round((last - first) / step) + 1 + after
+    return step, first - before * step, count
+
+
+def _whole(numbers: Numbers) -> bool:
+    return bool((np.abs(numbers - np.rint(numbers)) < _OFF).all())
+
+
+class _Named:
+    """Names for all slots of both sides that are no cells."""
+
+    def __init__(self, sides: Sequence[_Side], axes: _Axes | None, apart: bool) -> None:
+        self.apart = apart
+        self.numbers: dict[_Key, int] = {}
+        found: dict[_Key, tuple[str, float, int, int]] = {}
+        for side in sides:
+            for at in np.argwhere(~side.cell):
+                s, i = int(at[0]), int(at[1])
+                key = self.key(side, s, i)
+                if key not in found:
+                    found[key] = (*_described(side, s, i), s)
+        time = (0.0, 1.0) if axes is None else (axes.first[0], axes.step[0])
+        self.names = tuple(_names(list(found.values()), time, apart))
+        self.numbers = {key: number for number, key in enumerate(found)}
+
+    def key(self, side: _Side, s: int, i: int) -> _Key:
+        """What makes a slot the same one wherever it stands."""
+        if side.kind[s, i] != Kind.TOKEN:
+            place = int(side.slots[s, i])
+            shared = place > Coordinates.padding
+            return (place,) if shared and not self.apart else (place, s, i)
+        at = (None if np.isnan(n) else float(n) for n in side.centre[s, i])
+        own: _Key = ("token", int(side.token[s, i]), *at)
+        return (*own, s) if self.apart else own
+
+
+def _described(side: _Side, s: int, i: int) -> tuple[str, float, int]:
+    """(base of its name, time or not a number, which of its parameter's vectors)."""
+    kind = int(side.kind[s, i])
+    if kind != Kind.TOKEN:
+        words = {Kind.PADDING: "padding", Kind.MIXTURE: "mixture", Kind.NOTHING: "constant"}
+        return words[Kind(kind)], float("nan"), 0
+    name, which, _ = side.parameters[int(side.token[s, i])]
+    return token_name(name), float(side.centre[s, i, 0]), which
+
+
+def _names(
+    found: Sequence[tuple[str, float, int, int]], time: tuple[float, float], apart: bool
+) -> list[str]:
+    """``class``, ``register 2``, ``camera@3``: numbered where there are several at one time."""
+    first, step = time
+    steps = [None if np.isnan(t) else round((t - first) / step) for _, t, *_ in found]
+    timed = len({t for t in steps if t is not None}) > 1
+    group = [
+        (base, t, s if apart and t is None else 0)
+        for (base, _, _, s), t in zip(found, steps, strict=True)
+    ]
+    several = {base for base, t, s in group if group.count((base, t, s)) > 1} if found else set()
+    seen: dict[object, int] = {}
+    names = []
+    for (base, *_), t, key in zip(found, steps, group, strict=True):
+        seen[key] = seen.get(key, 0) + 1
+        name = f"{base} {seen[key]}" if base in several else base
+        if timed and t is not None:
+            name += f"@{t}"
+        elif apart and t is None and key[0] not in ("padding", "mixture", "constant"):
+            name += f"#{key[2] + 1}"
+        names.append(name)
+    return names
+
+
+def token_name(parameter: str) -> str:
+    """A word for a learned vector, from its parameter's name."""
+    parts = [p for p in parameter.split(".") if p not in ("weight", "data") and not p.isdigit()]
+    name = (parts or [parameter])[-1]
+    low = name.lower().lstrip("_")
+    known = next((k for k, words in _WORDS.items() if low.startswith(words)), None)
+    bare = re.sub(r"(_?(tokens?|embed(ding)?s?|emb))+$", "", name.strip("_"))
+    return known or bare.replace("_", " ") or name

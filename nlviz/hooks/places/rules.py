@@ -1,0 +1,644 @@
+"""What each operation of torch does to places, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nlviz.hooks.places import moves, sums
+from nlviz.hooks.places.coordinates import Coordinates
+from nlviz.hooks.places.notes import Known, Note, Placed, Unknown
+from nlviz.hooks.places.sums import Cores
+
+_ALIKE = frozenset(
+    (
+        *("softmax", "log_softmax", "layer_norm", "group_norm", "batch_norm", "instance_norm"),
+        *("rms_norm", "normalize", "dropout", "dropout1d", "dropout2d", "dropout3d"),
+        *("alpha_dropout", "feature_alpha_dropout", "contiguous", "to", "type", "type_as"),
+        *("float", "half", "double", "bfloat16", "cuda", "cpu", "clone", "detach", "alias"),
+        *("requires_grad", "prelu", "rrelu", "softmin", "gumbel_softmax", "local_response_norm"),
+        *("hardtanh", "threshold", "masked_fill", "clip", "native_layer_norm"),
+        *("quantize_per_tensor", "dequantize", "positive", "conj", "real", "resolve_conj"),
+        *("logsigmoid", "tanhshrink", "softsign", "hardswish", "relu6", "tril", "triu"),
+    )
+)
+_DUNDER = {
+    **{"truediv": "div", "floordiv": "floor_divide", "and": "bitwise_and", "or": "bitwise_or"},
+    **{"xor": "bitwise_xor", "invert": "bitwise_not", "mod": "remainder", "sub": "sub"},
+}
+_RESHAPES = frozenset(
+    (
+        *("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as", "squeeze"),
+        *("unsqueeze", "ravel"),
+    )
+)
+_TURNS = frozenset(
+    (
+        *("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "adjoint"),
+        *("roll", "flip", "fliplr", "flipud"),
+    )
+)
+_PARTS = {  # where the axis stands among the arguments, and its default
+    **{"select": (1, None), "narrow": (1, None), "index_select": (1, None), "unbind": (1, 0)},
+    **{"chunk": (2, 0), "split": (2, 0), "tensor_split": (2, 0), "split_with_sizes": (2, 0)},
+    **{"repeat_interleave": (2, None), "unfold": (1, None)},
+}
+_OVER = frozenset(
+    (
+        *("mean", "sum", "amax", "amin", "max", "min", "std", "var", "norm", "prod", "nanmean"),
+        *("logsumexp", "vector_norm", "median", "nansum", "aminmax"),
+    )
+)
+_POOLS = {
+    getattr(F, name): name
+    for name in (f"{kind}_pool{n}d" for kind in ("max", "adaptive_max") for n in (1, 2, 3))
+}
+_PROPERTIES = {
+    **{getattr(torch.Tensor, name).__get__: "adjoint" for name in ("mT", "mH")},
+    **{getattr(torch.Tensor, name).__get__: "t" for name in ("T", "H")},
+    **{getattr(torch.Tensor, name).__get__: "alias" for name in ("data", "real")},
+}
+_REFLECTED = frozenset(
+    (*("add", "sub", "mul", "truediv", "floordiv", "pow", "mod", "matmul", "and", "or", "xor"),)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of an operation, and the places that are known of what it was given."""
+
+    coordinates: Coordinates
+    of: Callable[[Any], Note | None]
+    name: str
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outs: list[Tensor]
+
+    def argument(self, at: int, *names: str, default: Any = None) -> Any:
+        """An argument by its position or one of its names."""
+        if len(self.args) > at:
+            return self.args[at]
+        return next((self.kwargs[name] for name in names if name in self.kwargs), default)
+
+    @property
+    def first(self) -> Any:
+        """The tensor that is worked on."""
+        return self.argument(0, "input", "self", "query")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return tuple(self.first.shape)
+
+    def again(self, core: Tensor) -> Any:
+        """The same call on a core instead of the tensor."""
+        rest = [_here(value) for value in self.args[1:]]
+        more = {key: _here(value) for key, value in self.kwargs.items()}
+        if self.args:
+            return self.func(core, *rest, **more)
+        key = next(key for key in ("input", "self") if key in more)
+        return self.func(**{**more, key: core})
+
+    def note(self, out: Tensor, each: Callable[[Tensor], Tensor]) -> Note | None:
+        """A note that changes each core of the first tensor by itself."""
+        given = self.of(self.first)
+        if given is None:
+            return None
+
+        def rule(cores: Cores) -> Known:
+            return Placed(tuple(each(core) for core in cores))
+
+        return Note(self.name, tuple(out.shape), rule, (given,))
+
+
+Rule = Callable[[_Call], "list[Note | None]"]
+
+
+def noted(
+    coordinates: Coordinates,
+    of: Callable[[Any], Note | None],
+    func: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    outs: list[Tensor],
+) -> Iterator[tuple[Tensor, Note]]:
+    """What a call did to the places of what it was given, for each tensor that it put out.
+
+    Args:
+        coordinates: the places.
+        of: the note of a tensor, None of a constant.
+        func: what was called.
+        args: with these.
+        kwargs: and these.
+        outs: the tensors that it put out.
+    """
+    outs = [out for out in outs if not _is_whole(out)]
+    if not outs or not any(of(tensor) is not None for tensor in _given(args, kwargs)):
+        return
+    name = str(_POOLS.get(func) or getattr(func, "__name__", ""))
+    if name == "__get__":
+        name = _PROPERTIES.get(func, "__get__")
+    name = _plain(name)
+    call = _Call(coordinates, of, name, func, args, kwargs, outs)
+    rule = _rule(name)
+    if name == "unfold" and func is F.unfold:
+        rule = _image_patches
+    if rule is None:
+        lost = any(
+            of(tensor) is not None and not isinstance(tensor, nn.Parameter)
+            for tensor in _given(args, kwargs)
+        )
+        notes: list[Note | None] = [Note(name, tuple(out.shape), None) for out in outs if lost]
+    else:
+        try:
+            notes = rule(call)
+        except Exception as fault:  # noqa: BLE001 — what is not understood has no place
+            notes = [Note(f"{name} ({fault})", tuple(out.shape), None) for out in outs]
+    for out, note in zip(outs, notes, strict=False):
+        if note is not None:
+            yield out, note
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether it holds whole numbers, which are no features."""
+    kind = tensor.dtype
+    return not (tensor.is_floating_point() or tensor.is_complex() or kind == torch.bool)
+
+
+def _here(value: Any) -> Any:
+    return value.cpu() if isinstance(value, Tensor) else value
+
+
+def _plain(name: str) -> str:
+    """The name without what says how it is called: ``__iadd__`` and ``add_`` are ``add``."""
+    if name.startswith("__"):
+        bare = name.strip("_")
+        if bare[0] in "ri" and bare[1:] in _REFLECTED:
+            bare = bare[1:]
+        return _DUNDER.get(bare, bare)
+    return name.rstrip("_")
+
+
+def _given(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for each in (*args, *kwargs.values()):
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, (tuple, list)):
+            found += [one for one in each if isinstance(one, Tensor)]
+    return found
+
+
+@cache
+def _is_pointwise(name: str) -> bool:
+    """Whether torch itself says that an operation works on each element alone."""
+    packet = getattr(torch.ops.aten, name, None)
+    kinds: list[str] = packet.overloads() if packet is not None else []
+    return any(torch.Tag.pointwise in getattr(packet, kind).tags for kind in kinds)
+
+
+def _rule(name: str) -> Rule | None:
+    if name in _RULES:
+        return _RULES[name]
+    if name in _ALIKE:
+        return _first
+    return _alike if _is_pointwise(name) else None
+
+
+def _first(call: _Call) -> list[Note | None]:
+    """The first operand, whose places a norm's weights or another's type do not change."""
+    return [call.note(out, lambda core: core) for out in call.outs]
+
+
+def _alike(call: _Call) -> list[Note | None]:
+    """Elementwise: what the operands stand for, where they are told apart."""
+    given = [call.of(tensor) for tensor in _given(call.args, call.kwargs)]
+    known = tuple(note for note in given if note is not None)
+    ndim = call.outs[0].ndim
+
+    def rule(*every: Cores) -> Known:
+        return Placed(sums.merged(call.coordinates, ndim, every))
+
+    note = Note(call.name, tuple(call.outs[0].shape), rule, known)
+    return [note] * len(call.outs)
+
+
+def _same(call: _Call) -> list[Note | None]:
+    """What was written into a tensor takes its place."""
+    given = call.of(call.argument(1, "src", "other"))
+    ndim, shape = call.outs[0].ndim, tuple(call.outs[0].shape)
+    if given is None:
+        return [call.of(call.first)]
+
+    def rule(cores: Cores) -> Known:
+        return Placed(tuple(moves.broadcast(core, ndim) for core in cores))
+
+    return [Note(call.name, shape, rule, (given,))]
+
+
+def _reshape(call: _Call) -> list[Note | None]:
+    old, new = call.shape, tuple(call.outs[0].shape)
+    if call.outs[0].dtype != call.first.dtype:
+        return [Note("view as another type", new, None)]
+    return [call.note(call.outs[0], lambda core: moves.reshaped(core, old, new))]
+
+
+def _turn(call: _Call) -> list[Note | None]:
+    if call.name == "roll" and call.argument(2, "dims") in (None, ()):
+        return [Note("roll", tuple(call.outs[0].shape), None)]
+    return [call.note(call.outs[0], call.again)]
+
+
+def _expand(call: _Call) -> list[Note | None]:
+    ndim = call.outs[0].ndim
+    return [call.note(call.outs[0], lambda core: moves.broadcast(core, ndim))]
+
+
+def _repeat(call: _Call) -> list[Note | None]:
+    old, new = call.shape, tuple(call.outs[0].shape)
+    return [call.note(call.outs[0], lambda core: moves.repeated(core, old, new))]
+
+
+def _part(call: _Call) -> list[Note | None]:
+    """A part of a tensor, or several, taken along one axis."""
+    at, default = _PARTS[call.name]
+    if call.name == "unfold":
+        names: tuple[str, ...] = ("dimension",)
+    else:
+        names = ("dim", "axis")
+    dim = call.argument(at, *names, default=default)
+    if dim is None:
+        return [Note(call.name, tuple(out.shape), None) for out in call.outs]
+    dim %= len(call.shape)
+    full = call.shape[dim]
+    less, more = call.name in ("select", "unbind"), call.name == "unfold"
+
+    def taken(core: Tensor, i: int) -> Tensor:
+        if core.shape[dim] == 1:
+            return core.squeeze(dim) if less else core.unsqueeze(-1) if more else core
+        part = call.again(core.expand([full if k == dim else n for k, n in enumerate(core.shape)]))
+        return part if isinstance(part, Tensor) else part[i]
+
+    return [call.note(out, partial(taken, i=i)) for i, out in enumerate(call.outs)]
+
+
+def _gather(call: _Call) -> list[Note | None]:
+    dim, index = call.argument(1, "dim"), call.argument(2, "index")
+    if call.name == "take_along_dim":
+        index, dim = call.argument(1, "indices"), call.argument(2, "dim")
+    if dim is None:
+        return [Note(call.name, tuple(call.outs[0].shape), None)]
+    shape, dim = call.shape, dim % len(call.shape)
+    return [call.note(call.outs[0], lambda core: moves.gathered(core, shape, dim, index))]
+
+
+def _index(call: _Call) -> list[Note | None]:
+    key, shape = call.args[1], call.shape
+    return [call.note(call.outs[0], lambda core: moves.indexed(core, shape, key))]
+
+
+def _masked_select(call: _Call) -> list[Note | None]:
+    mask, shape = call.argument(1, "mask").cpu(), call.shape
+    return [call.note(call.outs[0], lambda core: core.expand(shape).masked_select(mask))]
+
+
+def _embedding(call: _Call) -> list[Note | None]:
+    index, weight = call.argument(0, "input"), call.argument(1, "weight")
+    given = call.of(weight)
+    if given is None:
+        return [None]
+    index = index.cpu()
+    shape = tuple(call.outs[0].shape)
+    return [Note("embedding", shape, lambda cores: Placed((cores[0][index],)), (given,))]
+
+
+def _join(call: _Call) -> list[Note | None]:
+    """Tensors behind each other along an axis, a new one for ``stack``."""
+    tensors = list(call.argument(0, "tensors"))
+    out = call.outs[0]
+    dim = call.argument(1, "dim", "axis", default=0) % out.ndim
+    new = call.name == "stack"
+    tensors = [t for t in tensors if new or t.ndim == out.ndim]  # torch skips empty ones
+    notes = [call.of(tensor) for tensor in tensors]
+    sizes = [1 if new else t.shape[dim] for t in tensors]
+    known = tuple(note for note in notes if note is not None)
+
+    def rule(*every: Cores) -> Known:
+        given = iter(every)
+        single = torch.zeros((1,) * (out_ndim - new), dtype=torch.long)
+        cores = [(single,) if note is None else next(given) for note in notes]
+        if any(len(each) > 1 for each in cores):
+            return Unknown(f"{call.name} of products")
+        flat = [each[0].unsqueeze(dim) if new else each[0] for each in cores]
+        return Placed((sums.joined(call.coordinates, flat, sizes, dim),))
+
+    out_ndim = out.ndim
+    return [Note(call.name, tuple(out.shape), rule, known)]
+
+
+def _setitem(call: _Call) -> list[Note | None]:
+    """What is written into a part of a tensor lies there from then on."""
+    given, (key, value) = call.of(call.first), call.args[1:3]
+    put = call.of(value) if isinstance(value, Tensor) else None
+    if put is None:  # numbers say nothing of where they lie
+        return [given]
+    shape, known = call.shape, (put,) if given is None else (put, given)
+
+    def rule(value: Cores, *base: Cores) -> Known:
+        into = base[0] if base else (torch.zeros((1,) * len(shape), dtype=torch.long),)
+        if len(into) != len(value):
+            return Unknown("writing into a product")
+        pairs = zip(into, value, strict=True)
+        return Placed(tuple(moves.written(old, new, shape, key) for old, new in pairs))
+
+    return [Note("setitem", shape, rule, known)]
+
+
+def _pad(call: _Call) -> list[Note | None]:
+    pads, mode = list(call.argument(1, "pad")), call.argument(2, "mode", default="constant")
+    shape = call.shape
+
+    def padded(core: Tensor) -> Tensor:
+        for i in range(len(pads) // 2):
+            before, after = pads[2 * i : 2 * i + 2]
+            axis = len(shape) - 1 - i
+            n = shape[axis]
+            if not (before or after) or (core.shape[axis] == 1 and n > 1):
+                continue
+            if n == 1:
+                parts = [core.new_full(core.shape, Coordinates.padding)] * before
+                parts += [core, *[core.new_full(core.shape, Coordinates.padding)] * after]
+                core = torch.cat(parts, axis)
+                continue
+            at = torch.arange(-before, n + after, dtype=torch.float32)
+            if mode == "reflect":
+                at = (n - 1) - ((n - 1) - at.abs()).abs()
+            elif mode == "replicate":
+                at = at.clamp(0, n - 1)
+            elif mode == "circular":
+                at = at % n
+            core = call.coordinates.resampled(core, axis, at, 1.0)
+        return core
+
+    return [call.note(call.outs[0], padded)]
+
+
+def _convolve(call: _Call) -> list[Note | None]:
+    weight = call.argument(1, "weight")
+    n = weight.ndim - 2
+    back = call.name.startswith("conv_transpose")
+    stride = _each(call.argument(3, "stride", default=1), n)
+    padding = call.argument(4, "padding", default=0)
+    dilation = _each(call.argument(7 if back else 5, "dilation", default=1), n)
+    kernel = tuple(weight.shape[2:])
+    if isinstance(padding, str):
+        spread = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        padding = [s // 2 if padding == "same" else 0 for s in spread]
+    return _windows(call, kernel, stride, _each(padding, n), dilation, adds=True, back=back)
+
+
+def _pool(call: _Call) -> list[Note | None]:
+    n = int(call.name[-2])
+    kernel = _each(call.argument(1, "kernel_size"), n)
+    stride = _each(call.argument(2, "stride") or kernel, n)
+    padding = _each(call.argument(3, "padding", default=0), n)
+    dilation = (1,) * n
+    if call.name.startswith("max"):
+        dilation = _each(call.argument(4, "dilation", default=1), n)
+    return _windows(call, kernel, stride, padding, dilation)
+
+
+def _windows(
+    call: _Call,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    *,
+    adds: bool = False,
+    back: bool = False,
+) -> list[Note | None]:
+    """Windows of a convolution or pool; ``back`` for a transposed one."""
+    out, n = call.outs[0], len(kernel)
+    base = out.ndim - n
+    at = []
+    for i, (k, s, p, d) in enumerate(zip(kernel, stride, padding, dilation, strict=True)):
+        step = torch.arange(out.shape[base + i], dtype=torch.float32)
+        middle = d * (k - 1) / 2
+        positions = (step + p - middle) / s if back else step * s - p + middle
+        at.append((base + i, positions, 1 / s if back else float(s)))
+    channels = base - 1 if adds else None
+    return [call.note(out, lambda core: sums.windowed(call.coordinates, core, channels, at))]
+
+
+def _resize(call: _Call) -> list[Note | None]:
+    """Adaptive pools, interpolation and pixel (un)shuffling: an axis is read at another rate."""
+    out, shape = call.outs[0], call.shape
+    corners = call.name in ("interpolate", "upsample") and bool(
+        call.argument(4, "align_corners", default=False)
+    )
+    shuffles = call.name.startswith("pixel")
+    n = 2 if shuffles else out.ndim - 2
+    if call.name.startswith("adaptive"):
+        n = int(call.name[-2])
+    at = []
+    for axis in range(out.ndim - n, out.ndim):
+        old, new = shape[axis], out.shape[axis]
+        step = torch.arange(new, dtype=torch.float32)
+        if corners and new > 1:
+            positions = step * (old - 1) / (new - 1)
+        else:
+            positions = (step + 0.5) * old / new - 0.5
+        if old != new:
+            at.append((axis, positions, old / new))
+    channels = out.ndim - 3 if shuffles else None
+    return [call.note(out, lambda core: sums.windowed(call.coordinates, core, channels, at))]
+
+
+def _image_patches(call: _Call) -> list[Note | None]:
+    """``F.unfold``: every window's pixels as channels."""
+    out = call.outs[0]
+    kernel = call.argument(1, "kernel_size")
+    dilation = call.argument(2, "dilation", default=1)
+    padding = _each(call.argument(3, "padding", default=0), 2)
+    stride = call.argument(4, "stride", default=1)
+    _, channels, *space = call.shape
+
+    def unfolded(core: Tensor) -> Tensor:
+        core = core.expand(core.shape[0], core.shape[1], *space)
+        for axis, more in zip((2, 3), padding, strict=True):
+            at = torch.arange(-more, core.shape[axis] + more, dtype=torch.float32)
+            core = call.coordinates.resampled(core, axis, at, 1.0)
+        each = [
+            F.unfold(one[:, None].float(), kernel, dilation, 0, stride).long()
+            for one in core.unbind(1)
+        ]
+        made = torch.stack(each, 1)  # (b, channels or 1, taps, windows)
+        return made.expand(-1, channels, -1, -1).flatten(1, 2)
+
+    return [call.note(out, unfolded)]
+
+
+def _reduce(call: _Call) -> list[Note | None]:
+    """A mean, sum or extreme over some axes; of two tensors, elementwise."""
+    given, ndim = call.argument(1, "dim", "axis", "other"), len(call.shape)
+    if isinstance(given, Tensor):
+        return _alike(call)
+    if call.name in ("norm", "vector_norm"):
+        given = call.argument(2, "dim")
+    axes = range(ndim) if given in (None, ()) or isinstance(given, bool) else given
+    axes = [axes % ndim] if isinstance(axes, int) else [axis % ndim for axis in axes]
+    keeps = call.outs[0].ndim == ndim
+
+    def reduced(core: Tensor) -> Tensor:
+        core = call.coordinates.mixed(core, axes)
+        return core.reshape([n for i, n in enumerate(core.shape) if keeps or i not in axes])
+
+    return [call.note(out, reduced) for out in call.outs]
+
+
+def _contract(
+    call: _Call, operands: Sequence[tuple[Tensor, str]], result: str
+) -> list[Note | None]:
+    notes = [(call.of(tensor), letters) for tensor, letters in operands]
+    known = [(note, letters) for note, letters in notes if note is not None]
+    tracked = [
+        (n, s) for (n, s), (t, _) in zip(notes, operands, strict=True)
+        if n is not None and not isinstance(t, nn.Parameter)
+    ]  # fmt: skip
+    known = tracked or known[:1]
+    letters = [each for _, each in known]
+
+    def rule(*every: Cores) -> Known:
+        made = sums.contracted(call.coordinates, list(zip(every, letters, strict=True)), result)
+        return Placed(made)
+
+    return [Note(call.name, tuple(call.outs[0].shape), rule, tuple(note for note, _ in known))]
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _linear(call: _Call) -> list[Note | None]:
+    x = call.first
+    most = _LETTERS[: x.ndim - 1]
+    if call.of(x) is None:
+        return [None]
+    return _contract(call, [(x, most + "y")], most + "z")
+
+
+def _matmul(call: _Call) -> list[Note | None]:
+    if call.name in ("addmm", "baddbmm"):
+        left, right = call.argument(1, "mat1", "batch1"), call.argument(2, "mat2", "batch2")
+    else:
+        left, right = call.argument(0, "input", "self"), call.argument(1, "other", "mat2")
+    if call.name == "rmatmul":
+        left, right = right, left
+    ndim = max(left.ndim, right.ndim, 2)
+    batch = _LETTERS[: ndim - 2]
+    rows = "z" if left.ndim == 1 else batch[ndim - left.ndim :] + "yz"
+    columns = "z" if right.ndim == 1 else batch[ndim - right.ndim :] + "zx"
+    result = batch + ("y" if left.ndim > 1 else "") + ("x" if right.ndim > 1 else "")
+    return _contract(call, [(left, rows), (right, columns)], result)
+
+
+def _einsum(call: _Call) -> list[Note | None]:
+    equation, *operands = call.args
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = list(operands[0])
+    spelt = spelt_out(equation, [t.ndim for t in operands])
+    if spelt is None or any(len(set(each)) != len(each) for each in spelt):
+        return [Note("einsum", tuple(call.outs[0].shape), None)]
+    *letters, result = spelt
+    return _contract(call, list(zip(operands, letters, strict=True)), result)
+
+
+def spelt_out(equation: str, ndims: Sequence[int]) -> list[str] | None:
+    """The letters of an einsum's operands and result, those of an ellipsis spelt out."""
+    inputs, arrow, result = equation.replace(" ", "").partition("->")
+    parts = inputs.split(",")
+    if not arrow or len(parts) != len(ndims):
+        return None
+    unused = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+    more = [n - len(part.replace("...", "")) for part, n in zip(parts, ndims, strict=True)]
+    every = "".join(unused[: max(more)])
+    spelt = [p.replace("...", every[len(every) - n :]) for p, n in zip(parts, more, strict=True)]
+    return [*spelt, result.replace("...", every)]
+
+
+def _attend(call: _Call) -> list[Note | None]:
+    """What an attention puts out lies where its queries do."""
+    ndim = call.first.ndim
+    return [call.note(call.outs[0], lambda core: call.coordinates.mixed(core, [ndim - 1]))]
+
+
+def _complex(call: _Call) -> list[Note | None]:
+    return [call.note(call.outs[0], lambda core: call.coordinates.mixed(core, [-1]).squeeze(-1))]
+
+
+def _pairs(call: _Call) -> list[Note | None]:
+    return [call.note(call.outs[0], lambda core: core.unsqueeze(-1))]
+
+
+def _half(call: _Call) -> list[Note | None]:
+    """``glu``: one half of an axis weighs the other."""
+    dim = call.argument(1, "dim", default=-1)
+
+    def halved(core: Tensor) -> Tensor:
+        if core.shape[dim] == 1:
+            return core
+        return call.coordinates.merged(*core.chunk(2, dim))
+
+    return [call.note(call.outs[0], halved)]
+
+
+def _nothing(call: _Call) -> list[Note | None]:
+    return []
+
+
+def _each(value: Any, n: int) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, (tuple, list, torch.Size)) else (value,) * n
+    return values * n if len(values) == 1 < n else values
+
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(_RESHAPES, _reshape),
+    **dict.fromkeys(_TURNS, _turn),
+    **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expand),
+    **dict.fromkeys(("repeat", "tile"), _repeat),
+    **dict.fromkeys(_PARTS, _part),
+    **dict.fromkeys(("gather", "take_along_dim"), _gather),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _join),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolve),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _convolve),
+    **{f"{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
+    **{f"adaptive_{kind}_pool{n}d": _resize for kind in ("max", "avg") for n in (1, 2, 3)},
+    **dict.fromkeys(("interpolate", "upsample", "pixel_shuffle", "pixel_unshuffle"), _resize),
+    **dict.fromkeys(_OVER, _reduce),
+    **dict.fromkeys(("matmul", "bmm", "mm", "mv", "rmatmul", "addmm", "baddbmm"), _matmul),
+    **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _attend),
+    **dict.fromkeys(("flex_attention", "memory_efficient_attention"), _attend),
+    **{
+        "getitem": _index,
+        "setitem": _setitem,
+        "masked_select": _masked_select,
+        "embedding": _embedding,
+    },
+    **dict.fromkeys(("linear", "linear_dynamic", "linear_relu_dynamic", "linear_fp16"), _linear),
+    **{"pad": _pad, "einsum": _einsum, "copy": _same, "glu": _half},
+    **{"view_as_complex": _complex, "view_as_real": _pairs, "set": _nothing},
+    **dict.fromkeys(
+        (
+            *("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"),
+            *("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "bernoulli"),
+        ),
+        _nothing,
+    ),
+}

@@ -69,9 +69,7 @@ def baseline(
         affinities=MappingProxyType({name: made}),
         fidelity=MappingProxyType({name: error}),
         kinds=MappingProxyType({name: analysis.about(block).kind}),
-        places=MappingProxyType(
-            {name: analysis.places[block]} if block in analysis.places else {}
-        ),
+        places=MappingProxyType({name: analysis.places[block]} if block in analysis.places else {}),
         refused=MappingProxyType({}),
         sizes=MappingProxyType({}),
     )

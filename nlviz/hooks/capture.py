@@ -25,7 +25,7 @@ from nlviz.hooks.batch import Sample
 from nlviz.hooks.module_calls import first_tensor
 from nlviz.hooks.nonlocal_blocks.conventions import affinity_of
 from nlviz.hooks.nonlocal_blocks.listener import Listener
-from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts, Pass
+from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts, Pass, unknown_way
 from nlviz.hooks.nonlocal_blocks.placing import lying as lying_of
 from nlviz.hooks.places.follow import Places
 
@@ -234,11 +234,7 @@ class _Log:
         except (MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as fault:  # noqa: BLE001 — the module's own pass goes on
-            words = (str(fault).strip().splitlines() or [""])[0]
-            self.refused[numbered] = (
-                f"Block {numbered!r} computes its attention in a way that nlviz does not know "
-                f"({type(fault).__name__}: {words})."
-            )
+            self.refused[numbered] = f"Block {numbered!r} {unknown_way(fault)}."
 
     def understood(self, output: Any, found: tuple[str, ...]) -> Capture:
         """The capture; CaptureError if there is nothing in it."""

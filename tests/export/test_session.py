@@ -67,13 +67,14 @@ def test_no_field_of_an_analysis_is_forgotten(session, content):
         prediction=(Prediction("cat", 0.75),),
         refused={"odd": "Nobody knows."},
         kinds={"fine": "self-attention"},
+        places={"fine": "the network's own record"},
         sizes={"fine": np.arange(192, dtype=np.float32)},
         weights="sha256:0123",
     )
     made = export.Provenance.of(whole)
     saved = export.save(replace(session, analysis=whole, provenance=made))
     again = export.open_session(saved).analysis
-    plain = {"view", "network", "fidelity", "prediction", "refused", "kinds", "weights"}
+    plain = {"view", "network", "fidelity", "prediction", "refused", "kinds", "places", "weights"}
     for name in plain:
         assert getattr(again, name) == getattr(whole, name), name
     np.testing.assert_array_equal(again.sizes["fine"], whole.sizes["fine"])

@@ -46,6 +46,37 @@ NETWORKS = {
         lambda: timm.create_model("mvitv2_tiny", img_size=128),
         (1, 3, 128, 128),
     ),
+    "Hiera, in the order of its unrolling": (
+        lambda: timm.models.hiera.Hiera((64, 64), embed_dim=16, num_heads=1, stages=(1, 2, 1, 1)),
+        (1, 3, 64, 64),
+    ),
+    "Twins, in windows and pooled": (
+        lambda: timm.models.twins.Twins(
+            img_size=64,
+            embed_dims=(16, 16, 32, 32),
+            num_heads=(1, 1, 2, 2),
+            mlp_ratios=(1, 1, 1, 1),
+            depths=(2, 2, 1, 1),
+            sr_ratios=(4, 2, 1, 1),
+            wss=(4, 4, 2, 2),
+        ),
+        (1, 3, 64, 64),
+    ),
+    "MaxViT, in windows and on grids": (
+        lambda: timm.create_model("maxvit_pico_rw_256", img_size=128),
+        (1, 3, 128, 128),
+    ),
+    "SAM's encoder, its windows padded": (
+        lambda: timm.create_model(
+            "samvit_base_patch16",
+            img_size=320,
+            depth=2,
+            embed_dim=48,
+            num_heads=2,
+            global_attn_indexes=(1,),
+        ),
+        (1, 3, 320, 320),
+    ),
     "TorchVision MViT": (mvit, (1, 3, 8, 64, 64)),
     "TorchVision Swin, frame by frame": (
         lambda: torchvision.models.SwinTransformer([4, 4], 12, [2, 2], [2, 3], [4, 4]),

@@ -41,7 +41,7 @@ _RESHAPES = frozenset(
 _TURNS = frozenset(
     (
         *("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "adjoint"),
-        *("roll", "flip", "fliplr", "flipud"),
+        *("roll", "flip", "fliplr", "flipud", "rot90"),
     )
 )
 _PARTS = {  # where the axis stands among the arguments, and its default

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
+from nlviz.ask.places import Side
 from nlviz.errors import CaptureError
 from nlviz.experiments.positive_weights import marked, positive
 from nlviz.experiments.rerun import find_block
@@ -19,9 +20,13 @@ from nlviz.geometry import Cell, Footprint, Point, Region, View
 from nlviz.hooks.capture import evaluating
 from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread
+from nlviz.hooks.places.coordinates import Kind
+from nlviz.hooks.places.follow import Following, Places
+from nlviz.hooks.places.notes import Placed
 from nlviz.inference.forward import network_input
 from nlviz.inference.protocol import Network
 from nlviz.inference.user_network import UserNetwork
+from nlviz.query import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +77,21 @@ def receptive_field(
         BudgetError: the machine has too little memory.
     """
     affinity, view = analysis.affinity(block), analysis.view
-    grid = affinity.query_grid
-    cells = view.cells(place, grid) if isinstance(place, Region) else (view.cell(place, grid),)
+    asked_of = Side(affinity).places(view, Query(place, block=block))
+    cells = [cell for cell in asked_of if isinstance(cell, Cell)]
     before = analysis.blocks[: analysis.blocks.index(block)]
     layout = network.layout if isinstance(network, UserNetwork) else "BCTHW"
     with enough_memory(f"the receptive field of {block!r}"):
         inputs = network_input(analysis.clip, view, network)
         with evaluating(network.module), positive():
             inputs = inputs.requires_grad_()
-            with _stopping(network.module, block, before) as reached:
-                network.module(inputs.clone())  # a module may write into what it is given
-            asked = torch.stack([_at(cell, reached, affinity, block) for cell in cells]).sum()
+            given = inputs.clone()  # a module may write into what it is given
+            places = Places(network.module, (given,))
+            with _stopping(network.module, block, before) as reached, Following(places):
+                network.module(given)
+            (x,) = reached
+            there = _place_of_each(x, places)
+            asked = torch.stack([_at(cell, x, there, affinity, block) for cell in cells]).sum()
             (gradient,) = torch.autograd.grad(asked, inputs, allow_unused=True)
         seen = marked(gradient).bool() if gradient is not None else torch.zeros(())
     if not seen.any():
@@ -143,23 +152,36 @@ def _without(block: tuple[nn.Module, Any, int], hooks: ExitStack) -> None:
     hooks.callback(module.register_forward_hook(leave, with_kwargs=True).remove)
 
 
-def _at(cell: Cell, reached: list[Tensor], affinity: Affinity, block: str) -> Tensor:
+def _place_of_each(x: Tensor, places: Places) -> Tensor | None:
+    """(…, 3) frame, y and x of each element of a block's input; not a number where it is no cell.
+
+    Its axes are those of ``x`` or 1, where places do not change. None where they are not known.
+    """
+    note = places.of(x)
+    known = note.read() if note is not None else None
+    if not isinstance(known, Placed) or len(known.cores) != 1 or places.extent is None:
+        return None
+    (core,), at = known.cores, places.coordinates
+    centre = torch.where((at.kind(core) == Kind.CELL)[..., None], at.centre(core), torch.nan)
+    frame = centre[..., :1] * places.extent[1] + centre[..., 1:2]
+    return torch.cat([frame, centre[..., 2:]], dim=-1)
+
+
+def _at(cell: Cell, x: Tensor, there: Tensor | None, affinity: Affinity, block: str) -> Tensor:
     """The sum of a cell's channels in the block's input.
 
-    CaptureError where that input is neither a feature map nor sequences of tokens, then cells.
+    CaptureError where that input is neither its feature map nor holds the cell's place.
     """
-    (x,) = reached
     grid = affinity.query_grid
-    axes, cells, tokens = x.shape[2:], grid.size, len(affinity.tokens)
-    if cells == x[:, :1].numel() and tuple(axes) == grid.shape[len(grid.shape) - len(axes) :]:
+    axes = x.shape[2:]
+    if grid.size == x[:, :1].numel() and tuple(axes) == grid.shape[len(grid.shape) - len(axes) :]:
         return x.movedim(1, -1).flatten(0, -2)[grid.index(cell)].sum()
-    in_space = x.shape[1:-1] in (grid.shape, grid.shape[1:])
-    sequences = grid.t if x.shape[0] == grid.t else 1
-    count = (cells + tokens) // sequences
-    if in_space or (x.shape[:-1].numel() == cells + tokens and count in x.shape[:2]):
-        step, within = divmod(grid.index(cell), cells // sequences)
-        at = grid.index(cell) if in_space else step * count + tokens // sequences + within
-        return x.flatten(0, -2)[at].sum()
+    if there is not None and grid.stride is not None and grid.first is not None:
+        stride, first = torch.tensor(grid.stride), torch.tensor(grid.first)
+        wanted = first + stride * torch.tensor([cell.t, cell.row, cell.col])
+        here = ((there - wanted).abs() < stride / 2).all(-1)
+        if here.any():
+            return (x * here.to(x.device)).sum()
     raise CaptureError(
         f"Block {block!r} takes its cells in an unknown order (a tensor of shape "
         f"{tuple(x.shape)}), so its receptive field cannot be traced; choose another block."

@@ -305,3 +305,33 @@ def test_a_fast_convolution_s_noise_is_no_path():
     analysis, network = analysed(awake(module.eval()), frames=1, size=(100, 100))
     box = nlviz.receptive_field(analysis, network, "2", nlviz.Point(0, 64, 48)).local
     assert round((box.x1 - box.x0) * 100 / 128) == 7
+
+
+class Ordered(nn.Module):
+    """Attention on patches of 8 pixels, registers behind, in an order of its own."""
+
+    def __init__(self, order):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 8, 8)
+        self.registers = nn.Parameter(torch.randn(1, 3, 8))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.order = order
+
+    def forward(self, x):
+        cells = self.embed(x).flatten(2).transpose(1, 2)
+        slots = torch.cat([cells, self.registers.expand(len(cells), -1, -1)], 1)[:, self.order]
+        return self.attention(slots, slots, slots)[0]
+
+
+@pytest.mark.parametrize("order", ["registers behind", "backwards", "shuffled"])
+def test_a_cell_is_found_in_a_block_s_input_wherever_its_patch_stands(order):
+    torch.manual_seed(0)
+    slots = 8 * 6 + 3
+    orders = {
+        "registers behind": torch.arange(slots),
+        "backwards": torch.arange(slots).flip(0),
+        "shuffled": torch.randperm(slots),
+    }
+    analysis, network = analysed(Ordered(orders[order]).eval(), frames=2, size=(64, 48))
+    field = nlviz.receptive_field(analysis, network, "attention", nlviz.Point(3, 100, 20))
+    assert field.local == Footprint(96.0, 16.0, 112.0, 32.0, frames=(3,))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nlviz.display import listed, table
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
-from nlviz.groups import Groups, Reached, joins_frames, reached_from, reaching
+from nlviz.groups import NO_QUERY, Groups, Reached, joins_frames, reached_from, reaching
 
 Array = NDArray[np.float32]
 
@@ -120,6 +120,14 @@ class Affinity:
     def joins_frames(self) -> bool:
         """Whether any link can lead from one time step to another."""
         return joins_frames(self.reach, self.query_grid, self.key_grid)
+
+    @property
+    def has_query(self) -> NDArray[np.bool_]:
+        """(T, H, W), True where there is a query: everywhere but where a group says otherwise."""
+        there = np.ones(self.query_grid.size, dtype=np.bool_)
+        for groups in self.reach[:1]:
+            there = groups.query[: there.size] != NO_QUERY
+        return there.reshape(self.query_grid.shape)
 
     def head(self, number: int) -> Affinity:
         """One head alone, from 0; QueryError for a head that does not exist."""

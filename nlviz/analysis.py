@@ -68,6 +68,15 @@ class Analysis:
         return tuple(self.affinities)
 
     @property
+    def default_block(self) -> str:
+        """The last block that can be asked from places of the clip; the last of all if none can.
+
+        Behind it may stand one that only learned vectors ask, as an attention pool or a decoder.
+        """
+        asked = [name for name, each in self.affinities.items() if each.has_query.any()]
+        return (asked or self.blocks)[-1]
+
+    @property
     def facts(self) -> tuple[str, ...]:
         """In a few words: the clip's size, its length, the network, and at most three classes."""
         clip = self.clip

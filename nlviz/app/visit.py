@@ -134,7 +134,7 @@ class Visit:
         blocks = ", ".join(analysis.blocks)
         return (
             f"{analysis.network} has no block '{block:.40}'; it has {blocks}, and "
-            f"{analysis.blocks[-1]} is shown.",
+            f"{analysis.default_block} is shown.",
         )
 
     def amend(self, shown: Shown) -> None:

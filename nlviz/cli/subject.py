@@ -55,12 +55,17 @@ class Subject:
         return self.analysis.blocks if block is None or self.question.baseline else (block,)
 
     @property
+    def block(self) -> str:
+        """The block that is asked: the one that was named, or the default."""
+        return self.blocks[0] if len(self.blocks) == 1 else self.analysis.default_block
+
+    @property
     def queries(self) -> list[Query]:
         """One query for each place, region and token; a session has its own."""
         asked = self.question
         if not asked.at and self.session is not None:
             return list(self.session.queries)
-        block = self.blocks[-1]
+        block = self.block
         # A picture has no other frame to link to, nor has a block that sees each frame by itself.
         alone = not self.analysis.affinity(block).joins_frames
         exclude: Exclude = asked.exclude or ("cell" if alone else "frame")
@@ -138,7 +143,7 @@ def _run(question: Question) -> tuple[Analysis, Any]:
     if question.baseline:
         from nlviz.experiments.baselines import baseline
 
-        block = question.block or analysis.blocks[-1]
+        block = question.block or analysis.default_block
         analysis = baseline(analysis, loaded, block, question.baseline)
     return analysis, loaded
 

@@ -53,7 +53,7 @@ def _track(options: argparse.Namespace) -> None:
     _check(options, question)
     protocol = _protocol(options)
     subject = Subject.run(question)
-    analysis, block = subject.analysis, subject.blocks[-1]
+    analysis, block = subject.analysis, subject.block
     label, frame, truth = options.object, None, None
     if options.masks:
         truth = read_masks(options.masks, analysis.clip, label=label)

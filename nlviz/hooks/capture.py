@@ -22,6 +22,7 @@ from nlviz.hooks.attention.calls import Attended, Watch
 from nlviz.hooks.attention.module_stack import ModuleStack
 from nlviz.hooks.attention.recompute import affinity_of as attention_affinity_of
 from nlviz.hooks.batch import Sample
+from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import first_tensor
 from nlviz.hooks.nonlocal_blocks.conventions import affinity_of
 from nlviz.hooks.nonlocal_blocks.listener import Listener
@@ -231,9 +232,9 @@ class _Log:
             self.places[numbered] = how
         except CaptureError as why:
             self.refused[numbered] = f"Block {numbered!r} {why}."
-        except (MemoryError, torch.OutOfMemoryError):
-            raise
         except Exception as fault:  # noqa: BLE001 — the module's own pass goes on
+            if is_out_of_memory(fault):
+                raise
             self.refused[numbered] = f"Block {numbered!r} {unknown_way(fault)}."
 
     def understood(self, output: Any, found: tuple[str, ...]) -> Capture:

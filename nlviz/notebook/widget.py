@@ -113,7 +113,7 @@ class Widget(anywidget.AnyWidget):
         """The clip, the block that is looked at with what its view needs, the other blocks."""
         staged, options = self._staged, self._options.fitting(self.analysis)
         held = dict(zip(staged.tags, staged.blobs, strict=True))
-        block = options.block or self.analysis.blocks[-1]
+        block = options.block or self.analysis.default_block
         first = staged.tag(self.analysis, block)
         yield from (held[tag] for tag in (staged.tags[0], first) if tag not in have)
         if options.needs_constants and f"constants {first}" not in have:

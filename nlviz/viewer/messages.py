@@ -127,7 +127,7 @@ def query_of(analysis: Analysis, pin: Pin, options: Options) -> Query:
     options = options.fitting(analysis)
     return Query(
         pin.point,
-        options.block or analysis.blocks[-1],
+        options.block or analysis.default_block,
         options.k,
         options.exclude,
         head=options.head,

@@ -77,7 +77,7 @@ class Options:
 
         And affinity where the analysis does not know what the places of the block add.
         """
-        block = self.block if self.block in analysis.blocks else analysis.blocks[-1]
+        block = self.block if self.block in analysis.blocks else analysis.default_block
         affinity = analysis.affinity(block)
         head = self.head if self.head is not None and self.head < affinity.heads else None
         alone = self.exclude == "frame" and not _joins_frames(analysis, affinity)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 import nlviz
 from nlviz.hooks.places.layout import token_name
+from tests.support import make
 from tests.support.vision import timm, torchvision, transformers
 
 
@@ -178,6 +179,11 @@ def test_the_one_learned_query_of_an_attention_pool_is_a_token():
     assert affinity.row("probe").shape == (1, 4, 4)
     assert affinity.row("probe").sum() == pytest.approx(1, abs=1e-5)
     assert not affinity.reached(nlviz.Cell(0, 1, 1)).any()  # no cell asks there
+    assert not affinity.has_query.any()
+    network = nlviz.UserNetwork(pooled, nlviz.Input(size=32))
+    analysis = nlviz.analyse(make.clip(1, 32, 32), network)
+    assert analysis.blocks[-1] == "head.attention"
+    assert analysis.default_block == analysis.blocks[-2]
 
 
 def test_more_slots_than_there_were_cells_are_no_cells():

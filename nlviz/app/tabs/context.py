@@ -38,7 +38,7 @@ class TabContext:
     @property
     def block(self) -> str:
         """The block that the viewer shows."""
-        return self.options.block or self.analysis.blocks[-1]
+        return self.options.block or self.analysis.default_block
 
     @property
     def pins(self) -> tuple[Pin, ...]:

@@ -58,7 +58,7 @@ def show(context: TabContext, pin: Pin) -> None:
         block = st.segmented_control(
             "Its block",
             against.blocks,
-            default=against.blocks[-1],
+            default=against.default_block,
             required=True,
             format_func=plain,
             key=f"beside-block-{name}",

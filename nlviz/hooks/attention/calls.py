@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.logits import LogitTerms, fused_terms, terms_of
+from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.places.follow import Places
 from nlviz.hooks.places.notes import Note
 from nlviz.hooks.places.rules import spelt_out
@@ -148,12 +149,12 @@ class Watch(TorchFunctionMode):
         if look is not None:
             try:
                 look(self, out, *args, **kwargs)
-            except (MemoryError, torch.OutOfMemoryError):
-                raise
             except CaptureError as why:
                 self._weighted = None
                 self._report(str(why))
             except Exception as fault:  # noqa: BLE001 — a look must not end the module's own pass
+                if is_out_of_memory(fault):
+                    raise
                 self._weighted = None
                 words = str(fault).strip().splitlines()[:1] or [""]
                 self._report(

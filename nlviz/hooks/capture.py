@@ -232,7 +232,7 @@ class _Log:
             self.places[numbered] = how
         except CaptureError as why:
             self.refused[numbered] = f"Block {numbered!r} {why}."
-        except Exception as fault:  # noqa: BLE001 — the module's own pass goes on
+        except Exception as fault:
             if is_out_of_memory(fault):
                 raise
             self.refused[numbered] = f"Block {numbered!r} {unknown_way(fault)}."

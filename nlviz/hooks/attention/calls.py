@@ -152,7 +152,7 @@ class Watch(TorchFunctionMode):
             except CaptureError as why:
                 self._weighted = None
                 self._report(str(why))
-            except Exception as fault:  # noqa: BLE001 — a look must not end the module's own pass
+            except Exception as fault:
                 if is_out_of_memory(fault):
                     raise
                 self._weighted = None

@@ -65,7 +65,8 @@ def _hugging_face(name: str, *shapes: tuple[int, ...], **more: Any) -> Family:
         size = {} if "crop_size" in more else {"image_size": (height, width)}
         if height == width and size:
             size = {"image_size": height}
-        config = getattr(transformers, f"{name}Config")(**(_SMALL | size | more))
+        said = {key: value for key, value in (_SMALL | size | more).items() if value is not None}
+        config = getattr(transformers, f"{name}Config")(**said)
         return getattr(transformers, f"{name}Model")(config)
 
     return Family(f"transformers {name}", make, shapes)

@@ -134,8 +134,9 @@ _COMPILED = (
 
 
 def _may_compile() -> bool:
-    """Whether anything was compiled in this process; torch's compiler takes seconds to import."""
-    return "torch._dynamo" in sys.modules
+    """Whether anything may be compiled in this process; torch's compiler takes seconds to import."""
+    compiling = ("torch._dynamo", "torch.nn.attention.flex_attention")
+    return any(name in sys.modules for name in compiling)
 
 
 @contextmanager
@@ -250,7 +251,7 @@ class _Log:
                 f"self-attention was seen: none of its sub-modules has {LOOKED_FOR}, and nothing "
                 "called scaled_dot_product_attention or took a softmax of query–key products "
                 "where nlviz can look: in Python, in the thread of the call. Kernels of other "
-                "packages (flash-attn, xFormers) cannot be looked into."
+                "packages (flash-attn, xFormers) and scripted functions cannot be looked into."
             )
         if not self.affinities:
             raise CaptureError("No block was understood: " + " ".join(self.refused.values()))

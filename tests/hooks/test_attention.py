@@ -447,6 +447,42 @@ def test_logits_that_depend_on_more_than_query_and_key_are_refused():
         nlviz.capture(loud(Written(talking)), clip, sample=None)
 
 
+def _flex(q, k, v, **more):
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return flex_attention(q, k, v, **more)
+
+
+def _empty(q, k, v):
+    nothing = F.scaled_dot_product_attention(q, k[:, :, :0], v[:, :, :0])
+    return nothing.nan_to_num(0) + F.scaled_dot_product_attention(q, k, v)
+
+
+def test_flex_attention_is_seen_and_named_where_it_has_functions_of_its_own():
+    x = torch.randn(1, 3, 16, 24)
+    model = loud(Written(_flex))
+    cells = model.embed(x).flatten(2).transpose(1, 2)
+    q, k = (part(cells).unflatten(-1, (2, 4)).transpose(1, 2) for part in (model.q, model.k))
+    affinity = nlviz.capture(model, x).affinities["Written"]
+    expected = (q @ k.mT / 2).softmax(-1)[0].detach()
+    np.testing.assert_allclose(affinity.head(1).matrix(), expected[1], atol=1e-6)
+    model.how = lambda q, k, v: _flex(q, k, v, score_mod=lambda score, b, h, i, j: score + i - j)
+    with pytest.raises(nlviz.CaptureError, match="by flex attention with a score or mask"):
+        nlviz.capture(model, x)
+
+
+def test_a_memory_without_keys_is_refused_alone():
+    seen = nlviz.capture(loud(Written(_empty)), torch.randn(1, 3, 16, 24))
+    assert list(seen.affinities) == ["Written#2"]
+    assert "no queries or no keys" in seen.refused["Written"]
+
+
+def test_what_runs_within_vmap_has_no_places_and_is_refused():
+    model = Written(lambda q, k, v: torch.vmap(F.scaled_dot_product_attention)(q, k, v))
+    with pytest.raises(nlviz.CaptureError, match="by a way that nlviz cannot follow"):
+        nlviz.capture(model, torch.randn(1, 3, 16, 24))
+
+
 def test_attention_that_runs_twice_is_numbered():
     layer = nn.MultiheadAttention(8, 2, batch_first=True)
 

@@ -192,6 +192,25 @@ class Watch(TorchFunctionMode):
         terms = fused_terms(attn_mask, factor, (*query.shape[:3], key.shape[2]))
         self._report(Attended(query, key, value, terms, y, *sources))
 
+    def _flex(
+        self,
+        out: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        score_mod: Any,
+        block_mask: Any,
+        scale: float,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        """Flex attention, whose score and mask are functions that cannot be told from outside."""
+        names = [getattr(each, "__name__", "") for each in (score_mod, block_mask[-1])]
+        if names != ["_identity", "noop_mask"]:
+            raise CaptureError("is computed by flex attention with a score or mask of its own")
+        gqa = query.shape[-3] != key.shape[-3]
+        self._fused(out[0], query, key, value, scale=scale, enable_gqa=gqa)
+
     def _multi_head(self, out: Any, *args: Any, **kwargs: Any) -> None:
         bound = _MHA.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -328,6 +347,7 @@ class Watch(TorchFunctionMode):
 
 _LOOKS: dict[str, Callable[..., None]] = {
     "scaled_dot_product_attention": Watch._fused,
+    "flex_attention": Watch._flex,
     "multi_head_attention_forward": Watch._multi_head,
     "softmax": Watch._softmax,
     "einsum": Watch._einsum,

@@ -78,9 +78,12 @@ def _checked(call: Attended, queries: SlotLayout, keys: SlotLayout) -> tuple[Aff
 
 def _columns(tensor: Tensor, layout: SlotLayout) -> Array:
     """(S, H, length, width) as (H, width, columns), each slot where it lies; 0 where none does."""
-    heads, width = tensor.shape[1], tensor.shape[3]
-    columns = np.zeros((heads, width, layout.width), np.float32)
-    columns[:, :, layout.columns] = tensor.detach().float().permute(1, 3, 0, 2).cpu().numpy()
+    flat: Array = tensor.detach().float().cpu().permute(1, 3, 0, 2).flatten(2).numpy()
+    at = layout.columns.ravel()
+    if np.array_equal(at, np.arange(layout.width)):
+        return flat
+    columns = np.zeros((*flat.shape[:2], layout.width), np.float32)
+    columns[:, :, at] = flat
     return columns
 
 

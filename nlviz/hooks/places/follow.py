@@ -80,8 +80,12 @@ class Places:
         if out is None and getattr(func, "__name__", "") == "__setitem__":
             out = args[0]
         outs = _tensors(out if isinstance(out, (tuple, list)) else [out])
-        for tensor, note in noted(self.coordinates, self.of, func, args, kwargs, outs):
-            self.notes[tensor] = note
+        try:
+            for tensor, note in noted(self.coordinates, self.of, func, args, kwargs, outs):
+                self.notes[tensor] = note
+        except Exception as fault:  # noqa: BLE001 — a note must not end the module's own pass
+            for tensor in outs:
+                self.notes[tensor] = Note(f"{func} ({type(fault).__name__})", (), None)
 
 
 class Following(TorchFunctionMode):

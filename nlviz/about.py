@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
+from nlviz.display import listed
 from nlviz.geometry import View
 from nlviz.groups import NO_QUERY
 
@@ -56,7 +57,7 @@ class About:
     def sentences(self) -> tuple[str, ...]:
         """The same as lines to print."""
         t, dy, dx = self.footprint
-        tokens = f"; tokens beside the grid: {', '.join(self.tokens)}" if self.tokens else ""
+        tokens = f"; tokens beside the grid: {listed(self.tokens)}" if self.tokens else ""
         return (
             f"{self.kind}, {self.function}; {self.rows}",
             f"links: {self.reach}; {self.keys}{tokens}",

@@ -134,7 +134,7 @@ _COMPILED = (
 
 
 def _may_compile() -> bool:
-    """Whether anything may be compiled in this process; torch's compiler takes seconds to import."""
+    """Whether anything may be compiled here; torch's compiler takes seconds to import."""
     compiling = ("torch._dynamo", "torch.nn.attention.flex_attention")
     return any(name in sys.modules for name in compiling)
 

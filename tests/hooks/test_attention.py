@@ -458,6 +458,7 @@ def _empty(q, k, v):
     return nothing.nan_to_num(0) + F.scaled_dot_product_attention(q, k, v)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 def test_flex_attention_is_seen_and_named_where_it_has_functions_of_its_own():
     x = torch.randn(1, 3, 16, 24)
     model = loud(Written(_flex))

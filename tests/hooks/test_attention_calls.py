@@ -39,7 +39,7 @@ def test_multi_head_attention_says_which_of_its_inputs_are_queries_and_keys():
         slots = source.like(places.coordinates.mixed(core, [source.axes[-1]]))
         assert slots.shape == (2, 3, length)
         at = places.coordinates.centre(slots)
-        torch.testing.assert_close(at[1, 2, :, 1], torch.arange(length).double() + 0.5)
+        torch.testing.assert_close(at[1, 2, :, 1], torch.arange(length) + 0.5)
         assert (at[1, ..., 2] == 1.5).all()
 
 

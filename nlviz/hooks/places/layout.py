@@ -169,7 +169,7 @@ class _Axes:
         centre, size = side.centre[side.cell], side.size[side.cell]
         if (np.ptp(size, axis=0) > _OFF * size.min(axis=0)).any():
             raise CaptureError("has cells of several sizes among its slots")
-        levels = [np.unique(np.round(c / s, 5)) * s for c, s in zip(centre.T, size[0], strict=True)]
+        levels = [_levels(c, s) for c, s in zip(centre.T, size[0], strict=True)]
         full = len(np.unique(side.slots[side.cell])) == np.prod([len(each) for each in levels])
         lines = [
             _line(each, float(s), end, bool(full))
@@ -192,6 +192,12 @@ class _Axes:
         t, row, col = np.rint(at).astype(np.intp).T
         index: Columns = (t * self.grid.rows + row) * self.grid.cols + col
         return index
+
+
+def _levels(at: Numbers, size: float) -> Numbers:
+    """The different places along one axis, rising; what is nearer than a ten-thousandth is one."""
+    _, first = np.unique(np.round(at / size, 4), return_index=True)
+    return at[first].astype(np.float64)
 
 
 def _line(levels: Numbers, size: float, extent: float, full: bool) -> tuple[float, float, int]:

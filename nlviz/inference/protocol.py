@@ -41,7 +41,7 @@ class Network(Protocol):
 
     @property
     def taps(self) -> Mapping[str, Tap]:
-        """Block name → where its queries sit; blocks without one tile the input evenly."""
+        """Block name → where its queries sit; nlviz follows those of blocks without one."""
         ...
 
     @property

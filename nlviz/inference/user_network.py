@@ -118,7 +118,8 @@ class UserNetwork:
         input: how frames become its input; an ``Input`` or a mapping of its fields.
         name: what to call it; the module's class by default.
         taps: block name → where its queries sit on the input, see
-            ``nlviz.inference.protocol.Tap``; blocks without one tile the input evenly.
+            ``nlviz.inference.protocol.Tap``; blocks without one lie where nlviz follows
+            them to.
         path: the file that built it, so that errors can say which line.
         weights: checksum of the checkpoint that was loaded into it, as ``"sha256:…"``, or None.
         blocks: which children of its non-local blocks are θ, φ, g and W, where they have names of

@@ -169,6 +169,59 @@ def test_learned_vectors_behind_the_patches_are_tokens_of_their_parameters_name(
     assert (affinity.query_grid.shape, affinity.tokens) == ((1, 4, 4), ("message 1", "message 2"))
 
 
+class Slots(nn.Module):
+    """Attention over what ``made`` makes of 4×4 patches."""
+
+    def __init__(self, made):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 8, 8)
+        self.mix = nn.Linear(16, 16)
+        self.made = made
+
+    def forward(self, x):
+        slots = self.made(self, self.embed(x).flatten(2).transpose(1, 2))[:, None]
+        return F.scaled_dot_product_attention(slots, slots, slots)
+
+
+def test_a_mean_beside_the_cells_is_no_cell():
+    module = Slots(lambda _, cells: torch.cat([cells.mean(1, keepdim=True), cells], 1))
+    affinity = nlviz.capture(module, torch.randn(1, 3, 32, 32)).affinities["Slots"]
+    assert (affinity.query_grid.shape, affinity.tokens) == ((1, 4, 4), ("mixture",))
+
+
+NO_GRID = {
+    "sums over all places": (
+        lambda module, cells: module.mix(cells.transpose(1, 2)).transpose(1, 2),
+        "more than one query for a place",
+    ),
+    "places twice": (
+        lambda _, cells: torch.cat([cells, cells], 1),
+        "more than one query for a place",
+    ),
+    "two scales": (
+        lambda _, cells: torch.cat(
+            [cells, F.avg_pool1d(cells.mT, 2).mT],
+            1,
+        ),
+        "cells of several sizes",
+    ),
+    "what ToMe merges": (
+        lambda _, cells: cells[:, :8].scatter_reduce(
+            1, torch.randint(8, (1, 8, 8)), cells[:, 8:], "mean"
+        ),
+        "cannot follow 'scatter_reduce'",
+    ),
+    "channels": (lambda _, cells: cells.mT, "channels or the like"),
+}
+
+
+@pytest.mark.parametrize("what", NO_GRID)
+def test_slots_that_make_no_grid_are_refused(what):
+    made, why = NO_GRID[what]
+    with pytest.raises(nlviz.CaptureError, match=why):
+        nlviz.capture(Slots(made), torch.randn(1, 3, 32, 32))
+
+
 def test_the_one_learned_query_of_an_attention_pool_is_a_token():
     config = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 3}
     pooled = hugging_face("SiglipVision", image_size=32, patch_size=8, **config)

@@ -68,7 +68,7 @@ def laid_out(
     Raises:
         CaptureError: slots that are no cells of one grid.
     """
-    sides = [_Side(places, frames, slots) for slots in (queries, keys)]
+    sides = [_Side(places, frames, size, slots) for slots in (queries, keys)]
     if not any(side.cell.any() for side in sides):
         raise CaptureError(f"has no place of the picture among its slots: {sides[0].told}")
     for side, what in zip(sides, ("query", "key"), strict=True):
@@ -90,7 +90,11 @@ class _Side:
     """The slots of queries, or of keys."""
 
     def __init__(
-        self, places: Coordinates, frames: tuple[float, int] | None, slots: Tensor
+        self,
+        places: Coordinates,
+        frames: tuple[float, int] | None,
+        extent: tuple[int, int],
+        slots: Tensor,
     ) -> None:
         self.slots = slots.numpy()
         self.kind = places.kind(slots).numpy()
@@ -109,6 +113,10 @@ class _Side:
             # What was averaged over elements of the batch reaches over their frames.
             self.size[..., 0] += np.maximum(size[..., 0] - 1, 0) * self.per
         self.cell = self.kind == Kind.CELL
+        whole = self.cell & (self.size[..., 1:] >= np.asarray(extent) * (1 - _OFF)).all(-1)
+        if frames is not None and (self.cell & ~whole).any():  # a mean beside the cells
+            self.kind = np.where(whole, Kind.MIXTURE.value, self.kind)
+            self.cell &= ~whole
         self.token = places.token(slots).numpy()
         self.parameters = places.tokens
 
@@ -133,8 +141,9 @@ class _Side:
         """CaptureError where one sequence has two slots at one place."""
         if self.slots.shape[1] > 1 and (self.slots == self.slots[:, :1]).all():
             raise CaptureError(f"has no place of the picture among its slots: {self.told}")
-        for slots, cell in zip(self.slots, self.cell, strict=True):
-            if len(np.unique(slots[cell])) != int(cell.sum()):
+        at = np.round(self.centre / np.where(np.isnan(self.size), 1, self.size), 2)
+        for places, cell in zip(at, self.cell, strict=True):
+            if len(np.unique(places[cell], axis=0)) != int(cell.sum()):
                 raise CaptureError(f"has more than one {what} for a place")
 
     def shares_tokens(self) -> bool:

@@ -192,7 +192,7 @@ def test_a_mean_beside_the_cells_is_no_cell():
 NO_GRID = {
     "sums over all places": (
         lambda module, cells: module.mix(cells.transpose(1, 2)).transpose(1, 2),
-        "more than one query for a place",
+        "sums, each of which stands for all places",
     ),
     "places twice": (
         lambda _, cells: torch.cat([cells, cells], 1),
@@ -211,7 +211,7 @@ NO_GRID = {
         ),
         "cannot follow 'scatter_reduce'",
     ),
-    "channels": (lambda _, cells: cells.mT, "channels or the like"),
+    "channels": (lambda _, cells: cells.mT, "they are channels, or sums"),
 }
 
 

@@ -130,7 +130,7 @@ class _Side:
     def told(self) -> str:
         """What the slots are instead of cells, in a few words."""
         if (self.slots == self.slots[:, :1]).all():
-            return "they are channels or the like, each of which stands for all places at once"
+            return "they are channels, or sums, each of which stands for all places at once"
         kinds = {int(kind) for kind in np.unique(self.kind)}
         if kinds == {Kind.TOKEN.value}:
             names = [token_name(self.parameters[int(i)][0]) for i in np.unique(self.token)]
@@ -141,7 +141,7 @@ class _Side:
         """CaptureError where one sequence has two slots at one place."""
         if self.slots.shape[1] > 1 and (self.slots == self.slots[:, :1]).all():
             raise CaptureError(f"has no place of the picture among its slots: {self.told}")
-        at = np.round(self.centre / np.where(np.isnan(self.size), 1, self.size), 2)
+        at = np.round(self.centre, 1)
         for places, cell in zip(at, self.cell, strict=True):
             if len(np.unique(places[cell], axis=0)) != int(cell.sum()):
                 raise CaptureError(f"has more than one {what} for a place")

@@ -57,7 +57,9 @@ def choose(visit: AppPage, name: str) -> None:
 def test_a_baseline_opens_in_the_viewer_as_a_block_of_its_own(visit: AppPage) -> None:
     open_tab(visit, "Compare")
     choose(visit, "Baselines")
-    visit.page.get_by_role("button", name="Show nl5 (uniform) in the viewer").click()
+    visit.page.get_by_role("button", name="Show nl5 (uniform) in the viewer").click(
+        timeout=90_000  # three baselines are made first, beside other tests
+    )
     state = visit.until(
         lambda s: s["options"]["block"] == "nl5 (uniform)" and settled(s), "the baseline"
     )

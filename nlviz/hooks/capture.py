@@ -29,6 +29,7 @@ from nlviz.hooks.nonlocal_blocks.listener import Listener
 from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts, Pass, unknown_way
 from nlviz.hooks.nonlocal_blocks.placing import lying as lying_of
 from nlviz.hooks.places.follow import Places
+from nlviz.hooks.places.notes import on_the_cpu
 
 FOLLOWED = "followed from the input through every operation"
 TILED = "those of the feature map that it takes, laid evenly over the input"
@@ -227,7 +228,7 @@ class _Log:
         self.kinds[numbered] = kind
         try:
             # NumPy's threads go on spinning after a product, and take the cores from torch's.
-            with torch.device("cpu"), _pools().limit(limits=1, user_api="blas"):
+            with on_the_cpu(), _pools().limit(limits=1, user_api="blas"):
                 affinity, error, how = settling()
             self.affinities[numbered], self.fidelity[numbered] = affinity, error
             self.places[numbered] = how

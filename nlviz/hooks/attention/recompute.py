@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,7 +13,8 @@ from torch.nn import functional as F
 
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
-from nlviz.groups import NO_KEY, NO_QUERY, Groups
+from nlviz.geometry import Cell, Grid
+from nlviz.groups import NO_KEY, NO_QUERY, Groups, reached_from
 from nlviz.hooks.attention.calls import Attended
 from nlviz.hooks.attention.placing import placed
 from nlviz.hooks.batch import Sample
@@ -78,13 +82,14 @@ def _checked(call: Attended, queries: SlotLayout, keys: SlotLayout) -> tuple[Aff
 
 def _columns(tensor: Tensor, layout: SlotLayout) -> Array:
     """(S, H, length, width) as (H, width, columns), each slot where it lies; 0 where none does."""
-    flat: Array = tensor.detach().float().cpu().permute(1, 3, 0, 2).flatten(2).numpy()
-    at = layout.columns.ravel()
-    if np.array_equal(at, np.arange(layout.width)):
-        return flat
-    columns = np.zeros((*flat.shape[:2], layout.width), np.float32)
-    columns[:, :, at] = flat
-    return columns
+    sequences, heads, length, width = tensor.shape
+    slots = tensor.detach().float().cpu().transpose(1, 2).reshape(sequences * length, -1)
+    at = torch.from_numpy(layout.columns.ravel())
+    if not torch.equal(at, torch.arange(layout.width)):
+        columns = slots.new_zeros(layout.width, heads * width)
+        slots = columns.index_copy_(0, at, slots)
+    laid: Array = slots.t().contiguous().numpy()
+    return laid.reshape(heads, width, layout.width)
 
 
 def _alike(tensor: Tensor, layout: SlotLayout) -> bool:
@@ -163,7 +168,8 @@ def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLa
     tokens = [affinity.tokens[i] for i in np.flatnonzero(there[grid.size :])]
     asked = checked_queries(grid, np.flatnonzero(there[: grid.size]), tokens)
     wanted = slots[[affinity.index(query) for query in asked]]
-    values = _columns(call.value, keys).transpose(0, 2, 1)  # (H, M, Dv)
+    affinity, kept = _reached_alone(affinity, asked)
+    values = _some_columns(call.value, keys, kept)  # (H, M, Dv)
     alone = [affinity.head(h) for h in range(affinity.heads)]
     weighed, even = (
         np.concatenate([w @ v for w, v in zip(weights, values, strict=True)], axis=1)
@@ -172,14 +178,44 @@ def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLa
             [even_weights(affinity, asked)] * affinity.heads,
         )
     )
-    output = call.output.detach().float().cpu()
+    output = call.output.detach()
+    s, i = (torch.from_numpy(at) for at in np.divmod(wanted, queries.columns.shape[1]))
+    y = output[s, i] if call.project is not None else output[s, :, i].flatten(1)
     if call.project is not None:
         weight, bias = call.project[0].float().cpu(), call.project[1]
         bias = None if bias is None else bias.float().cpu()
-        y = output.flatten(0, 1).numpy()[wanted]
         weighed, even = (
             F.linear(torch.from_numpy(each), weight, bias).numpy() for each in (weighed, even)
         )
-    else:
-        y = output.transpose(1, 2).flatten(0, 1).flatten(1).numpy()[wanted]
-    return relative_error(weighed, even, y, call.output.dtype)
+    return relative_error(weighed, even, y.float().cpu().numpy(), output.dtype)
+
+
+def _reached_alone(
+    affinity: Affinity, asked: Sequence[Cell | str]
+) -> tuple[Affinity, NDArray[np.intp]]:
+    """The affinity with those keys alone that some queries can reach, and which they are."""
+    index = np.array([affinity.index(query) for query in asked], dtype=np.intp)
+    reached = reached_from(affinity.reach, index)
+    if reached is None:
+        return affinity, np.arange(affinity.phi.shape[1])
+    cells = affinity.key_grid.size
+    there = np.flatnonzero(reached[:, :cells].any(axis=0))
+    there = there if there.size else np.zeros(1, np.intp)
+    kept = np.concatenate([there, np.arange(cells, affinity.phi.shape[1])])
+    less = replace(
+        affinity,
+        phi=affinity.phi[:, kept],
+        key_grid=Grid(1, 1, len(there)),
+        reach=tuple(Groups(each.query, each.key[kept]) for each in affinity.reach),
+    )
+    return less, kept
+
+
+def _some_columns(tensor: Tensor, layout: SlotLayout, columns: NDArray[np.intp]) -> Array:
+    """(H, columns, width) of (S, H, length, width): the slots of some columns."""
+    sequences, heads, length, width = tensor.shape
+    slot = np.zeros(layout.width, np.intp)
+    slot[layout.columns.ravel()] = np.arange(layout.columns.size)
+    slots = tensor.detach().transpose(1, 2).reshape(sequences * length, heads, width)
+    some: Array = slots[torch.from_numpy(slot[columns])].float().cpu().transpose(0, 1).numpy()
+    return some

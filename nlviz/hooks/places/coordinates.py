@@ -158,9 +158,12 @@ class Coordinates:
             first = first.narrow(axis, 0, 1)
         if bool((core == first).all()):
             return first
+        core, weight = _runs(core, axes)
         kind = self.kind(core)
         cell = kind == Kind.CELL
-        cells, padding = (each.sum(axes, keepdim=True) for each in (cell, kind == Kind.PADDING))
+        cells, padding = (
+            (each * weight).sum(axes, keepdim=True) for each in (cell, kind == Kind.PADDING)
+        )
         token = (kind == Kind.TOKEN).amax(axes, keepdim=True)
         constant = (kind == Kind.NOTHING).amin(axes, keepdim=True)
         made = torch.full(first.shape, self.mixture)
@@ -173,8 +176,9 @@ class Coordinates:
             firm = self._firm(core)[..., None] & ~(kind == Kind.TOKEN)[..., None]
             least = torch.where(firm, centre - half, torch.inf).amin(axes, keepdim=True)
             most = torch.where(firm, centre + half, -torch.inf).amax(axes, keepdim=True)
-            middle = torch.where(firm, centre, 0).sum(axes, keepdim=True)
-            middle = middle / firm.sum(axes, keepdim=True).clamp(min=1)
+            many = (firm * weight[..., None]).float()
+            middle = (torch.where(firm, centre, 0) * many).sum(axes, keepdim=True)
+            middle = middle / many.sum(axes, keepdim=True).clamp(min=1)
             made[alone] = self.cells(middle[alone], (most - least)[alone])
         return made
 
@@ -227,3 +231,24 @@ class Coordinates:
         self._rows[start : start + count] = rows.reshape(-1, _COLUMNS)
         self._used = start + count
         return torch.arange(start, start + count).reshape(rows.shape[:-1])
+
+
+def _runs(core: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The core with one of each run of equal places along an axis, and how long each run is.
+
+    Channels of a few feature maps behind each other are as many runs.
+    """
+    weight = torch.ones((1,) * core.ndim, dtype=torch.long)
+    if len(axes) != 1:
+        return core, weight
+    (axis,) = axes
+    n = core.shape[axis]
+    others = [i for i in range(core.ndim) if i != axis]
+    new = (core.narrow(axis, 1, n - 1) != core.narrow(axis, 0, n - 1)).movedim(axis, 0)
+    changes = new.flatten(1).any(1) if others else new
+    starts = torch.cat([torch.zeros(1, dtype=torch.long), changes.nonzero()[:, 0] + 1])
+    if len(starts) > n // 2:
+        return core, weight
+    ends = torch.cat([starts[1:], torch.tensor([n])])
+    shape = [-1 if i == axis else 1 for i in range(core.ndim)]
+    return core.index_select(axis, starts), (ends - starts).reshape(shape)

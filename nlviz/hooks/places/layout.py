@@ -141,10 +141,17 @@ class _Side:
         """CaptureError where one sequence has two slots at one place."""
         if self.slots.shape[1] > 1 and (self.slots == self.slots[:, :1]).all():
             raise CaptureError(f"has no place of the picture among its slots: {self.told}")
-        at = np.round(self.centre, 1)
-        for places, cell in zip(at, self.cell, strict=True):
-            if len(np.unique(places[cell], axis=0)) != int(cell.sum()):
-                raise CaptureError(f"has more than one {what} for a place")
+        at = np.rint(self.centre[self.cell] * 10).astype(np.int64)
+        at -= at.min(axis=0, initial=0)
+        number = np.zeros(len(at), np.int64)
+        for axis in at.T:
+            number = number * (axis.max(initial=0) + 1) + axis
+        # Other slots get numbers of their own, below those of all cells.
+        numbers = -1 - np.arange(self.cell.size).reshape(self.cell.shape)
+        numbers[self.cell] = number
+        numbers.sort(axis=1)
+        if (numbers[:, 1:] == numbers[:, :-1]).any():
+            raise CaptureError(f"has more than one {what} for a place")
 
     def shares_tokens(self) -> bool:
         """Whether a token stands in more than one sequence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,13 @@ class Unknown:
 
 
 Known = Placed | Unknown
+
+
+def on_the_cpu() -> AbstractContextManager[object]:
+    """New tensors lie on the CPU, also where the user's default is another device."""
+    return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+
+
 Rule = Callable[..., Known]
 
 
@@ -60,7 +68,7 @@ class Note:
                 continue
             waiting.pop()
             if note.known is None:
-                with torch.device("cpu"):
+                with on_the_cpu():
                     note.known = note._apply()
                 note.rule, note.given = None, ()
         if self.known is None:

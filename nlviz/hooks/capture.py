@@ -102,7 +102,8 @@ def capture(
     batch = len(given) if given is not None and given.ndim else 1
     log = _Log(module, Sample(sample, batch, first=given is not None and given.ndim >= 4), recorded)
     with evaluating(module):
-        places = Places(module, _several(inputs))
+        unknown = not blocks or not {*blocks} <= {*recorded}
+        places = Places(module, _several(inputs), wanted=unknown)
         with log.listening(blocks, places):
             output = _call(module, inputs)
         return log.understood(output, tuple(blocks))

@@ -25,9 +25,11 @@ class Places:
     Args:
         module: whose parameters may become tokens.
         inputs: what it is called with; pictures among them have their batch first.
+        wanted: whether anything will be asked; if not, nothing is noted.
     """
 
-    def __init__(self, module: nn.Module, inputs: Iterable[Any]) -> None:
+    def __init__(self, module: nn.Module, inputs: Iterable[Any], *, wanted: bool = True) -> None:
+        self.wanted = wanted
         self.coordinates = Coordinates()
         self.names = {id(p): name for name, p in module.named_parameters()}
         self.notes: Any = WeakTensorKeyDictionary()
@@ -67,6 +69,8 @@ class Places:
 
     def of(self, tensor: Tensor) -> Note | None:
         """The note of a tensor; None for a constant."""
+        if not self.wanted:
+            return None
         note = self.notes.get(tensor)
         if note is None and isinstance(tensor, nn.Parameter) and id(tensor) in self.names:
             name, shape = self.names[id(tensor)], tuple(tensor.shape)
@@ -77,6 +81,8 @@ class Places:
 
     def follow(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         """Note what a call did to the places of what it was given."""
+        if not self.wanted:
+            return
         if out is None and getattr(func, "__name__", "") == "__setitem__":
             out = args[0]
         outs = _tensors(out if isinstance(out, (tuple, list)) else [out])

@@ -428,14 +428,19 @@ def _windows(
     """Windows of a convolution or pool; ``back`` for a transposed one."""
     out, n = call.outs[0], len(kernel)
     base = out.ndim - n
-    at = []
-    for i, (k, s, p, d) in enumerate(zip(kernel, stride, padding, dilation, strict=True)):
-        step = torch.arange(out.shape[base + i], dtype=torch.float32)
-        middle = d * (k - 1) / 2
-        positions = (step + p - middle) / s if back else step * s - p + middle
-        at.append((base + i, positions, 1 / s if back else float(s)))
+    counts = tuple(out.shape[base:])
     channels = base - 1 if adds else None
-    return [call.note(out, lambda core: sums.windowed(call.coordinates, core, channels, at))]
+
+    def windowed(core: Tensor) -> Tensor:
+        at = []
+        for i, (k, s, p, d) in enumerate(zip(kernel, stride, padding, dilation, strict=True)):
+            step = torch.arange(counts[i], dtype=torch.float32)
+            middle = d * (k - 1) / 2
+            positions = (step + p - middle) / s if back else step * s - p + middle
+            at.append((base + i, positions, 1 / s if back else float(s)))
+        return sums.windowed(call.coordinates, core, channels, at)
+
+    return [call.note(out, windowed)]
 
 
 def _resize(call: _Call) -> list[Note | None]:

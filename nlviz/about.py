@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nlviz.affinity import Affinity
 from nlviz.display import listed
 from nlviz.geometry import View
-from nlviz.groups import NO_QUERY
+from nlviz.groups import NO_KEY, NO_QUERY
 
 _FUNCTIONS = {
     "gaussian": "Gaussian",
@@ -129,8 +129,9 @@ def reach_in_words(affinity: Affinity) -> str:
         return ("everywhere" if steps == grid.t else f"within {of} only") + few
     if (group == group[:1]).all() and len(np.unique(group[0][there[0]])) == there[0].sum():
         return f"at a cell's own place only, over time{few}"
-    sizes = np.unique(group[there], return_counts=True)[1]
-    return f"within windows of at most {int(sizes.max())} cells only{few}"
+    able = np.concatenate([each.key[: affinity.key_grid.size] for each in reach])
+    sizes = np.unique(able[able != NO_KEY], return_counts=True)[1]
+    return f"within windows of at most {int(sizes.max(initial=0))} cells only{few}"
 
 
 def _part(there: NDArray[np.bool_]) -> str:

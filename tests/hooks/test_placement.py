@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 import nlviz
 from nlviz.hooks.places.layout import token_name
+from nlviz.models.nonlocal_block import NonLocalBlock
 from tests.support import make
 from tests.support.vision import timm, torchvision, transformers
 
@@ -269,3 +270,80 @@ def test_a_network_without_attention_is_told_what_was_looked_for(name):
     model = getattr(torchvision.models.video, name)(weights=None)
     with pytest.raises(nlviz.CaptureError, match="no self-attention was seen: none of its"):
         nlviz.capture(model, torch.randn(1, 3, 4, 16, 16))
+
+
+class Turned(nn.Module):
+    """A block on a mirrored picture, or on one of which the places are lost."""
+
+    def __init__(self, block, turn):
+        super().__init__()
+        self.embed, self.block, self.turn = nn.Conv2d(3, 8, 8, 8), block, turn
+
+    def forward(self, x):
+        return self.block(self.turn(self.embed(x)))
+
+
+def changed_most(module, x, row, col, **more):
+    """The query cell of the only block that changes most where a patch of 8 pixels is changed."""
+    before, y = nlviz.capture(module, x, **more), x.clone()
+    y[..., 8 * row : 8 * row + 8, 8 * col : 8 * col + 8] += 4
+    after = nlviz.capture(module, y, **more)
+    (block,) = before.affinities
+    a, b = before.affinities[block], after.affinities[block]
+    change = np.linalg.norm(a.theta - b.theta, axis=0)
+    cell = a.query_grid.cell(int(change.argmax()))
+    return cell.row, cell.col
+
+
+@pytest.mark.parametrize("kind", ["non-local", "context"])
+def test_a_block_on_a_mirrored_picture_lies_where_it_looks_or_is_refused(kind):
+    block = NonLocalBlock(8, dimension=2) if kind == "non-local" else Context(8)
+    for weight in block.parameters():
+        nn.init.normal_(weight)
+    x = torch.randn(1, 3, 32, 48)
+    mirrored = Turned(block.eval(), lambda x: x.flip(-1)).eval()
+    if kind == "non-local":
+        assert changed_most(mirrored, x, 1, 4) == (1, 4)
+    else:
+        affinity = nlviz.capture(mirrored, x).affinities["block"]
+        logits = block.conv_mask(mirrored.embed(x)).flatten().softmax(0).detach()
+        np.testing.assert_allclose(affinity.row(nlviz.Cell(0, 0, 0)).ravel(), logits, atol=1e-6)
+    lost = Turned(block, lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real).eval()
+    with pytest.raises(nlviz.CaptureError, match="lost on the way: nlviz cannot follow 'fft_"):
+        nlviz.capture(lost, x)
+
+
+class Context(nn.Module):
+    """GCNet's block, adding."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.conv_mask, self.channel_add_conv = nn.Conv2d(width, 1, 1), nn.Conv2d(width, width, 1)
+
+    def forward(self, x):
+        weights = self.conv_mask(x).flatten(2).softmax(2)
+        context = (x.flatten(2) @ weights.transpose(1, 2)).unsqueeze(-1)
+        return x + self.channel_add_conv(context)
+
+
+def test_frames_are_told_from_channels_where_a_head_comes_first():
+    class Clip(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.embed = nn.Conv2d(64, 4, 1), nn.Conv2d(3, 16, 8, 8)
+
+        def forward(self, x):
+            slots = self.embed(x.flatten(0, 1)).flatten(2).transpose(1, 2)[:, None]
+            return F.scaled_dot_product_attention(slots, slots, slots)
+
+    affinity = nlviz.capture(Clip(), torch.randn(1, 8, 3, 32, 32), sample=None).affinities["Clip"]
+    assert (affinity.query_grid.shape, affinity.heads) == ((8, 4, 4), 1)
+
+
+def test_a_batch_in_another_order_is_no_sample():
+    block = NonLocalBlock(8, dimension=2)
+    for weight in block.parameters():
+        nn.init.normal_(weight)
+    module = Turned(block, lambda x: x.flip(0)).eval()
+    with pytest.raises(nlviz.CaptureError, match="a batch in another order"):
+        nlviz.capture(module, torch.randn(2, 3, 32, 32), sample=1)

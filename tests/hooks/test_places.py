@@ -207,3 +207,63 @@ def test_nothing_is_left_on_the_input_or_the_module():
     with torch.no_grad(), Following(places):
         module(tokens(x))
     assert (set(vars(x)), set(vars(module))) == before
+
+
+def swapped_by_copies(x):
+    cells = tokens(x)
+    out = cells.clone()
+    out[:, :48].copy_(cells[:, 48:])
+    out[:, 48:].copy_(cells[:, :48])
+    return out
+
+
+def an_old_view(x):
+    cells = tokens(x).clone()
+    old = cells.view(*cells.shape)
+    cells[:] = tokens(x).flip(1)
+    return old
+
+
+@pytest.mark.parametrize("way", [swapped_by_copies, an_old_view])
+def test_what_a_view_wrote_into_is_lost_not_guessed(way):
+    x = picture()
+    places = Places(nn.Identity(), (x,))
+    with torch.no_grad(), Following(places):
+        out = way(x)
+    known = places.of(out).read()
+    assert isinstance(known, Unknown)
+    assert "through a view" in known.by
+
+
+def test_an_index_or_mask_is_read_as_it_was_when_it_was_used():
+    x = picture()
+    places = Places(nn.Identity(), (x,))
+    with torch.no_grad(), Following(places):
+        cells = tokens(x)
+        mask = torch.zeros(ROWS * COLS, dtype=torch.bool)
+        mask[:12] = True
+        index = torch.arange(12)
+        kept = cells[:, mask], cells[:, index], cells.index_select(1, index)
+        mask.logical_not_()
+        index.add_(5)
+    for out in kept:
+        (core,) = places.of(out).read().cores
+        centre = places.coordinates.centre(core)[0, :, 0, 2:]
+        torch.testing.assert_close(centre, out[0, :, :2], atol=1e-2, rtol=0)
+
+
+def test_notes_hold_none_of_the_modules_tensors():
+    import gc
+    import weakref
+
+    x = picture()
+    places = Places(nn.Identity(), (x,))
+    with torch.no_grad(), Following(places):
+        cells = patches(x)
+        middle = [cells.relu(), F.avg_pool2d(cells, 2), cells[:, :, ::2], F.pad(cells, (1, 1))]
+        alive = [weakref.ref(each) for each in middle]
+        out = torch.cat([each.flatten(2) for each in middle], 2)
+        del middle
+    gc.collect()
+    assert not any(ref() is not None for ref in alive)
+    assert not isinstance(places.of(out).read(), Unknown)

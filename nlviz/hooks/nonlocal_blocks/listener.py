@@ -177,6 +177,9 @@ class Listener:
         except CaptureError as why:
             self.open.refused = str(why)
             return
+        theta = self.open.notes.get("theta")
+        if role == "y" and theta is not None and theta.shape[2:] == tuple(tensor.shape[2:]):
+            self.places.lies_as(tensor, theta)  # Eq. (1): y_i is of position i, however computed
         if (note := self.places.of(tensor)) is not None:
             self.open.notes[role] = note
         self.open.shapes[role] = tuple(tensor.shape[2:])

@@ -20,7 +20,7 @@ from nlviz.hooks.batch import Sample
 from nlviz.hooks.nonlocal_blocks.parts import Pass
 from nlviz.hooks.places.follow import Places
 from nlviz.hooks.places.layout import SlotLayout, laid_out
-from nlviz.hooks.places.notes import Note, Placed
+from nlviz.hooks.places.notes import Note, Unknown
 
 Array = NDArray[np.float32]
 
@@ -31,10 +31,11 @@ def lying(affinity: Affinity, a_pass: Pass, places: Places, sample: Sample) -> A
     Raises:
         CaptureError: positions that make no grid of the input.
     """
-    queries = _positions(places, sample, a_pass.notes.get("theta"))
-    keys = _positions(places, sample, a_pass.notes.get("phi", a_pass.notes.get("theta")))
-    if queries is None or keys is None or places.extent is None or places.is_sequence:
+    if places.extent is None or places.is_sequence:
         return None
+    notes = a_pass.notes
+    queries = _positions(places, sample, notes.get("theta") or notes.get("phi"))
+    keys = _positions(places, sample, notes.get("phi") or notes.get("theta"))
     if len(queries) != affinity.query_grid.size:
         return None
     pooled = len(keys) != affinity.key_grid.size  # by a call that is no module of the block
@@ -54,14 +55,29 @@ def lying(affinity: Affinity, a_pass: Pass, places: Places, sample: Sample) -> A
     return _moved(affinity, own, other)
 
 
-def _positions(places: Places, sample: Sample, note: Note | None) -> Tensor | None:
-    """(N,) the places of a feature map (elements, channels, …), of the sample's elements."""
-    known = note.read() if note is not None else None
-    if note is None or not isinstance(known, Placed) or len(known.cores) != 1:
-        return None
+def _positions(places: Places, sample: Sample, note: Note | None) -> Tensor:
+    """(N,) the places of a feature map (elements, channels, …), of the sample's elements.
+
+    Raises:
+        CaptureError: they were lost on the way, or the elements are another sample's.
+    """
+    if note is None:
+        raise CaptureError(
+            "has positions that do not come from the input, or by a way that nlviz cannot follow"
+        )
+    known = note.read()
+    if isinstance(known, Unknown):
+        raise CaptureError(
+            f"has positions whose places are lost on the way: nlviz cannot follow {known.by!r}"
+        )
     core = places.coordinates.mixed(known.cores[0], [1])[:, 0]
     core = core.expand(note.shape[0], *note.shape[2:])
-    return core[sample.elements(len(core))].flatten()
+    mine = core[sample.elements(len(core))].flatten()
+    element = places.coordinates.centre(mine)[:, 0]
+    other = element[~element.isnan()] != (sample.number or 0)
+    if sample.number is not None and len(core) >= sample.batch and bool(other.any()):
+        raise CaptureError("runs on a batch in another order than that of the input")
+    return mine
 
 
 def _is_in_order(layout: SlotLayout) -> bool:

@@ -30,6 +30,7 @@ class Places:
 
     def __init__(self, module: nn.Module, inputs: Iterable[Any], *, wanted: bool = True) -> None:
         self.wanted = wanted
+        self.writes: dict[int, int] = {}  # how often a storage was written into, not elementwise
         self.coordinates = Coordinates()
         self.names = {id(p): name for name, p in module.named_parameters()}
         self.notes: Any = WeakTensorKeyDictionary()
@@ -65,17 +66,19 @@ class Places:
                 core = core.unsqueeze(axis)
             return Placed((core,))
 
-        self.notes[given] = Note("the input", shape, rule)
+        self._put(given, Note("the input", shape, rule))
 
     def of(self, tensor: Tensor) -> Note | None:
         """The note of a tensor; None for a constant."""
         if not self.wanted:
             return None
-        note = self.notes.get(tensor)
+        note, writes = self.notes.get(tensor, (None, 0))
+        if note is not None and self.writes and self._written(tensor) != writes:
+            return Note("a write through a view", tuple(tensor.shape), None)
         if note is None and isinstance(tensor, nn.Parameter) and id(tensor) in self.names:
             name, shape = self.names[id(tensor)], tuple(tensor.shape)
             note = Note(name, shape, lambda: Placed((self.coordinates.parameter(name, shape),)))
-            self.notes[tensor] = note
+            self._put(tensor, note)
         found: Note | None = note
         return found
 
@@ -83,15 +86,35 @@ class Places:
         """Note what a call did to the places of what it was given."""
         if not self.wanted:
             return
-        if out is None and getattr(func, "__name__", "") == "__setitem__":
+        name = getattr(func, "__name__", "")
+        if out is None and name in ("__setitem__", "__set__"):
             out = args[0]
         outs = _tensors(out if isinstance(out, (tuple, list)) else [out])
         try:
-            for tensor, note in noted(self.coordinates, self.of, func, args, kwargs, outs):
-                self.notes[tensor] = note
+            made = list(noted(self.coordinates, self.of, func, args, kwargs, outs))
         except Exception as fault:  # noqa: BLE001 — a note must not end the module's own pass
-            for tensor in outs:
-                self.notes[tensor] = Note(f"{func} ({type(fault).__name__})", (), None)
+            lost = Note(f"{name} ({type(fault).__name__})", (), None)
+            made = [(tensor, lost) for tensor in outs]
+        if name in _WRITES and args and isinstance(args[0], Tensor):
+            at = _storage(args[0])
+            self.writes[at] = self.writes.get(at, 0) + 1
+        for tensor, note in made:
+            self._put(tensor, note)
+
+    def lies_as(self, tensor: Tensor, other: Note) -> None:
+        """Say that a tensor (elements, channels, …) lies where another does, on the same axes."""
+
+        def rule(cores: tuple[Tensor, ...]) -> Known:
+            return Placed(tuple(self.coordinates.mixed(core, [1]) for core in cores))
+
+        if self.wanted:
+            self._put(tensor, Note("y", tuple(tensor.shape), rule, (other,)))
+
+    def _put(self, tensor: Tensor, note: Note) -> None:
+        self.notes[tensor] = note, self._written(tensor) if self.writes else 0
+
+    def _written(self, tensor: Tensor) -> int:
+        return self.writes.get(_storage(tensor), 0)
 
 
 class Following(TorchFunctionMode):
@@ -111,6 +134,22 @@ class Following(TorchFunctionMode):
         return out
 
 
+# What puts other places into a tensor that is there, and so into all views of it.
+_WRITES = frozenset(
+    (
+        *("__setitem__", "copy_", "set_", "__set__", "scatter_", "scatter_add_", "index_copy_"),
+        *("index_put_", "index_add_", "masked_scatter_", "put_", "swapaxes_", "resize_"),
+    )
+)
+
+
+def _storage(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # of a kind that has none, as within vmap
+        return 0
+
+
 def _tensors(inputs: Iterable[Any]) -> list[Tensor]:
     found: list[Tensor] = []
     for each in inputs:
@@ -124,15 +163,19 @@ def _tensors(inputs: Iterable[Any]) -> list[Tensor]:
 def _axes(shape: tuple[int, ...], module: nn.Module) -> tuple[int | None, ...] | None:
     """Which axes of an input are batch, time, rows and columns; None of an input without.
 
-    Of a clip, the module's first convolution tells the axis of channels from that of frames.
+    A clip's first convolution tells its channels; where it takes others, they are 1, 3 or 4.
     """
     if len(shape) == 5:
+        if shape[4] in (1, 3) and min(shape[2:4]) >= 16:
+            return (0, 1, 2, 3)
         kinds = (m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))
         first = next(kinds, None)
-        wanted = (1, 3) if first is None else (first.in_channels,)
-        second, third = (n in wanted for n in shape[1:3])
-        frames_first = third and (not second or isinstance(first, nn.Conv2d))
-        return (0, 1, 3, 4) if frames_first else (0, 2, 3, 4)
+        second, third = (first is not None and n == first.in_channels for n in shape[1:3])
+        if second == third:
+            flat = isinstance(first, nn.Conv2d)
+            second, third = (n in (1, 3, 4) for n in shape[1:3])
+            second = not third or (second and not flat)
+        return (0, 2, 3, 4) if second else (0, 1, 3, 4)
     if len(shape) == 4:
         last = shape[3] in (1, 3) and min(shape[1:3]) >= 16
         return (0, None, 1, 2) if last else (0, None, 2, 3)

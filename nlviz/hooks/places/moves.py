@@ -104,7 +104,7 @@ def indexed(core: Tensor, shape: Shape, key: Any) -> Tensor:
 def written(core: Tensor, value: Tensor, shape: Shape, key: Any) -> Tensor:
     """A core of a tensor after ``tensor[key] = value``."""
     key = _key(key, len(shape))
-    part = torch.empty(shape, dtype=torch.bool, device="meta")[_on(key, "meta")]
+    part = torch.zeros((), dtype=torch.bool).expand(shape)[key]
     value = broadcast(value, part.ndim) if value.ndim < part.ndim else value
     value = value.reshape(value.shape[value.ndim - part.ndim :])
     if value.numel() == 1 and not any(n > 1 for n in value.shape):
@@ -115,10 +115,6 @@ def written(core: Tensor, value: Tensor, shape: Shape, key: Any) -> Tensor:
     for axis in range(made.ndim):
         made = narrowed(made, axis)
     return made
-
-
-def _on(key: tuple[Any, ...], device: str) -> tuple[Any, ...]:
-    return tuple(k.to(device) if isinstance(k, Tensor) else k for k in key)
 
 
 def _key(key: Any, ndim: int) -> tuple[Any, ...]:

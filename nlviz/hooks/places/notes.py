@@ -68,7 +68,7 @@ class Note:
                 continue
             waiting.pop()
             if note.known is None:
-                with on_the_cpu():
+                with torch.inference_mode(False), torch.no_grad(), on_the_cpu():
                     note.known = note._apply()
                 note.rule, note.given = None, ()
         if self.known is None:

@@ -69,9 +69,13 @@ _REFLECTED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
-    """One call of an operation, and the places that are known of what it was given."""
+    """One call of an operation, and the places that are known of what it was given.
+
+    Notes outlive the call, so they must not hold its tensors: ``let_go`` leaves copies of indices
+    and masks alone, as the module may change its own before a note is read.
+    """
 
     coordinates: Coordinates
     of: Callable[[Any], Note | None]
@@ -80,6 +84,16 @@ class _Call:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     outs: list[Tensor]
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.shape = tuple(getattr(self.first, "shape", ()))
+
+    def let_go(self) -> None:
+        """Hold no tensor of the module any more."""
+        self.args = tuple(held(value) for value in self.args)
+        self.kwargs = {key: held(value) for key, value in self.kwargs.items()}
+        self.outs = []
 
     def argument(self, at: int, *names: str, default: Any = None) -> Any:
         """An argument by its position or one of its names."""
@@ -91,11 +105,6 @@ class _Call:
     def first(self) -> Any:
         """The tensor that is worked on."""
         return self.argument(0, "input", "self", "query")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape."""
-        return tuple(self.first.shape)
 
     def again(self, core: Tensor) -> Any:
         """The same call on a core instead of the tensor."""
@@ -161,6 +170,7 @@ def noted(
             notes = rule(call)
         except Exception as fault:  # noqa: BLE001 — what is not understood has no place
             notes = [Note(f"{name} ({fault})", tuple(out.shape), None) for out in outs]
+    call.let_go()
     for out, note in zip(outs, notes, strict=False):
         if note is not None:
             yield out, note
@@ -170,6 +180,17 @@ def _is_whole(tensor: Tensor) -> bool:
     """Whether it holds whole numbers, which are no features."""
     kind = tensor.dtype
     return not (tensor.is_floating_point() or tensor.is_complex() or kind == torch.bool)
+
+
+def held(value: Any) -> Any:
+    """What a note may keep of an argument: a copy of an index or mask, nothing of features."""
+    if isinstance(value, Tensor):
+        features = value.is_floating_point() or value.is_complex()
+        return None if features else value.detach().cpu().clone()
+    if isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
+        each = [held(one) for one in value]
+        return each if isinstance(value, list) else tuple(each)
+    return value
 
 
 def _here(value: Any) -> Any:
@@ -295,17 +316,17 @@ def _gather(call: _Call) -> list[Note | None]:
         index, dim = call.argument(1, "indices"), call.argument(2, "dim")
     if dim is None:
         return [Note(call.name, tuple(call.outs[0].shape), None)]
-    shape, dim = call.shape, dim % len(call.shape)
+    shape, dim, index = call.shape, dim % len(call.shape), held(index)
     return [call.note(call.outs[0], lambda core: moves.gathered(core, shape, dim, index))]
 
 
 def _index(call: _Call) -> list[Note | None]:
-    key, shape = call.args[1], call.shape
+    key, shape = held(call.args[1]), call.shape
     return [call.note(call.outs[0], lambda core: moves.indexed(core, shape, key))]
 
 
 def _masked_select(call: _Call) -> list[Note | None]:
-    mask, shape = call.argument(1, "mask").cpu(), call.shape
+    mask, shape = held(call.argument(1, "mask")), call.shape
     return [call.note(call.outs[0], lambda core: core.expand(shape).masked_select(mask))]
 
 
@@ -314,7 +335,7 @@ def _embedding(call: _Call) -> list[Note | None]:
     given = call.of(weight)
     if given is None:
         return [None]
-    index = index.cpu()
+    index = held(index)
     shape = tuple(call.outs[0].shape)
     return [Note("embedding", shape, lambda cores: Placed((cores[0][index],)), (given,))]
 
@@ -349,6 +370,7 @@ def _setitem(call: _Call) -> list[Note | None]:
     put = call.of(value) if isinstance(value, Tensor) else None
     if put is None:  # numbers say nothing of where they lie
         return [given]
+    key = held(key)
     shape, known = call.shape, (put,) if given is None else (put, given)
 
     def rule(value: Cores, *base: Cores) -> Known:

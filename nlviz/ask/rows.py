@@ -94,8 +94,8 @@ def _contributions(
         return None
     if query.block not in analysis.sizes:
         raise QueryError(
-            f"The contributions of block {query.block!r} were not measured; call with_sizes first, "
-            "or rank by affinity."
+            f"The contributions of block {query.block!r} were not measured (with_sizes does, of "
+            "non-local blocks with one head); rank by affinity."
         )
     sizes, affinity = analysis.sizes[query.block], affinity_of(analysis, query)
     if not sizes.any():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
 from nlviz.experiments.rerun import Call, one_call, parts_of, run
-from nlviz.hooks.capture import evaluating
+from nlviz.hooks.capture import PUT_BACK, evaluating
 from nlviz.hooks.memory import enough_memory
 from nlviz.inference.protocol import Network
 from nlviz.inference.scores import class_scores, top_classes
@@ -115,6 +115,8 @@ def _with_sizes(analysis: Analysis, network: Network) -> Analysis:
         for block, call in seen.items():
             out, keys = outs[block], analysis.affinity(block).key_grid
             if call.g is None or call.g[:, 0].numel() != keys.size:
+                continue
+            if analysis.places.get(block) == PUT_BACK:  # its keys are in another order than these
                 continue
             added = (out(call.g) - out(torch.zeros_like(call.g))).float()
             sizes[block] = added.norm(dim=1).flatten().cpu().numpy()

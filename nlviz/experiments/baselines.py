@@ -14,7 +14,7 @@ from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError, QueryError
 from nlviz.experiments.rerun import Call, one_call, parts_of, run
 from nlviz.groups import Groups
-from nlviz.hooks.capture import capture
+from nlviz.hooks.capture import PUT_BACK, capture
 from nlviz.hooks.memory import enough_memory
 from nlviz.inference.protocol import Network
 from nlviz.query import BASELINES, Baseline
@@ -55,6 +55,11 @@ def baseline(
         made = _uniform(affinity)
     elif network is None:
         raise QueryError(f"The baseline {kind!r} runs the network again; give it.")
+    elif analysis.places.get(block) == PUT_BACK:
+        raise CaptureError(
+            f"Block {block!r} has its places in another order than the picture, which the baseline "
+            f"{kind!r} does not follow; choose 'uniform'."
+        )
     else:
         with enough_memory(f"the baseline {kind!r} of block {block!r}"):
             with one_call(network.module, block) as call:
@@ -90,7 +95,12 @@ def _uniform(affinity: Affinity) -> Affinity:
 def _cosine(affinity: Affinity, call: Call, block: str) -> Affinity:
     grid = affinity.query_grid
     x = call.x
-    if call.attention or x is None or x.ndim < 3 or x.numel() != len(x[0]) * grid.size:
+    if call.attention:
+        raise CaptureError(
+            f"Block {block!r} is a self-attention, and the baseline 'cosine' is made for non-local "
+            "blocks alone; choose 'uniform'."
+        )
+    if x is None or x.ndim < 3 or x.numel() != len(x[0]) * grid.size:
         raise CaptureError(
             f"The input of block {block!r} is not one feature vector for each of {grid} places."
         )
@@ -105,6 +115,11 @@ def _shuffled(
     affinity: Affinity, call: Call, network: Network, block: str, seed: int
 ) -> tuple[Affinity, float]:
     """The block's copy, shuffled, seen by the same capture as the block."""
+    if call.attention:
+        raise CaptureError(
+            f"Block {block!r} is a self-attention, and the baseline 'shuffled' is made for "
+            "non-local blocks alone; choose 'uniform'."
+        )
     parts = parts_of(network.module, block)
     if parts.theta is None or parts.phi is None:
         raise CaptureError(

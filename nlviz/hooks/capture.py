@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import nn
@@ -32,6 +33,7 @@ from nlviz.hooks.places.follow import Places
 from nlviz.hooks.places.notes import on_the_cpu
 
 FOLLOWED = "followed from the input through every operation"
+PUT_BACK = f"{FOLLOWED}, and put back where they look"
 TILED = "those of the feature map that it takes, laid evenly over the input"
 RECORDED = "the network's own record"
 
@@ -51,7 +53,7 @@ class Capture:
             such a block.
         kinds: block name → what it is, in a few words.
         places: block name → how it is known where its queries and keys lie: ``FOLLOWED``,
-            ``TILED`` or ``RECORDED``.
+            ``PUT_BACK`` (a block with another order than the picture's), ``TILED`` or ``RECORDED``.
     """
 
     output: Any
@@ -216,7 +218,10 @@ class _Log:
         if a_pass.name in self.recorded:
             return affinity, error, RECORDED
         lying = lying_of(affinity, a_pass, places, self.sample)
-        return (affinity, error, TILED) if lying is None else (lying, error, FOLLOWED)
+        if lying is None:
+            return affinity, error, TILED
+        in_order = np.shares_memory(lying.theta, affinity.theta)
+        return lying, error, FOLLOWED if in_order else PUT_BACK
 
     def _keep(
         self, name: str, kind: str, settling: Callable[[], tuple[Affinity, float, str]]

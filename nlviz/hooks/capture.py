@@ -196,10 +196,12 @@ class _Log:
 
         def attended(call: Attended | str) -> None:
             if not any(id(module) in inside for _, module in running.stack):
+                name = running.name
+                how = RECORDED if name in self.recorded else FOLLOWED
                 self._keep(
-                    running.name,
+                    name,
                     "self-attention",
-                    lambda: (*attention_affinity_of(call, places, self.sample), FOLLOWED),
+                    lambda: (*attention_affinity_of(call, places, self.sample), how),
                 )
 
         def ended(a_pass: Pass) -> None:

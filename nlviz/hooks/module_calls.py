@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
@@ -21,6 +21,17 @@ def this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
         return hook(*args, **kwargs) if threading.get_ident() == thread else None
 
     return heard
+
+
+def tensors(values: Iterable[Any]) -> list[Tensor]:
+    """The tensors among some values, and in the tuples and lists among them."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found += tensors(value)
+    return found
 
 
 def first_tensor(args: Any, kwargs: Any = None) -> Tensor | None:

@@ -17,7 +17,7 @@ from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
 from nlviz.geometry import MOST_INPUT, Grid, View
-from nlviz.hooks.capture import RECORDED, capture
+from nlviz.hooks.capture import capture
 from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
@@ -79,12 +79,7 @@ def analyse(
         prediction=top_classes(seen.output, network.classes),
         refused=seen.refused,
         kinds=seen.kinds,
-        places=MappingProxyType(
-            {
-                name: RECORDED if name.partition("#")[0] in network.taps else how
-                for name, how in seen.places.items()
-            }
-        ),
+        places=seen.places,
         weights=getattr(network, "weights", None),  # networks of others need not say
     )
 
@@ -109,8 +104,7 @@ def _resize(frames: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
 def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
     """Put the affinity's grids where the network's tap says; without one they lie as captured."""
     if tap is None:
-        grids = (_tiled(grid, view) for grid in (affinity.query_grid, affinity.key_grid))
-        queries, keys = grids
+        queries, keys = (_tiled(grid, view) for grid in (affinity.query_grid, affinity.key_grid))
         if affinity.key_grid.stride is None and affinity.query_grid.stride is None:
             keys = queries.pooled(affinity.key_grid.shape)
         return replace(affinity, query_grid=queries, key_grid=keys)

@@ -42,16 +42,7 @@ def own_store(monkeypatch) -> store.Store:
 
 @pytest.fixture
 def decoded(monkeypatch) -> list[int]:
-    """Grows by one for each frame that is decoded."""
-    seen: list[int] = []
-    spend = budget.Budget.spend
-
-    def counted(self: budget.Budget, width: int, height: int) -> None:
-        seen.append(1)
-        spend(self, width, height)
-
-    monkeypatch.setattr(budget.Budget, "spend", counted)
-    return seen
+    return make.counting_decoded(monkeypatch)
 
 
 def moving(count: int = 20, name: str = "a.gif") -> Material:

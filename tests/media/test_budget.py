@@ -119,16 +119,7 @@ def test_a_gif_of_millions_of_tiny_frames_is_refused_at_once(ask):
 
 @pytest.fixture
 def decoded(monkeypatch) -> list[int]:
-    """Grows by one for each frame that is decoded."""
-    seen: list[int] = []
-    spend = budget.Budget.spend
-
-    def counted(self: budget.Budget, width: int, height: int) -> None:
-        seen.append(1)
-        spend(self, width, height)
-
-    monkeypatch.setattr(budget.Budget, "spend", counted)
-    return seen
+    return make.counting_decoded(monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["mp4", "h264", "gif", "tiff"])

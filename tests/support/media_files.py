@@ -11,7 +11,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from PIL import Image
+
+from nlviz.media import budget
 
 STEP = 4
 """Grey levels from one frame to the next; they come back exactly from a lossless stream."""
@@ -115,3 +118,16 @@ def animation(kind: str, count: int = 5, **options: object) -> bytes:
     frames = [Image.fromarray(picture(i, 20, 12)) for i in range(count)]
     more = {"lossless": True} if kind == "WEBP" else {}
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], **(more | options))
+
+
+def counting_decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for each frame that is decoded."""
+    seen: list[int] = []
+    spend = budget.Budget.spend
+
+    def counted(self: budget.Budget, width: int, height: int) -> None:
+        seen.append(1)
+        spend(self, width, height)
+
+    monkeypatch.setattr(budget.Budget, "spend", counted)
+    return seen

@@ -12,8 +12,8 @@ from nlviz.hooks.attention.calls import Attended, Source
 from nlviz.hooks.attention.logits import LogitTerms
 from nlviz.hooks.batch import Sample
 from nlviz.hooks.places.follow import Places
-from nlviz.hooks.places.layout import SlotLayout, laid_out
-from nlviz.hooks.places.notes import Unknown
+from nlviz.hooks.places.layout import SlotLayout
+from nlviz.hooks.places.notes import cores_of
 
 
 def placed(
@@ -48,34 +48,15 @@ def placed(
         raise CaptureError("has sequences that stand for the same places in different numbers")
     chosen = torch.stack(groups)  # (S, heads that were sequences)
     first = chosen[:, 0]
-    extent = places.extent
-    if extent is None:
-        raise CaptureError("has slots whose places are not known: the module was given no tensor")
-    element = places.coordinates.centre(both)[..., 0]
-    start = 0.0 if sample.number is None else element.nan_to_num(torch.inf).min()
-    layouts = laid_out(
-        places.coordinates,
-        None if places.is_sequence else (float(start), extent[1]),
-        extent[2:],
-        queries[first],
-        keys[first],
-        apart=apart,
-    )
+    alone = sample.number is not None
+    layouts = places.laid_out(queries[first], keys[first], alone=alone, apart=apart)
     return _folded(call, chosen), *layouts
 
 
 def _slots(places: Places, source: Source, what: str) -> Tensor:
     """(b, H, length) the place of each slot of queries or keys (b, H, length, width)."""
-    if source.note is None:
-        raise CaptureError(
-            f"has {what} that do not come from the input, or by a way that nlviz cannot follow"
-        )
-    known = source.note.read()
-    if isinstance(known, Unknown):
-        raise CaptureError(
-            f"has {what} whose places are lost on the way: nlviz cannot follow {known.by!r}"
-        )
-    cores = [places.coordinates.mixed(core, [source.axes[-1] or 0]) for core in known.cores]
+    _, known = cores_of(source.note, what)
+    cores = [places.coordinates.mixed(core, [source.axes[-1] or 0]) for core in known]
     if len(cores) > 1:
         slots = source.axes[-2] or 0
         cores = [core for core in cores if core.shape[slots] > 1] or cores[:1]

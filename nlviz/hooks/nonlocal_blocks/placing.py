@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,8 +18,8 @@ from nlviz.groups import NO_KEY, NO_QUERY, Group, Groups
 from nlviz.hooks.batch import Sample
 from nlviz.hooks.nonlocal_blocks.parts import Pass
 from nlviz.hooks.places.follow import Places
-from nlviz.hooks.places.layout import SlotLayout, laid_out
-from nlviz.hooks.places.notes import Note, Unknown
+from nlviz.hooks.places.layout import SlotLayout
+from nlviz.hooks.places.notes import Note, cores_of
 
 Array = NDArray[np.float32]
 
@@ -40,9 +39,7 @@ def lying(affinity: Affinity, a_pass: Pass, places: Places, sample: Sample) -> A
         return None
     pooled = len(keys) != affinity.key_grid.size  # by a call that is no module of the block
     each = queries[None], queries[None] if pooled else keys[None]
-    start = places.coordinates.centre(queries)[:, 0].nan_to_num(torch.inf).min()
-    frames = 0.0 if sample.number is None else float(start), places.extent[1]
-    own, other = laid_out(places.coordinates, frames, places.extent[2:], *each)
+    own, other = places.laid_out(*each, alone=sample.number is not None)
     if pooled:
         if not _is_in_order(own):
             raise CaptureError("pools its keys in an order that is not that of the picture")
@@ -61,17 +58,9 @@ def _positions(places: Places, sample: Sample, note: Note | None) -> Tensor:
     Raises:
         CaptureError: they were lost on the way, or the elements are another sample's.
     """
-    if note is None:
-        raise CaptureError(
-            "has positions that do not come from the input, or by a way that nlviz cannot follow"
-        )
-    known = note.read()
-    if isinstance(known, Unknown):
-        raise CaptureError(
-            f"has positions whose places are lost on the way: nlviz cannot follow {known.by!r}"
-        )
-    core = places.coordinates.mixed(known.cores[0], [1])[:, 0]
-    core = core.expand(note.shape[0], *note.shape[2:])
+    shape, cores = cores_of(note, "positions")
+    core = places.coordinates.mixed(cores[0], [1])[:, 0]
+    core = core.expand(shape[0], *shape[2:])
     mine = core[sample.elements(len(core))].flatten()
     element = places.coordinates.centre(mine)[:, 0]
     other = element[~element.isnan()] != (sample.number or 0)

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from nlviz.errors import CaptureError
+from nlviz.hooks.module_calls import tensors
 from nlviz.hooks.places.coordinates import Coordinates
+from nlviz.hooks.places.layout import SlotLayout, laid_out
 from nlviz.hooks.places.notes import Known, Note, Placed
 from nlviz.hooks.places.rules import noted
 
@@ -36,7 +39,7 @@ class Places:
         self.notes: Any = WeakTensorKeyDictionary()
         self.extent: tuple[int, int, int, int] | None = None  # batch, frames, height, width
         self.is_sequence = False  # the input has slots already, and no picture
-        given = [x for x in _tensors(inputs) if x.is_floating_point()]
+        given = [x for x in tensors(inputs) if x.is_floating_point()]
         pictures = [x for x in given if x.ndim >= 4]
         for each in pictures or given:
             if each not in self.notes:
@@ -89,7 +92,7 @@ class Places:
         name = getattr(func, "__name__", "")
         if out is None and name in ("__setitem__", "__set__"):
             out = args[0]
-        outs = _tensors(out if isinstance(out, (tuple, list)) else [out])
+        outs = tensors(out if isinstance(out, (tuple, list)) else [out])
         try:
             made = list(noted(self.coordinates, self.of, func, args, kwargs, outs))
         except Exception as fault:  # noqa: BLE001 — a note must not end the module's own pass
@@ -100,6 +103,30 @@ class Places:
             self.writes[at] = self.writes.get(at, 0) + 1
         for tensor, note in made:
             self._put(tensor, note)
+
+    def laid_out(
+        self, queries: Tensor, keys: Tensor, *, alone: bool, apart: bool = False
+    ) -> tuple[SlotLayout, SlotLayout]:
+        """The layouts of queries (S, N) and keys (S, M), whose places are given by number.
+
+        Args:
+            queries: the place of each query.
+            keys: the place of each key.
+            alone: they are one sample's of several; else all of the input is one clip.
+            apart: a token is another one in each sequence.
+
+        Raises:
+            CaptureError: slots that are no cells of one grid, or no input to lie in.
+        """
+        if self.extent is None:
+            raise CaptureError(
+                "has slots whose places are not known: the module was given no tensor"
+            )
+        _, frames, height, width = self.extent
+        element = self.coordinates.centre(torch.cat([queries, keys], dim=1))[..., 0]
+        first = float(element.nan_to_num(torch.inf).min()) if alone else 0.0
+        within = None if self.is_sequence else (first, frames)
+        return laid_out(self.coordinates, within, (height, width), queries, keys, apart=apart)
 
     def lies_as(self, tensor: Tensor, other: Note) -> None:
         """Say that a tensor (elements, channels, …) lies where another does, on the same axes."""
@@ -148,16 +175,6 @@ def _storage(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr()
     except (RuntimeError, NotImplementedError):  # of a kind that has none, as within vmap
         return 0
-
-
-def _tensors(inputs: Iterable[Any]) -> list[Tensor]:
-    found: list[Tensor] = []
-    for each in inputs:
-        if isinstance(each, Tensor):
-            found.append(each)
-        elif isinstance(each, (tuple, list)):
-            found += _tensors(each)
-    return found
 
 
 def _axes(shape: tuple[int, ...], module: nn.Module) -> tuple[int | None, ...] | None:

@@ -246,8 +246,7 @@ class _Named:
 
     def __init__(self, sides: Sequence[_Side], axes: _Axes | None, apart: bool) -> None:
         self.apart = apart
-        self.numbers: dict[_Key, int] = {}
-        found: dict[_Key, tuple[str, float, int, int]] = {}
+        found: dict[_Key, tuple[str, float, int]] = {}
         for side in sides:
             for at in np.argwhere(~side.cell):
                 s, i = int(at[0]), int(at[1])
@@ -269,28 +268,28 @@ class _Named:
         return (*own, s) if self.apart else own
 
 
-def _described(side: _Side, s: int, i: int) -> tuple[str, float, int]:
-    """(base of its name, time or not a number, which of its parameter's vectors)."""
+def _described(side: _Side, s: int, i: int) -> tuple[str, float]:
+    """(base of its name, time or not a number)."""
     kind = int(side.kind[s, i])
     if kind != Kind.TOKEN:
         words = {Kind.PADDING: "padding", Kind.MIXTURE: "mixture", Kind.NOTHING: "constant"}
-        return words[Kind(kind)], float("nan"), 0
-    name, which, _ = side.parameters[int(side.token[s, i])]
-    return token_name(name), float(side.centre[s, i, 0]), which
+        return words[Kind(kind)], float("nan")
+    name = side.parameters[int(side.token[s, i])][0]
+    return token_name(name), float(side.centre[s, i, 0])
 
 
 def _names(
-    found: Sequence[tuple[str, float, int, int]], time: tuple[float, float], apart: bool
+    found: Sequence[tuple[str, float, int]], time: tuple[float, float], apart: bool
 ) -> list[str]:
     """``class``, ``register 2``, ``camera@3``: numbered where there are several at one time."""
     first, step = time
-    steps = [None if np.isnan(t) else round((t - first) / step) for _, t, *_ in found]
+    steps = [None if np.isnan(t) else round((t - first) / step) for _, t, _ in found]
     timed = len({t for t in steps if t is not None}) > 1
     group = [
         (base, t, s if apart and t is None else 0)
-        for (base, _, _, s), t in zip(found, steps, strict=True)
+        for (base, _, s), t in zip(found, steps, strict=True)
     ]
-    several = {base for base, t, s in group if group.count((base, t, s)) > 1} if found else set()
+    several = {base for base, t, s in group if group.count((base, t, s)) > 1}
     seen: dict[object, int] = {}
     names = []
     for (base, *_), t, key in zip(found, steps, group, strict=True):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 Shape = tuple[int, ...]
-Move = Callable[[Tensor], Tensor]
 
 
 def reshaped(core: Tensor, old: Shape, new: Shape) -> Tensor:
@@ -76,14 +75,8 @@ def repeated(core: Tensor, old: Shape, new: Shape) -> Tensor:
     return core.repeat(times)
 
 
-def taken(core: Tensor, dim: int, move: Move) -> Tensor:
-    """A core of which a part was taken along an axis: nothing changes where it is 1 there."""
-    return core if core.shape[dim] == 1 else move(core)
-
-
 def gathered(core: Tensor, shape: Shape, dim: int, index: Tensor) -> Tensor:
     """A core of a tensor whose elements were gathered along an axis by an index of full size."""
-    index = index.cpu()
     for axis in range(index.ndim):
         if axis != dim:
             index = narrowed(index, axis)
@@ -118,10 +111,9 @@ def written(core: Tensor, value: Tensor, shape: Shape, key: Any) -> Tensor:
 
 
 def _key(key: Any, ndim: int) -> tuple[Any, ...]:
-    """An index as a tuple with as many entries as there are axes, tensors on the CPU."""
+    """An index as a tuple with as many entries as there are axes."""
     keys = list(key) if isinstance(key, tuple) else [key]
     keys = [torch.as_tensor(k) if isinstance(k, list) else k for k in keys]
-    keys = [k.cpu() if isinstance(k, Tensor) else k for k in keys]
     there = sum(_width(k) for k in keys)
     at = next((i for i, k in enumerate(keys) if k is Ellipsis), None)
     if at is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nlviz.errors import CaptureError
 from nlviz.hooks.places.coordinates import Conflict
 
 
@@ -59,18 +60,18 @@ class Note:
 
     def read(self) -> Known:
         """The places, those of everything on the way read first."""
-        waiting = [self]
-        while waiting:
-            note = waiting[-1]
-            missing = [each for each in note.given if each.known is None]
-            if note.known is None and missing:
-                waiting += missing
-                continue
-            waiting.pop()
-            if note.known is None:
-                with torch.inference_mode(False), torch.no_grad(), on_the_cpu():
+        with torch.inference_mode(False), torch.no_grad(), on_the_cpu():
+            waiting = [self]
+            while waiting:
+                note = waiting[-1]
+                missing = [each for each in note.given if each.known is None]
+                if note.known is None and missing:
+                    waiting += missing
+                    continue
+                waiting.pop()
+                if note.known is None:
                     note.known = note._apply()
-                note.rule, note.given = None, ()
+                    note.rule, note.given = None, ()
         if self.known is None:
             raise RuntimeError("a note was not read")
         return self.known
@@ -88,3 +89,25 @@ class Note:
             return Unknown(f"{self.what} of different places")
         except Exception as fault:  # noqa: BLE001 — what is not understood has no place
             return Unknown(f"{self.what} in a way that nlviz does not know ({fault})")
+
+
+def cores_of(note: Note | None, what: str) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
+    """The shape and the cores of a tensor that a block works on.
+
+    Args:
+        note: the tensor's; None if nothing is known of it.
+        what: what the block takes it for: "queries".
+
+    Raises:
+        CaptureError: its places are not known.
+    """
+    if note is None:
+        raise CaptureError(
+            f"has {what} that do not come from the input, or by a way that nlviz cannot follow"
+        )
+    known = note.read()
+    if isinstance(known, Unknown):
+        raise CaptureError(
+            f"has {what} whose places are lost on the way: nlviz cannot follow {known.by!r}"
+        )
+    return note.shape, known.cores

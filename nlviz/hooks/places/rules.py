@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nlviz.hooks.module_calls import tensors
 from nlviz.hooks.places import moves, sums
 from nlviz.hooks.places.coordinates import Coordinates
 from nlviz.hooks.places.notes import Known, Note, Placed, Unknown
@@ -30,7 +31,7 @@ _ALIKE = frozenset(
 )
 _DUNDER = {
     **{"truediv": "div", "floordiv": "floor_divide", "and": "bitwise_and", "or": "bitwise_or"},
-    **{"xor": "bitwise_xor", "invert": "bitwise_not", "mod": "remainder", "sub": "sub"},
+    **{"xor": "bitwise_xor", "invert": "bitwise_not", "mod": "remainder"},
 }
 _RESHAPES = frozenset(
     (
@@ -73,8 +74,8 @@ _REFLECTED = frozenset(
 class _Call:
     """One call of an operation, and the places that are known of what it was given.
 
-    Notes outlive the call, so they must not hold its tensors: ``let_go`` leaves copies of indices
-    and masks alone, as the module may change its own before a note is read.
+    Notes outlive the call, so they must not hold its tensors, which ``let_go`` sees to. Of indices
+    and masks they hold copies, as the module may change its own before a note is read.
     """
 
     coordinates: Coordinates
@@ -83,6 +84,7 @@ class _Call:
     func: Any
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+    given: list[Tensor]
     outs: list[Tensor]
     shape: tuple[int, ...] = ()
 
@@ -91,9 +93,7 @@ class _Call:
 
     def let_go(self) -> None:
         """Hold no tensor of the module any more."""
-        self.args = tuple(held(value) for value in self.args)
-        self.kwargs = {key: held(value) for key, value in self.kwargs.items()}
-        self.outs = []
+        self.args, self.kwargs, self.given, self.outs = (), {}, [], []
 
     def argument(self, at: int, *names: str, default: Any = None) -> Any:
         """An argument by its position or one of its names."""
@@ -106,18 +106,20 @@ class _Call:
         """The tensor that is worked on."""
         return self.argument(0, "input", "self", "query")
 
-    def again(self, core: Tensor) -> Any:
+    def again(self) -> Callable[[Tensor], Any]:
         """The same call on a core instead of the tensor."""
-        rest = [_here(value) for value in self.args[1:]]
-        more = {key: _here(value) for key, value in self.kwargs.items()}
+        func, rest = self.func, [_held(value) for value in self.args[1:]]
+        more = {key: _held(value) for key, value in self.kwargs.items()}
         if self.args:
-            return self.func(core, *rest, **more)
+            return lambda core: func(core, *rest, **more)
         key = next(key for key in ("input", "self") if key in more)
-        return self.func(**{**more, key: core})
+        return lambda core: func(**{**more, key: core})
 
-    def note(self, out: Tensor, each: Callable[[Tensor], Tensor]) -> Note | None:
-        """A note that changes each core of the first tensor by itself."""
-        given = self.of(self.first)
+    def note(
+        self, out: Tensor, each: Callable[[Tensor], Tensor], *, of: Note | None = None
+    ) -> Note | None:
+        """A note that changes each core of a tensor by itself: of the first, if of no other."""
+        given = of or self.of(self.first)
         if given is None:
             return None
 
@@ -149,21 +151,20 @@ def noted(
         outs: the tensors that it put out.
     """
     outs = [out for out in outs if not _is_whole(out)]
-    if not outs or not any(of(tensor) is not None for tensor in _given(args, kwargs)):
+    given = tensors((*args, *kwargs.values()))
+    known = [tensor for tensor in given if of(tensor) is not None]
+    if not outs or not known:
         return
     name = str(_POOLS.get(func) or getattr(func, "__name__", ""))
     if name == "__get__":
         name = _PROPERTIES.get(func, "__get__")
     name = _plain(name)
-    call = _Call(coordinates, of, name, func, args, kwargs, outs)
+    call = _Call(coordinates, of, name, func, args, kwargs, given, outs)
     rule = _rule(name)
     if name == "unfold" and func is F.unfold:
         rule = _image_patches
     if rule is None:
-        lost = any(
-            of(tensor) is not None and not isinstance(tensor, nn.Parameter)
-            for tensor in _given(args, kwargs)
-        )
+        lost = any(not isinstance(tensor, nn.Parameter) for tensor in known)
         notes: list[Note | None] = [Note(name, tuple(out.shape), None) for out in outs if lost]
     else:
         try:
@@ -182,19 +183,15 @@ def _is_whole(tensor: Tensor) -> bool:
     return not (tensor.is_floating_point() or tensor.is_complex() or kind == torch.bool)
 
 
-def held(value: Any) -> Any:
+def _held(value: Any) -> Any:
     """What a note may keep of an argument: a copy of an index or mask, nothing of features."""
     if isinstance(value, Tensor):
         features = value.is_floating_point() or value.is_complex()
         return None if features else value.detach().cpu().clone()
     if isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
-        each = [held(one) for one in value]
+        each = [_held(one) for one in value]
         return each if isinstance(value, list) else tuple(each)
     return value
-
-
-def _here(value: Any) -> Any:
-    return value.cpu() if isinstance(value, Tensor) else value
 
 
 def _plain(name: str) -> str:
@@ -205,16 +202,6 @@ def _plain(name: str) -> str:
             bare = bare[1:]
         return _DUNDER.get(bare, bare)
     return name.rstrip("_")
-
-
-def _given(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    found: list[Tensor] = []
-    for each in (*args, *kwargs.values()):
-        if isinstance(each, Tensor):
-            found.append(each)
-        elif isinstance(each, (tuple, list)):
-            found += [one for one in each if isinstance(one, Tensor)]
-    return found
 
 
 @cache
@@ -240,7 +227,7 @@ def _first(call: _Call) -> list[Note | None]:
 
 def _alike(call: _Call) -> list[Note | None]:
     """Elementwise: what the operands stand for, where they are told apart."""
-    given = [call.of(tensor) for tensor in _given(call.args, call.kwargs)]
+    given = [call.of(tensor) for tensor in call.given]
     known = tuple(note for note in given if note is not None)
     ndim = call.outs[0].ndim
 
@@ -254,14 +241,10 @@ def _alike(call: _Call) -> list[Note | None]:
 def _same(call: _Call) -> list[Note | None]:
     """What was written into a tensor takes its place."""
     given = call.of(call.argument(1, "src", "other"))
-    ndim, shape = call.outs[0].ndim, tuple(call.outs[0].shape)
     if given is None:
         return [call.of(call.first)]
-
-    def rule(cores: Cores) -> Known:
-        return Placed(tuple(moves.broadcast(core, ndim) for core in cores))
-
-    return [Note(call.name, shape, rule, (given,))]
+    ndim = call.outs[0].ndim
+    return [call.note(call.outs[0], lambda core: moves.broadcast(core, ndim), of=given)]
 
 
 def _reshape(call: _Call) -> list[Note | None]:
@@ -274,7 +257,7 @@ def _reshape(call: _Call) -> list[Note | None]:
 def _turn(call: _Call) -> list[Note | None]:
     if call.name == "roll" and call.argument(2, "dims") in (None, ()):
         return [Note("roll", tuple(call.outs[0].shape), None)]
-    return [call.note(call.outs[0], call.again)]
+    return [call.note(call.outs[0], call.again())]
 
 
 def _expand(call: _Call) -> list[Note | None]:
@@ -300,11 +283,12 @@ def _part(call: _Call) -> list[Note | None]:
     dim %= len(call.shape)
     full = call.shape[dim]
     less, more = call.name in ("select", "unbind"), call.name == "unfold"
+    again = call.again()
 
     def taken(core: Tensor, i: int) -> Tensor:
         if core.shape[dim] == 1:
             return core.squeeze(dim) if less else core.unsqueeze(-1) if more else core
-        part = call.again(core.expand([full if k == dim else n for k, n in enumerate(core.shape)]))
+        part = again(core.expand([full if k == dim else n for k, n in enumerate(core.shape)]))
         return part if isinstance(part, Tensor) else part[i]
 
     return [call.note(out, partial(taken, i=i)) for i, out in enumerate(call.outs)]
@@ -316,51 +300,48 @@ def _gather(call: _Call) -> list[Note | None]:
         index, dim = call.argument(1, "indices"), call.argument(2, "dim")
     if dim is None:
         return [Note(call.name, tuple(call.outs[0].shape), None)]
-    shape, dim, index = call.shape, dim % len(call.shape), held(index)
+    shape, dim, index = call.shape, dim % len(call.shape), _held(index)
     return [call.note(call.outs[0], lambda core: moves.gathered(core, shape, dim, index))]
 
 
 def _index(call: _Call) -> list[Note | None]:
-    key, shape = held(call.args[1]), call.shape
+    key, shape = _held(call.args[1]), call.shape
     return [call.note(call.outs[0], lambda core: moves.indexed(core, shape, key))]
 
 
 def _masked_select(call: _Call) -> list[Note | None]:
-    mask, shape = held(call.argument(1, "mask")), call.shape
+    mask, shape = _held(call.argument(1, "mask")), call.shape
     return [call.note(call.outs[0], lambda core: core.expand(shape).masked_select(mask))]
 
 
 def _embedding(call: _Call) -> list[Note | None]:
-    index, weight = call.argument(0, "input"), call.argument(1, "weight")
-    given = call.of(weight)
+    index, given = _held(call.argument(0, "input")), call.of(call.argument(1, "weight"))
     if given is None:
         return [None]
-    index = held(index)
-    shape = tuple(call.outs[0].shape)
-    return [Note("embedding", shape, lambda cores: Placed((cores[0][index],)), (given,))]
+    return [call.note(call.outs[0], lambda core: core[index], of=given)]
 
 
 def _join(call: _Call) -> list[Note | None]:
     """Tensors behind each other along an axis, a new one for ``stack``."""
-    tensors = list(call.argument(0, "tensors"))
+    parts = list(call.argument(0, "tensors"))
     out = call.outs[0]
     dim = call.argument(1, "dim", "axis", default=0) % out.ndim
     new = call.name == "stack"
-    tensors = [t for t in tensors if new or t.ndim == out.ndim]  # torch skips empty ones
-    notes = [call.of(tensor) for tensor in tensors]
-    sizes = [1 if new else t.shape[dim] for t in tensors]
+    parts = [t for t in parts if new or t.ndim == out.ndim]  # torch skips empty ones
+    notes = [call.of(part) for part in parts]
+    sizes = [1 if new else t.shape[dim] for t in parts]
     known = tuple(note for note in notes if note is not None)
+    ndim = out.ndim - new
 
     def rule(*every: Cores) -> Known:
         given = iter(every)
-        single = torch.zeros((1,) * (out_ndim - new), dtype=torch.long)
+        single = torch.zeros((1,) * ndim, dtype=torch.long)
         cores = [(single,) if note is None else next(given) for note in notes]
         if any(len(each) > 1 for each in cores):
             return Unknown(f"{call.name} of products")
         flat = [each[0].unsqueeze(dim) if new else each[0] for each in cores]
         return Placed((sums.joined(call.coordinates, flat, sizes, dim),))
 
-    out_ndim = out.ndim
     return [Note(call.name, tuple(out.shape), rule, known)]
 
 
@@ -370,7 +351,7 @@ def _setitem(call: _Call) -> list[Note | None]:
     put = call.of(value) if isinstance(value, Tensor) else None
     if put is None:  # numbers say nothing of where they lie
         return [given]
-    key = held(key)
+    key = _held(key)
     shape, known = call.shape, (put,) if given is None else (put, given)
 
     def rule(value: Cores, *base: Cores) -> Known:

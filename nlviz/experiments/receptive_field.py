@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.ask.places import Side
 from nlviz.errors import CaptureError
 from nlviz.experiments.positive_weights import marked, positive
 from nlviz.experiments.rerun import find_block
-from nlviz.geometry import Cell, Footprint, Point, Region, View
-from nlviz.hooks.capture import evaluating
+from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
+from nlviz.hooks.capture import PUT_BACK, evaluating
 from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.places.coordinates import Kind
@@ -90,8 +89,11 @@ def receptive_field(
             with _stopping(network.module, block, before) as reached, Following(places):
                 network.module(given)
             (x,) = reached
-            there = _place_of_each(x, places)
-            asked = torch.stack([_at(cell, x, there, affinity, block) for cell in cells]).sum()
+            if _is_in_order(x, affinity.query_grid) and analysis.places.get(block) != PUT_BACK:
+                there = [_of_map(x)[affinity.query_grid.index(cell)] for cell in cells]
+            else:
+                there = _at(cells, x, places, affinity.query_grid, block)
+            asked = torch.stack([each.sum() for each in there]).sum()
             (gradient,) = torch.autograd.grad(asked, inputs, allow_unused=True)
         seen = marked(gradient).bool() if gradient is not None else torch.zeros(())
     if not seen.any():
@@ -152,40 +154,43 @@ def _without(block: tuple[nn.Module, Any, int], hooks: ExitStack) -> None:
     hooks.callback(module.register_forward_hook(leave, with_kwargs=True).remove)
 
 
-def _place_of_each(x: Tensor, places: Places) -> Tensor | None:
-    """(…, 3) frame, y and x of each element of a block's input; not a number where it is no cell.
+def _is_in_order(x: Tensor, grid: Grid) -> bool:
+    """Whether a block's input is a feature map with a grid's cells in row-major order."""
+    axes = x.shape[2:]
+    same = tuple(axes) == grid.shape[len(grid.shape) - len(axes) :]
+    return bool(same and grid.size == x[:, :1].numel())
 
-    Its axes are those of ``x`` or 1, where places do not change. None where they are not known.
+
+def _of_map(x: Tensor) -> Tensor:
+    """(places, channels) of a feature map (elements, channels, …)."""
+    return x.movedim(1, -1).flatten(0, -2)
+
+
+def _at(cells: Sequence[Cell], x: Tensor, places: Places, grid: Grid, block: str) -> list[Tensor]:
+    """What a block's input holds at the places of some cells, all else 0.
+
+    CaptureError where it does not hold them, or that is not known.
     """
     note = places.of(x)
     known = note.read() if note is not None else None
-    if not isinstance(known, Placed) or len(known.cores) != 1 or places.extent is None:
-        return None
-    (core,), at = known.cores, places.coordinates
-    centre = torch.where((at.kind(core) == Kind.CELL)[..., None], at.centre(core), torch.nan)
-    frame = centre[..., :1] * places.extent[1] + centre[..., 1:2]
-    return torch.cat([frame, centre[..., 2:]], dim=-1)
-
-
-def _at(cell: Cell, x: Tensor, there: Tensor | None, affinity: Affinity, block: str) -> Tensor:
-    """The sum of a cell's channels in the block's input.
-
-    CaptureError where that input is neither its feature map nor holds the cell's place.
-    """
-    grid = affinity.query_grid
-    axes = x.shape[2:]
-    if grid.size == x[:, :1].numel() and tuple(axes) == grid.shape[len(grid.shape) - len(axes) :]:
-        return x.movedim(1, -1).flatten(0, -2)[grid.index(cell)].sum()
-    if there is not None and grid.stride is not None and grid.first is not None:
+    found = []
+    if isinstance(known, Placed) and len(known.cores) == 1 and places.extent is not None:
+        (core,), at = known.cores, places.coordinates
+        centre = torch.where((at.kind(core) == Kind.CELL)[..., None], at.centre(core), torch.nan)
+        frame = centre[..., :1] * places.extent[1] + centre[..., 1:2]
+        centre = torch.cat([frame, centre[..., 2:]], dim=-1)
         stride, first = torch.tensor(grid.stride), torch.tensor(grid.first)
-        wanted = first + stride * torch.tensor([cell.t, cell.row, cell.col])
-        here = ((there - wanted).abs() < stride / 2).all(-1)
-        if here.any():
-            return (x * here.to(x.device)).sum()
-    raise CaptureError(
-        f"Block {block!r} takes its cells in an unknown order (a tensor of shape "
-        f"{tuple(x.shape)}), so its receptive field cannot be traced; choose another block."
-    )
+        for cell in cells:
+            wanted = first + stride * torch.tensor([cell.t, cell.row, cell.col])
+            here = ((centre - wanted).abs() < stride / 2).all(-1)
+            if here.any():
+                found.append(x * here.to(x.device))
+    if len(found) < len(cells):
+        raise CaptureError(
+            f"Block {block!r} takes its cells in an unknown order (a tensor of shape "
+            f"{tuple(x.shape)}), so its receptive field cannot be traced; choose another block."
+        )
+    return found
 
 
 def _box(seen: Tensor, view: View) -> Footprint:

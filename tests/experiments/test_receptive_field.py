@@ -335,3 +335,18 @@ def test_a_cell_is_found_in_a_block_s_input_wherever_its_patch_stands(order):
     analysis, network = analysed(Ordered(orders[order]).eval(), frames=2, size=(64, 48))
     field = nlviz.receptive_field(analysis, network, "attention", nlviz.Point(3, 100, 20))
     assert field.local == Footprint(96.0, 16.0, 112.0, 32.0, frames=(3,))
+
+
+def test_a_cell_of_a_block_on_a_mirrored_picture_is_where_the_picture_has_it():
+    class Mirrored(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.block = nn.Conv2d(3, 8, 8, 8), NonLocalBlock(8, dimension=2)
+
+        def forward(self, x):
+            return self.block(self.embed(x).flip(-1))
+
+    torch.manual_seed(0)
+    analysis, network = analysed(awake(Mirrored().eval()), frames=1, size=(64, 48))
+    field = nlviz.receptive_field(analysis, network, "block", nlviz.Point(0, 100, 20))
+    assert field.local == Footprint(96.0, 16.0, 112.0, 32.0, frames=(0,))

@@ -24,10 +24,10 @@ from nlviz.hooks.attention.module_stack import ModuleStack
 from nlviz.hooks.attention.recompute import affinity_of as attention_affinity_of
 from nlviz.hooks.batch import Sample
 from nlviz.hooks.memory import is_out_of_memory
-from nlviz.hooks.module_calls import first_tensor
+from nlviz.hooks.module_calls import first_tensor, unknown_way
 from nlviz.hooks.nonlocal_blocks.conventions import affinity_of
 from nlviz.hooks.nonlocal_blocks.listener import Listener
-from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts, Pass, unknown_way
+from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts, Pass
 from nlviz.hooks.nonlocal_blocks.placing import lying as lying_of
 from nlviz.hooks.places.follow import Places
 from nlviz.hooks.places.notes import on_the_cpu

@@ -23,6 +23,12 @@ def this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
     return heard
 
 
+def unknown_way(fault: Exception, what: str = "works") -> str:
+    """Why a block is refused where looking at it failed, which must not end the module's pass."""
+    words = str(fault).strip().splitlines()[:1] or [""]
+    return f"{what} in a way that nlviz does not know ({type(fault).__name__}: {words[0]})"
+
+
 def tensors(values: Iterable[Any]) -> list[Tensor]:
     """The tensors among some values, and in the tuples and lists among them."""
     found: list[Tensor] = []

@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.logits import LogitTerms, fused_terms, terms_of
 from nlviz.hooks.memory import is_out_of_memory
+from nlviz.hooks.module_calls import unknown_way
 from nlviz.hooks.places.follow import Places
 from nlviz.hooks.places.notes import Note
 from nlviz.hooks.places.rules import spelt_out
@@ -156,11 +157,8 @@ class Watch(TorchFunctionMode):
                 if is_out_of_memory(fault):
                     raise
                 self._weighted = None
-                words = str(fault).strip().splitlines()[:1] or [""]
-                self._report(
-                    f"calls {func.__name__} in a way that nlviz does not know "
-                    f"({type(fault).__name__}: {words[0]}); the rest of the pass went on"
-                )
+                told = unknown_way(fault, f"calls {func.__name__}")
+                self._report(f"{told}; the rest of the pass went on")
         return out
 
     def _source(self, given: Tensor, axes: Sequence[int | None], used: Tensor) -> Source:

@@ -18,7 +18,8 @@ from nlviz.geometry import Grid
 from nlviz.groups import Groups, across, apart, in_groups
 from nlviz.hooks.fidelity import checked_queries, even_weights, is_right, relative_error
 from nlviz.hooks.memory import is_out_of_memory
-from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass, unknown_way
+from nlviz.hooks.module_calls import unknown_way
+from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 
 Array = NDArray[np.float32]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from nlviz.errors import CaptureError, NlvizError
 from nlviz.hooks.batch import Sample
 from nlviz.hooks.memory import is_out_of_memory
-from nlviz.hooks.module_calls import first_tensor, this_thread
-from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass, unknown_way
+from nlviz.hooks.module_calls import first_tensor, this_thread, unknown_way
+from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 from nlviz.hooks.places.follow import Places
 
 _called: WeakKeyDictionary[ExitStack, list[Listener]] = WeakKeyDictionary()

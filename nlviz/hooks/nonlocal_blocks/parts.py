@@ -141,12 +141,6 @@ def _check_children(name: str, block: nn.Module, children: Mapping[str, str]) ->
             )
 
 
-def unknown_way(fault: Exception) -> str:
-    """Why a block is refused where looking at it failed, which must not end the module's pass."""
-    words = str(fault).strip().splitlines()[:1] or [""]
-    return f"works in a way that nlviz does not know ({type(fault).__name__}: {words[0]})"
-
-
 @dataclass(slots=True)
 class Pass:
     """What one call of one block showed.

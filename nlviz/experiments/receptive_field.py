@@ -22,9 +22,8 @@ from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.places.coordinates import Kind
 from nlviz.hooks.places.follow import Following, Places
 from nlviz.hooks.places.notes import Placed
-from nlviz.inference.forward import network_input
+from nlviz.inference.forward import layout_of, network_input
 from nlviz.inference.protocol import Network
-from nlviz.inference.user_network import UserNetwork
 from nlviz.query import Query
 
 
@@ -79,13 +78,13 @@ def receptive_field(
     asked_of = Side(affinity).places(view, Query(place, block=block))
     cells = [cell for cell in asked_of if isinstance(cell, Cell)]
     before = analysis.blocks[: analysis.blocks.index(block)]
-    layout = network.layout if isinstance(network, UserNetwork) else "BCTHW"
+    layout = layout_of(network)
     with enough_memory(f"the receptive field of {block!r}"):
         inputs = network_input(analysis.clip, view, network)
         with evaluating(network.module), positive():
             inputs = inputs.requires_grad_()
             given = inputs.clone()  # a module may write into what it is given
-            places = Places(network.module, (given,))
+            places = Places(network.module, (given,), layout=layout)
             with _stopping(network.module, block, before) as reached, Following(places):
                 network.module(given)
             (x,) = reached
@@ -174,10 +173,10 @@ def _at(cells: Sequence[Cell], x: Tensor, places: Places, grid: Grid, block: str
     note = places.of(x)
     known = note.read() if note is not None else None
     found = []
-    if isinstance(known, Placed) and len(known.cores) == 1 and places.extent is not None:
+    if isinstance(known, Placed) and len(known.cores) == 1 and places.clips.frames:
         (core,), at = known.cores, places.coordinates
         centre = torch.where((at.kind(core) == Kind.CELL)[..., None], at.centre(core), torch.nan)
-        frame = centre[..., :1] * places.extent[1] + centre[..., 1:2]
+        frame = centre[..., :1] * places.clips.each + centre[..., 1:2]
         centre = torch.cat([frame, centre[..., 2:]], dim=-1)
         stride, first = torch.tensor(grid.stride), torch.tensor(grid.first)
         for cell in cells:

@@ -70,6 +70,7 @@ def capture(
     *,
     sample: int | None = 0,
     recorded: Collection[str] = (),
+    layout: str | None = None,
 ) -> Capture:
     """Run a module once and keep the affinity of every non-local block and attention in it.
 
@@ -91,9 +92,12 @@ def capture(
         sample: which element of the batch to keep; None if the whole batch is one clip, whose
             elements follow each other in time.
         recorded: names of blocks of which the caller knows where they lie.
+        layout: the axes of the first picture or clip, a letter of "BCTHW" for each, as "BTCHW";
+            None where its shape tells, with the channels of the module's first convolution.
 
     Raises:
-        CaptureError: no block was found, none ran, or none was understood.
+        CaptureError: no block was found, none ran, or none was understood; a layout that does not
+            fit the input.
     """
     blocks = {
         name or type(block).__name__: parts
@@ -105,7 +109,7 @@ def capture(
     log = _Log(module, Sample(sample, batch, first=given is not None and given.ndim >= 4), recorded)
     with evaluating(module):
         unknown = not blocks or not {*blocks} <= {*recorded}
-        places = Places(module, _several(inputs), wanted=unknown)
+        places = Places(module, _several(inputs), wanted=unknown, layout=layout)
         with log.listening(blocks, places):
             output = _call(module, inputs)
         return log.understood(output, tuple(blocks))

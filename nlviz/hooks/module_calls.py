@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -30,13 +30,15 @@ def unknown_way(fault: Exception, what: str = "works") -> str:
 
 
 def tensors(values: Iterable[Any]) -> list[Tensor]:
-    """The tensors among some values, and in the tuples and lists among them."""
+    """The tensors among some values, and in the tuples, lists and mappings among them."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
             found.append(value)
         elif isinstance(value, (tuple, list)):
             found += tensors(value)
+        elif isinstance(value, Mapping):
+            found += tensors(value.values())
     return found
 
 

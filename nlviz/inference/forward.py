@@ -22,7 +22,7 @@ from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network, Tap
 from nlviz.inference.scores import top_classes, why_no_class
-from nlviz.inference.user_network import LARGEST, UserNetwork
+from nlviz.inference.user_network import LARGEST, AxisOrder, UserNetwork
 from nlviz.progress import Progress, silent
 
 
@@ -61,7 +61,13 @@ def analyse(
     with enough_memory(f"{len(clip.frames)} frames at {width}×{height}"):
         frames = network_input(clip, view, network)
         with _reporting(network, report), _explaining(network, frames):
-            seen = capture(network.module, frames, sample=None, recorded=tuple(network.taps))
+            seen = capture(
+                network.module,
+                frames,
+                sample=None,
+                recorded=tuple(network.taps),
+                layout=layout_of(network),
+            )
     why = why_no_class(seen.output, network.classes)
     notes = dict.fromkeys((*clip.notes, *([why] if why else [])))
     report(1.0, "done")
@@ -87,6 +93,11 @@ def analyse(
 def network_input(clip: Clip, view: View, network: Network) -> torch.Tensor:
     """What a network's module is called with for a clip."""
     return network.prepare(_resize(clip.frames, *view.input))
+
+
+def layout_of(network: Network) -> AxisOrder:
+    """The axes of what a network's module is called with."""
+    return network.layout if isinstance(network, UserNetwork) else "BCTHW"
 
 
 def _explaining(network: Network, frames: torch.Tensor) -> AbstractContextManager[None]:

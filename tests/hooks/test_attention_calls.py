@@ -27,7 +27,8 @@ def numbered(places: Places, source: Source) -> torch.Tensor:
     """(b, H, length) which row of (…, length, width) each slot was given as."""
     (core,) = source.note.read().cores
     slots = source.like(places.coordinates.mixed(core, [source.axes[-1]]))
-    return places.coordinates.centre(slots)[..., 2] - 0.5
+    stretch = places.clips.size[0] / source.note.shape[source.axes[-2]]
+    return places.coordinates.centre(slots)[..., 2] / stretch - 0.5
 
 
 def test_multi_head_attention_says_which_of_its_inputs_are_queries_and_keys():
@@ -126,7 +127,7 @@ def test_a_product_is_seen_however_it_is_written(way):
     for source, length in ((call.query_source, N), (call.key_source, M)):
         slots = numbered(places, source)
         assert slots.shape[-1] == length
-        assert (slots == torch.arange(length)).all()
+        torch.testing.assert_close(slots, torch.arange(length).float().expand_as(slots))
 
 
 def test_keys_that_all_heads_share_are_seen():

@@ -30,7 +30,7 @@ def lying(affinity: Affinity, a_pass: Pass, places: Places, sample: Sample) -> A
     Raises:
         CaptureError: positions that make no grid of the input.
     """
-    if places.extent is None or places.is_sequence:
+    if not places.clips.frames or places.is_sequence:
         return None
     notes = a_pass.notes
     queries = _positions(places, sample, notes.get("theta") or notes.get("phi"))

@@ -17,6 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from nlviz.errors import CaptureError
 from nlviz.hooks.module_calls import tensors
 from nlviz.hooks.places.coordinates import Coordinates
+from nlviz.hooks.places.inputs import Clips, Given, given_of
 from nlviz.hooks.places.layout import SlotLayout, laid_out
 from nlviz.hooks.places.notes import Known, Note, Placed
 from nlviz.hooks.places.rules import noted
@@ -29,47 +30,55 @@ class Places:
         module: whose parameters may become tokens.
         inputs: what it is called with; pictures among them have their batch first.
         wanted: whether anything will be asked; if not, nothing is noted.
+        layout: the axes of the first picture, as ``"BCTHW"``; None where its shape tells.
+
+    Raises:
+        CaptureError: an input that has no such layout.
     """
 
-    def __init__(self, module: nn.Module, inputs: Iterable[Any], *, wanted: bool = True) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Iterable[Any],
+        *,
+        wanted: bool = True,
+        layout: str | None = None,
+    ) -> None:
         self.wanted = wanted
         self.writes: dict[int, int] = {}  # how often a storage was written into, not elementwise
         self.coordinates = Coordinates()
         self.names = {id(p): name for name, p in module.named_parameters()}
         self.notes: Any = WeakTensorKeyDictionary()
-        self.extent: tuple[int, int, int, int] | None = None  # batch, frames, height, width
-        self.is_sequence = False  # the input has slots already, and no picture
-        given = [x for x in tensors(inputs) if x.is_floating_point()]
-        pictures = [x for x in given if x.ndim >= 4]
-        for each in pictures or given:
-            if each not in self.notes:
-                self._begin(each, module)
+        given = given_of(inputs, module, layout)
+        self.is_sequence = all(each.sequence for each in given)
+        self.unsure = any(each.unsure for each in given)
+        self.clips = Clips.of(given)
+        for each in given:
+            if each.tensor not in self.notes:
+                self._begin(each)
 
-    def _begin(self, given: Tensor, module: nn.Module) -> None:
-        """Number the places of an input; those of a second picture follow those of the first."""
-        shape = tuple(given.shape)
-        axes = _axes(shape, module)
-        if axes is None:
-            return
-        self.is_sequence = len(shape) < 4
-        sizes = [1 if axis is None else shape[axis] for axis in axes]
-        extent = self.extent or (0, 1, 1, 1)
-        before = extent[0] if len(shape) >= 4 else 0
-        most = [max(a, b) for a, b in zip(extent, (before + sizes[0], *sizes[1:]), strict=True)]
-        self.extent = most[0], most[1], most[2], most[3]
+    def _begin(self, given: Given) -> None:
+        """Number the places of an input; frames of a second picture follow those of the first."""
+        shape, axes, sizes = tuple(given.tensor.shape), given.axes, given.sizes
+        after = self.clips.before[given.picture]
+        # A smaller picture shows as much as a larger one: its pixels are larger.
+        own, size = self.clips.sizes[given.picture], self.clips.size
+        grown = torch.tensor([1.0, 1.0, size[0] / own[0], size[1] / own[1]])
 
         def rule() -> Known:
             steps = [torch.arange(n, dtype=torch.float32) for n in sizes]
-            steps = [steps[0] + before, *(step + 0.5 for step in steps[1:])]
+            steps = [steps[0] + given.element, *(step + 0.5 for step in steps[1:])]
+            steps = [step * float(by) for step, by in zip(steps, grown, strict=True)]
+            steps[1] = steps[1] + after
             centre = torch.stack(torch.meshgrid(*steps, indexing="ij"), dim=-1)
-            core = self.coordinates.cells(centre, torch.ones(4, dtype=torch.float32))
+            core = self.coordinates.cells(centre, grown)
             there = [axis for axis in axes if axis is not None]
             core = core.reshape([shape[axis] for axis in there])
             for axis in sorted(set(range(len(shape))) - set(there)):
                 core = core.unsqueeze(axis)
             return Placed((core,))
 
-        self._put(given, Note("the input", shape, rule))
+        self._put(given.tensor, Note("the input", shape, rule))
 
     def of(self, tensor: Tensor) -> Note | None:
         """The note of a tensor; None for a constant."""
@@ -118,15 +127,22 @@ class Places:
         Raises:
             CaptureError: slots that are no cells of one grid, or no input to lie in.
         """
-        if self.extent is None:
+        if not self.clips.frames:
             raise CaptureError(
-                "has slots whose places are not known: the module was given no tensor"
+                "has slots whose places are not known: the module was given no picture, clip or "
+                "sequence"
             )
-        _, frames, height, width = self.extent
-        element = self.coordinates.centre(torch.cat([queries, keys], dim=1))[..., 0]
-        first = float(element.nan_to_num(torch.inf).min()) if alone else 0.0
-        within = None if self.is_sequence else (first, frames)
-        return laid_out(self.coordinates, within, (height, width), queries, keys, apart=apart)
+        both = torch.cat([queries, keys], dim=1)
+        if self.unsure and bool((self.coordinates.size(both)[..., 1] >= self.clips.each).any()):
+            raise CaptureError(
+                "has slots whose frames are not known: the input's shape leaves open which of its "
+                "axes is time and which is channels; say which, or take another number of frames"
+            )
+        first = None
+        if alone:
+            first = float(self.coordinates.centre(both)[..., 0].nan_to_num(torch.inf).min())
+        clips = None if self.is_sequence else self.clips
+        return laid_out(self.coordinates, clips, first, queries, keys, apart=apart)
 
     def lies_as(self, tensor: Tensor, other: Note) -> None:
         """Say that a tensor (elements, channels, …) lies where another does, on the same axes."""
@@ -175,26 +191,3 @@ def _storage(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr()
     except (RuntimeError, NotImplementedError):  # of a kind that has none, as within vmap
         return 0
-
-
-def _axes(shape: tuple[int, ...], module: nn.Module) -> tuple[int | None, ...] | None:
-    """Which axes of an input are batch, time, rows and columns; None of an input without.
-
-    A clip's first convolution tells its channels; where it takes others, they are 1, 3 or 4.
-    """
-    if len(shape) == 5:
-        if shape[4] in (1, 3) and min(shape[2:4]) >= 16:
-            return (0, 1, 2, 3)
-        kinds = (m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))
-        first = next(kinds, None)
-        second, third = (first is not None and n == first.in_channels for n in shape[1:3])
-        if second == third:
-            flat = isinstance(first, nn.Conv2d)
-            second, third = (n in (1, 3, 4) for n in shape[1:3])
-            second = not third or (second and not flat)
-        return (0, 2, 3, 4) if second else (0, 1, 3, 4)
-    if len(shape) == 4:
-        last = shape[3] in (1, 3) and min(shape[1:3]) >= 16
-        return (0, None, 1, 2) if last else (0, None, 2, 3)
-    # A sequence, batch first or not: which of the axes it runs over, its attention shows.
-    return {3: (None, 0, 1, 2), 2: (None, 0, 1, None)}.get(len(shape))

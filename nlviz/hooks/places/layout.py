@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 from nlviz.errors import CaptureError
 from nlviz.geometry import Grid
 from nlviz.hooks.places.coordinates import Coordinates, Kind
+from nlviz.hooks.places.inputs import Clips
 
 Numbers = NDArray[np.float64]
 Columns = NDArray[np.intp]
@@ -47,8 +49,8 @@ class SlotLayout:
 
 def laid_out(
     places: Coordinates,
-    frames: tuple[float, int] | None,
-    size: tuple[int, int],
+    clips: Clips | None,
+    first: float | None,
     queries: Tensor,
     keys: Tensor,
     *,
@@ -58,9 +60,9 @@ def laid_out(
 
     Args:
         places: what the numbers stand for.
-        frames: the first element of the input's batch that takes part, and each one's frames;
-            None where the input is no picture but a sequence.
-        size: (height, width) of the input.
+        clips: the frames of the input; None where it is no picture but a sequence.
+        first: the first element of the input's batch that takes part; None if all of them are one
+            clip.
         queries: the place of each query.
         keys: the place of each key.
         apart: a token is another one in each sequence.
@@ -68,13 +70,13 @@ def laid_out(
     Raises:
         CaptureError: slots that are no cells of one grid.
     """
-    sides = [_Side(places, frames, size, slots) for slots in (queries, keys)]
+    sides = [_Side(places, clips, first, slots) for slots in (queries, keys)]
     if not any(side.cell.any() for side in sides):
         raise CaptureError(f"has no place of the picture among its slots: {sides[0].told}")
     for side, what in zip(sides, ("query", "key"), strict=True):
         side.check_distinct(what)
     apart = apart or sides[0].shares_tokens()
-    extent = max(side.last_frame for side in sides), *((1, 1) if frames is None else size)
+    extent = max(side.last_frame for side in sides), *((1, 1) if clips is None else clips.size)
     axes = [_Axes.of(side, extent) if side.cell.any() else None for side in sides]
     own = axes[0] or axes[1], axes[1] or axes[0]
     named = _Named(sides, own[0], apart)
@@ -92,29 +94,34 @@ class _Side:
     def __init__(
         self,
         places: Coordinates,
-        frames: tuple[float, int] | None,
-        extent: tuple[int, int],
+        clips: Clips | None,
+        first: float | None,
         slots: Tensor,
     ) -> None:
         self.slots = slots.numpy()
         self.kind = places.kind(slots).numpy()
         centre, size = places.centre(slots).numpy(), places.size(slots).numpy()
-        if frames is None:
+        if clips is None:
             over = 1 if np.ptp(centre[..., 1], axis=1).any() else 2
             self.per = 1
             self.centre = np.full((*slots.shape, 3), 0.5)
             self.centre[..., 0] = centre[..., over]
             self.size = np.ones_like(self.centre)
         else:
-            first, self.per = frames
-            time = (centre[..., 0] - first) * self.per + centre[..., 1]
+            element, frame = centre[..., 0], centre[..., 1]
+            if first is None:
+                self.per, time = math.gcd(*clips.frames), clips.time(element, frame)
+            else:
+                self.per = clips.each
+                time = (element - first) * self.per + frame
             self.centre = np.concatenate([time[..., None], centre[..., 2:]], axis=-1)
             self.size = np.maximum(size[..., 1:], 1e-9)
             # What was averaged over elements of the batch reaches over their frames.
             self.size[..., 0] += np.maximum(size[..., 0] - 1, 0) * self.per
         self.cell = self.kind == Kind.CELL
-        whole = self.cell & (self.size[..., 1:] >= np.asarray(extent) * (1 - _OFF)).all(-1)
-        if frames is not None and (self.cell & ~whole).any():  # a mean beside the cells
+        extent = np.asarray((1, 1) if clips is None else clips.size)
+        whole = self.cell & (self.size[..., 1:] >= extent * (1 - _OFF)).all(-1)
+        if clips is not None and (self.cell & ~whole).any():  # a mean beside the cells
             self.kind = np.where(whole, Kind.MIXTURE.value, self.kind)
             self.cell &= ~whole
         self.token = places.token(slots).numpy()

@@ -178,9 +178,9 @@ def noted(
 
 
 def _is_whole(tensor: Tensor) -> bool:
-    """Whether it holds whole numbers, which are no features."""
-    kind = tensor.dtype
-    return not (tensor.is_floating_point() or tensor.is_complex() or kind == torch.bool)
+    """Whether it holds whole numbers, which are no features; pixels are bytes."""
+    features = tensor.is_floating_point() or tensor.is_complex()
+    return not features and tensor.dtype not in (torch.bool, torch.uint8)
 
 
 def _held(value: Any) -> Any:

@@ -186,3 +186,29 @@ def test_a_layout_that_does_not_fit_is_an_error(layout):
     x = torch.rand(1, 3, 3, 24, 32)
     with pytest.raises(CaptureError, match="does not fit an input of 5 axes"):
         nlviz.capture(Clip(), x, layout=layout)
+
+
+class Shared(Patches):
+    """One head of keys for all heads of queries, or learned queries for all elements."""
+
+    def __init__(self, latents: bool) -> None:
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(1, 3, 5, 4)) if latents else None
+
+    def forward(self, x):
+        q, k, v = self.qkv(self.embed(x).flatten(2).mT).chunk(3, -1)
+        q, k, v = (t.unflatten(-1, (3, 4)).transpose(1, 2) for t in (q, k, v))
+        if self.latents is not None:
+            return F.scaled_dot_product_attention(self.latents, k, v)
+        return F.scaled_dot_product_attention(q, k[:, :1], v[:, :1])
+
+
+@pytest.mark.parametrize("latents", [False, True])
+def test_a_fused_call_spreads_what_it_has_one_of(latents):
+    module, x = Shared(latents), torch.rand(2, 3, 24, 32)
+    (affinity,) = nlviz.capture(module, x, sample=1).affinities.values()
+    assert affinity.heads == 3
+    assert affinity.key_grid.shape == (1, 3, 4)
+    assert affinity.tokens == (tuple(f"latents {i + 1}" for i in range(5)) if latents else ())
+    (alone,) = nlviz.capture(module, x[1:]).affinities.values()
+    np.testing.assert_allclose(affinity.phi, alone.phi, atol=1e-6)

@@ -178,17 +178,22 @@ class Watch(TorchFunctionMode):
     ) -> None:
         if is_causal:
             raise CaptureError("is causal: each query sees the keys before it only")
-        of_query, given = self._source(query, range(query.ndim), query), key
+        given = query, key
         if enable_gqa:
             groups = query.shape[-3] // key.shape[-3]
             key, value = (t.repeat_interleave(groups, dim=-3) for t in (key, value))
-        sources = of_query, self._source(given, range(key.ndim), key)
+        batch = out.shape[:-2]  # one head of keys may serve all, and one set of latents
+        query, key, value = (t.expand(*batch, *t.shape[-2:]) for t in (query, key, value))
+        of_query, of_key = (
+            self._source(own, [*[None] * (used.ndim - own.ndim), *range(own.ndim)], used)
+            for own, used in zip(given, (query, key), strict=True)
+        )
         if attn_mask is not None:
             attn_mask = _folded(attn_mask.expand(*query.shape[:-1], key.shape[-2]))
         query, key, value, y = (_folded(t) for t in (query, key, value, out))
         factor = query.shape[-1] ** -0.5 if scale is None else scale
         terms = fused_terms(attn_mask, factor, (*query.shape[:3], key.shape[2]))
-        self._report(Attended(query, key, value, terms, y, *sources))
+        self._report(Attended(query, key, value, terms, y, of_query, of_key))
 
     def _flex(
         self,

@@ -11,6 +11,7 @@ from nlviz.errors import CaptureError
 from nlviz.hooks.attention.calls import Attended, Source
 from nlviz.hooks.attention.logits import LogitTerms
 from nlviz.hooks.batch import Sample
+from nlviz.hooks.places.coordinates import Kind
 from nlviz.hooks.places.follow import Places
 from nlviz.hooks.places.layout import SlotLayout
 from nlviz.hooks.places.notes import cores_of
@@ -35,7 +36,7 @@ def placed(
     """
     queries = _slots(places, call.query_source, "queries")
     keys = _slots(places, call.key_source, "keys")
-    if any(bool((slots != slots[:, :1]).any()) for slots in (queries, keys)):
+    if not all(_is_shared(places, slots) for slots in (queries, keys)):
         call, queries, keys = _spread(call), queries.flatten(0, 1), keys.flatten(0, 1)
     else:
         queries, keys = queries[:, 0], keys[:, 0]
@@ -58,11 +59,23 @@ def _slots(places: Places, source: Source, what: str) -> Tensor:
     _, known = cores_of(source.note, what)
     cores = [places.coordinates.mixed(core, [source.axes[-1] or 0]) for core in known]
     if len(cores) > 1:
-        slots = source.axes[-2] or 0
-        cores = [core for core in cores if core.shape[slots] > 1] or cores[:1]
+        along = source.axes[-2] or 0
+        cores = [core for core in cores if core.shape[along] > 1] or cores[:1]
     if len(cores) > 1:
         raise CaptureError(f"has {what} that are products of two sequences")
     return source.like(cores[0])
+
+
+def _is_shared(places: Places, slots: Tensor) -> bool:
+    """Whether all heads have the same slots (b, H, length).
+
+    Learned vectors of each head's own are the same tokens, as weights of each head's own are.
+    """
+    other = slots != slots[:, :1]
+    if not bool(other.any()):
+        return True
+    learned = places.coordinates.kind(slots) == Kind.TOKEN
+    return bool(learned.all(1, keepdim=True).expand_as(other)[other].all())
 
 
 def _mine(places: Places, sample: Sample, queries: Tensor, keys: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,13 +13,11 @@ from nlviz.app import store
 from nlviz.app.choice import ClipPart, Material
 from nlviz.app.sidebar import timeline
 from nlviz.clip import Clip
-from nlviz.errors import MediaError
 from nlviz.media.reel import Reel, look_through
 from nlviz.media.sampling import Sampling
 from nlviz.progress import Progress
 
 _AT_ONCE = 2  # each may need two gigabytes
-_LONGEST = 120.0  # seconds that one file may take, as others wait
 _PATIENCE = 0.1  # seconds between two checks whether it is still wanted
 
 
@@ -52,7 +49,7 @@ def look(material: Material, progress: Progress) -> Opened:
 
     Most visitors then ask for the frames that it starts with, so these are kept as well.
     """
-    with _decoding(material, progress) as told:
+    with a_turn(progress) as told:
         if (known := opened(material)) is not None:  # somebody else looked meanwhile
             return known
         usual = ClipPart()
@@ -73,7 +70,7 @@ def clip_of(material: Material, part: ClipPart, progress: Progress) -> Clip:
     """A part of a material, decoded where it is not kept; MediaError where it cannot be read."""
     if (kept := _kept(material, part)) is not None:
         return kept
-    with _decoding(material, progress) as told:
+    with a_turn(progress) as told:
         if (kept := _kept(material, part)) is not None:
             return kept
         sampling = Sampling(part.frames, part.stride, part.start)
@@ -110,23 +107,6 @@ def a_turn(progress: Progress) -> Iterator[Progress]:
         yield progress
     finally:
         turns.release()
-
-
-@contextmanager
-def _decoding(material: Material, progress: Progress) -> Iterator[Progress]:
-    """Hold this to decode; the report that it gives ends what takes too long."""
-    with a_turn(progress):
-        end = time.monotonic() + _LONGEST
-
-        def told(fraction: float, what: str) -> None:
-            if time.monotonic() > end:
-                raise MediaError(
-                    f"'{material.title}' takes longer than {_LONGEST:.0f} s to decode; cut it to "
-                    "the part that you want to see, or save it smaller, as H.264 MP4."
-                )
-            progress(fraction, what)
-
-        yield told
 
 
 @st.cache_resource(show_spinner=False)

@@ -57,10 +57,12 @@ class Visit:
     ``material`` is None while the clip of an address is awaited. ``problem`` is the sentence on
     what ``failed``, the last choice, did wrong; the analysis in ``shown`` stays as it is.
     ``remarks`` are sentences on what an address or a session file asked for and did not get;
-    they go when something else is shown. ``coming`` is the choice that is being worked out beside
-    what is shown. ``restoring`` is true until what it asked for is
-    shown. ``given_weights`` is the checkpoint that is being read, and ``own`` those that were: what
-    the menu calls them → the network that each is for, and what tells it from others.
+    they go when something else is shown. ``parts`` has the part of each clip by its material's id,
+    and ``usual_frames`` how many frames that has where the visitor has not chosen. ``coming``
+    is the choice that is being worked out beside what is shown. ``restoring`` is true until what it
+    asked for is shown. ``given_weights`` is the checkpoint that is being read, and ``own`` those
+    that were: what the menu calls them → the network that each is for, and what tells it from
+    others.
     """
 
     material: Material | None
@@ -76,6 +78,7 @@ class Visit:
     given: Material | None = None
     opening: Opening | None = None
     parts: dict[str, ClipPart] = field(default_factory=dict)
+    usual_frames: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     infos: dict[str, MediaInfo] = field(default_factory=dict)
     timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)

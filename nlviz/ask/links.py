@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from nlviz.analysis import Analysis
-from nlviz.ask.rows import Row, row_of
+from nlviz.ask.places import Side
+from nlviz.ask.rows import Row, affinity_of, row_of
+from nlviz.display import listed
 from nlviz.errors import QueryError
 from nlviz.query import Link, Query
 
@@ -81,10 +83,27 @@ def _heaviest(row: Row, k: int) -> list[int]:
 
 def _nothing_left(analysis: Analysis, query: Query, row: Row) -> str:
     if not row.reached.any():
-        return f"Nothing can be reached from there in block {query.block!r}; choose another place."
+        return _tokens_alone(analysis, query, row)
     frames = len(analysis.view.frames)
     return (
         f"Leaving out the query's own {query.exclude} leaves no place to link to in this clip "
         f"of {frames} frame{'s'[: frames > 1]}; choose exclude='none'"
         + (" or 'cell'." if query.exclude == "frame" else ".")
+    )
+
+
+def _tokens_alone(analysis: Analysis, query: Query, row: Row) -> str:
+    """Where no place is linked to: links end on tokens, or nowhere."""
+    side = Side(affinity_of(analysis, query), query.reverse)
+    tokens = listed(side.reached_tokens(row.cells or [str(query.point)]))
+    if not tokens:
+        return f"Nothing can be reached from there in block {query.block!r}; choose another place."
+    if query.reverse:
+        return (
+            f"In block {query.block!r} only tokens look there, {tokens}, which have no place to "
+            "draw; ask such a token what it looks at, without reverse."
+        )
+    return (
+        f"From there block {query.block!r} reaches only tokens, {tokens}, which have no place to "
+        "link to; choose another place or block."
     )

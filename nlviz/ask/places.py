@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
+from nlviz.display import listed
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.query import Query
 
 Cells = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class Side:
         """Whether anything can be asked at a point: the cell that it lies in is there."""
         return bool(self.present[self.own.index(view.cell(point, self.own))])
 
+    @property
+    def asked_tokens(self) -> tuple[str, ...]:
+        """The tokens that can be asked: something can be reached from them."""
+        named = zip(self.affinity.tokens, self.present[self.own.size :], strict=True)
+        return tuple(name for name, there in named if there)
+
     def reached(self, places: Sequence[Cell | str]) -> NDArray[np.bool_]:
         """(other cells, then tokens), True where any of some places can reach."""
         reached = np.full(self.other.size + len(self.affinity.tokens), not self.affinity.reach)
@@ -63,6 +71,11 @@ class Side:
         for own, other in self._groups:
             reached |= np.isin(other, np.unique(own[index]))
         return reached
+
+    def reached_tokens(self, places: Sequence[Cell | str]) -> tuple[str, ...]:
+        """The tokens that any of some places can reach."""
+        named = zip(self.affinity.tokens, self.reached(places)[self.other.size :], strict=True)
+        return tuple(name for name, there in named if there)
 
     def places(self, view: View, query: Query) -> Sequence[Cell | str]:
         """The cells, or the token, that a query stands for; QueryError where there is none."""
@@ -98,23 +111,40 @@ class Side:
         )
         where = _area(view, self.own, present.reshape(self.own.shape))
         if where is None:
-            return f"{told} in block {query.block!r}: it has no {what} on the picture; ask a token."
+            tokens = self.asked_tokens
+            ask = f"ask a token: {listed(tokens)}" if tokens else "choose another block"
+            return f"{told} in block {query.block!r}: it has no {what} on the picture; {ask}."
         return f"{told} in block {query.block!r}: its {what} lie {where}; choose another place."
 
 
 def _area(view: View, grid: Grid, present: Cells) -> str | None:
-    """The frames and the box that hold all cells that are there; None without any."""
+    """The frames and the box of all points that have a cell; None without any."""
     if not present.any():
         return None
     steps, rows, cols = (
         np.flatnonzero(present.any(axis=over)) for over in ((1, 2), (0, 2), (0, 1))
     )
-    first = view.footprint(Cell(0, int(rows[0]), int(cols[0])), grid)
-    last = view.footprint(Cell(0, int(rows[-1]), int(cols[-1])), grid)
-    frames = sorted({view.frames[at] for t in steps for at in view.positions(int(t), grid)})
+    asked = ((view.step(at, grid), frame) for at, frame in enumerate(view.frames))
+    frames = [str(frame) for step, frame in asked if step in steps]
+    if not frames:
+        return None
     gaps = "" if present[np.ix_(steps, rows, cols)].all() else " with gaps"
-    on = f"frame {frames[0]}" if len(frames) == 1 else "frames " + ", ".join(map(str, frames))
+    (_, down, right), (y, x) = view.steps(grid), view.centres(grid)
+    left, end = _span(x, cols, right, view.source[0])
+    top, foot = _span(y, rows, down, view.source[1])
     return (
-        f"on {on}, within x {first.x0:.0f} to {last.x1:.0f} and y {first.y0:.0f} to "
-        f"{last.y1:.0f}{gaps}"
+        f"on frame{'s'[: len(frames) > 1]} {listed(frames)}, within x {left:g} to {end:g} and "
+        f"y {top:g} to {foot:g}{gaps}"
+    )
+
+
+def _span(centres: Numbers, there: NDArray[np.intp], step: float, size: int) -> tuple[float, float]:
+    """From where to where a point has its nearest centre among those from first to last there.
+
+    Whatever lies beyond the first and the last centre of all is nearest to these.
+    """
+    first, last = int(there[0]), int(there[-1])
+    return (
+        max(centres[first] - step / 2, 0.0) if first > 0 else 0.0,
+        min(centres[last] + step / 2, size) if last < len(centres) - 1 else float(size),
     )

@@ -23,7 +23,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--token", dest="at", action="append", metavar="NAME", help=named)
     add("--reverse", action="store_true", help="who looks here: columns instead of rows")
     add("--head", type=number, help="one head, from 0; the mean of all by default")
-    add("--block", help="which block; the last one by default")
+    add("--block", help="which block; by default the last one that is asked from the picture")
     named = "see `models`, or FILE.py:FUNCTION of your own (default: %(default)s)"
     add("--model", default="nl-lite0", help=named)
     add("--weights", metavar="FILE", help="a checkpoint of your own for that model")

@@ -11,12 +11,14 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import best_path, top_links
 from nlviz.cli.question import Question
 from nlviz.cli.terminal import progress
+from nlviz.clip import Clip
 from nlviz.errors import QueryError
 from nlviz.geometry import View
 from nlviz.query import Exclude, Link, Query
 
 if TYPE_CHECKING:
     from nlviz.export import Provenance, Session
+    from nlviz.inference.user_network import UserNetwork
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,18 +116,13 @@ def _run(question: Question) -> tuple[Analysis, Any]:
     if question.of_session:
         raise QueryError(f"'{question.input}' has no network to run again; give the clip itself.")
     from nlviz.inference.forward import analyse
-    from nlviz.inference.loading import load
-    from nlviz.media import read
+    from nlviz.inference.loading import is_user_network
 
-    frames = _usual_frames(question.model) if question.frames is None else question.frames
-    clip = read(question.input, frames=frames, stride=question.stride, start=question.start)
-    for note in clip.notes:
-        print(f"note: {note}", file=sys.stderr)
-    whole = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
-    for place in question.at:
-        if not isinstance(place, str):
-            whole.check(place)  # a wrong place is refused before the long work
-    loaded = load(question.model, device=question.device, weights=question.weights)
+    # A file of one's own says how many frames it takes once it has run; others load when need be.
+    early = question.frames is None and is_user_network(question.model)
+    loaded = _network(question) if early else None
+    clip = _clip(question, loaded)
+    loaded = _network(question) if loaded is None else loaded
     if loaded.taps and question.block not in (None, *loaded.taps):
         raise QueryError(
             f"Block {question.block!r} does not exist in {loaded.name}; choose one of "
@@ -148,8 +145,23 @@ def _run(question: Question) -> tuple[Analysis, Any]:
     return analysis, loaded
 
 
-def _usual_frames(name: str) -> int:
-    """How many frames a network of the zoo is given where nobody says; 8 for any other."""
-    from nlviz.models import zoo
+def _network(question: Question) -> Any:
+    from nlviz.inference.loading import load
 
-    return zoo.record(name).frames if name in zoo.names() else 8
+    return load(question.model, device=question.device, weights=question.weights)
+
+
+def _clip(question: Question, own: UserNetwork | None) -> Clip:
+    """The frames that are asked for, or as many as the network wants; a wrong place is refused."""
+    from nlviz.inference.loading import usual_frames
+    from nlviz.media import read
+
+    frames = usual_frames(question.model, own) if question.frames is None else question.frames
+    clip = read(question.input, frames=frames, stride=question.stride, start=question.start)
+    for note in clip.notes:
+        print(f"note: {note}", file=sys.stderr)
+    whole = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
+    for place in question.at:
+        if not isinstance(place, str):
+            whole.check(place)  # before the long work
+    return clip

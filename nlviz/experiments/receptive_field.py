@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nlviz.analysis import Analysis
 from nlviz.ask.places import Side
+from nlviz.display import listed
 from nlviz.errors import CaptureError
 from nlviz.experiments.positive_weights import marked, positive
 from nlviz.experiments.rerun import find_block
@@ -46,7 +47,7 @@ class ReceptiveField:
         """The same as a line to print."""
         box, frames = self.local, self.local.frames
         over = f"frame {frames[0]}" if len(frames) == 1 else f"frames {frames[0]} to {frames[-1]}"
-        rest = f"; by their links also what {_listed(self.through)} reach" if self.through else ""
+        rest = f"; by their links also what {listed(self.through)} reach" if self.through else ""
         return (
             f"receptive field: x {box.x0:.4g} to {box.x1:.4g}, y {box.y0:.4g} to {box.y1:.4g}, "
             f"{over}{rest}"
@@ -208,9 +209,3 @@ def _box(seen: Tensor, view: View) -> Footprint:
         y1=(int(rows[-1]) + 1) * down,
         frames=tuple(dict.fromkeys(view.frames[min(int(t), last)] for t in frames)),
     )
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    few, more = names[:3], len(names) - 3
-    rest = f" and {more} more block{'s' if more > 1 else ''}" if more > 0 else ""
-    return ", ".join(few) + rest

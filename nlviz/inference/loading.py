@@ -15,6 +15,7 @@ from nlviz.errors import NetworkError
 from nlviz.inference.own_modules import keep_own_modules, own_modules
 from nlviz.inference.tracebacks import is_users, sentence, user_traceback
 from nlviz.inference.user_network import Input, UserNetwork
+from nlviz.media.sampling import Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +47,26 @@ def load(
     from nlviz.models import zoo
 
     return zoo.load(spec, device=device, weights=weights)
+
+
+def usual_frames(spec: str, own: UserNetwork | None = None) -> int:
+    """How many frames a network is given where nobody says.
+
+    Args:
+        spec: as for ``load``.
+        own: the network, where ``spec`` is a file of one's own.
+
+    Returns:
+        what the network was trained on, or what the input of one's own declares; 8 for any other.
+    """
+    declared: int | None = None
+    if own is not None:
+        declared = own.input.frames
+    elif not is_user_network(spec):
+        from nlviz.models import zoo
+
+        declared = zoo.record(spec).frames if spec in zoo.names() else None
+    return Sampling().frames if declared is None else declared
 
 
 def load_user_network(

@@ -41,7 +41,8 @@ class Input:
         mean: subtracted from each channel of pixels from 0 to 1; of three numbers for one channel,
             their grey.
         deviation: what the rest is divided by, likewise.
-        frames: how many frames the module takes; None for any number.
+        frames: how many frames the module takes; the app and the command line then sample as
+            many where nobody says. None for any number.
         layout: the axes: "BCTHW" or "BTCHW" for clips, "TCHW" for a module of images that runs on
             each frame alone. None lets the module's first convolution decide: clips as "BCTHW"
             if it is 3-D, else images.
@@ -183,7 +184,8 @@ class UserNetwork:
         wanted = self.input.frames
         if wanted is not None and len(frames) != wanted:
             raise NetworkError(
-                f"{self.name} takes {wanted} frames and got {len(frames)}; choose {wanted}."
+                f"{self.name} takes {wanted} frames and got {len(frames)}; choose {wanted}, of a "
+                "clip that has so many."
             )
         like = input_like(self.module)
         pixels, mean, deviation = (

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from nlviz.display import listed
 from nlviz.errors import MediaError
 from nlviz.media.mask_picture import MaskPicture, Values, packed, rgb_of
 
@@ -20,7 +21,6 @@ _FULL = (255, 65535)  # the brightest grey of 8 and of 16 bits
 _FEW = 16  # numbers that a mask with soft edges hardly keeps to
 _MOST = 65_535  # objects
 _OFF = 12.0  # how far from the line between two colours a mixture of them lies, of 255
-_LISTED = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,21 +77,14 @@ class MaskObjects:
         wanted = None if label is None else str(label).lower()
         if wanted is None and len(self.names) > 1:
             raise MediaError(
-                f"'{self.name}' has {len(self.names)} objects, {_listed(self.names)}; choose one: "
+                f"'{self.name}' has {len(self.names)} objects ({listed(self.names)}); choose one: "
                 f"--object '{self.names[0]}', or label='{self.names[0]}' in Python."
             )
         if wanted is not None and wanted not in self.names:
-            there = f"it has {_listed(self.names)}" if self.names else "it has none"
+            there = f"it has {listed(self.names)}" if self.names else "it has none"
             raise MediaError(f"'{self.name}' has no object '{label}'; {there}.")
         number = 1 if wanted is None else self.names.index(wanted) + 1
         return np.asarray(self.labels == number)
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) <= _LISTED:
-        *others, last = names
-        return f"{', '.join(others)} and {last}" if others else last
-    return f"{', '.join(names[: _LISTED - 1])} … {names[-1]}"
 
 
 def _alike(pictures: Sequence[MaskPicture]) -> list[MaskPicture]:

@@ -18,8 +18,8 @@ MOST_PLAYED = 2**17
 MAX_DECODED = 2**36
 """Pixels that are decoded of one file, at most: half an hour of 1080p."""
 
-MAX_SECONDS = 600.0
-"""Seconds that one file is decoded for, at most."""
+MAX_SECONDS = 300.0
+"""Seconds that one file is decoded for, at most, wherever it is opened."""
 
 MAX_BYTES = 2**31
 """Bytes of all frames of a clip together, at most."""

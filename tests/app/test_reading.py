@@ -15,7 +15,7 @@ from nlviz.app import analysing, reading, store, uploads
 from nlviz.app.choice import Choice, ClipPart, Material, uploaded
 from nlviz.app.tabs import jobs
 from nlviz.errors import MediaError
-from nlviz.media import budget, read
+from nlviz.media import budget, read, sampling
 from tests.support import media_files as make
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
@@ -138,7 +138,7 @@ def test_decoding_stops_when_the_visitor_stops_it(monkeypatch, decoded):
 
 def test_a_clip_that_takes_too_long_ends_in_a_sentence(monkeypatch):
     monkeypatch.setattr(budget, "_OFTEN", 0.0)
-    monkeypatch.setattr(reading, "_LONGEST", -1.0)
+    monkeypatch.setattr(sampling, "MAX_SECONDS", -1.0)
     with pytest.raises(MediaError, match=r"'a\.gif' takes longer than -1 s to decode; cut it"):
         reading.look(moving(), silent)
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import nlviz
 from nlviz.app import startup
-from nlviz.app.choice import Choice, ClipPart, Material
+from nlviz.app.choice import Choice, ClipPart, Material, bundled
 from nlviz.app.running import network
 from nlviz.app.tabs import commands
 from nlviz.cli import app, main, parser
 from nlviz.viewer.options import Options
 from tests.inference.test_user_network import BUILD
+
+APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
 
 @pytest.fixture
@@ -72,3 +77,65 @@ def test_the_network_is_loaded_and_its_commands_can_be_repeated(file, monkeypatc
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", file, "--weights", "my w.pt"])
     assert "--weights 'my w.pt'" in commands.command("links", choice, points, options)
     assert "weights='my w.pt')" in commands.python(choice, points, options)
+
+
+FOUR = (
+    BUILD
+    + """
+
+def four():
+    return plain(), {"size": 64, "frames": 4}
+"""
+)
+
+
+def until_shown(page, holds):
+    for _ in range(400):
+        if holds(page.session_state["nlviz"].shown):
+            return
+        time.sleep(0.05)
+        page.run()
+        assert not page.exception
+    pytest.fail("never shown")
+
+
+def frames_of(page):
+    (control,) = (each for each in page.number_input if each.label == "Frames")
+    return control
+
+
+@pytest.mark.slow
+def test_the_clip_starts_with_the_frames_that_the_network_declares(tmp_path, monkeypatch):
+    path = tmp_path / "net.py"
+    path.write_text(FOUR)
+    monkeypatch.setattr(sys, "argv", ["app.py", "--model", f"{path}:four"])
+    page = AppTest.from_file(APP, default_timeout=120).run()
+    assert not page.exception
+    assert frames_of(page).value == 4
+    until_shown(page, lambda shown: shown is not None)
+    assert len(page.session_state["nlviz"].shown.analysis.clip.frames) == 4
+    # Another network has its own number, until the visitor chooses one.
+    page.selectbox(key="model").select("nl-lite0").run()
+    assert frames_of(page).value == 8
+    page.selectbox(key="model").select(f"{path}:four").run()
+    assert frames_of(page).value == 4
+    frames_of(page).set_value(3).run()
+    page.selectbox(key="model").select("nl-lite0").run()
+    assert frames_of(page).value == 3
+    until_shown(page, lambda shown: len(shown.analysis.clip.frames) == 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "frames"), [({"frames": "3"}, 3), ({"start": "2"}, 4)])
+def test_an_address_keeps_its_frames_and_without_them_the_network_decides(
+    said, frames, tmp_path, monkeypatch
+):
+    path = tmp_path / "net.py"
+    path.write_text(FOUR)
+    monkeypatch.setattr(sys, "argv", ["app.py", "--model", f"{path}:four"])
+    page = AppTest.from_file(APP, default_timeout=120)
+    for name, value in {"clip": bundled()[0].name, **said}.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert frames_of(page).value == frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -202,3 +203,99 @@ def test_a_region_never_holds_a_table_of_its_cells_by_all_keys(monkeypatch):
     row = nlviz.row_of(analysis, nlviz.Query(region, "holes"))
     assert sum(asked) == len(row.cells)
     assert max(asked) <= 6
+
+
+def test_the_box_that_is_told_is_the_box_that_is_accepted():
+    """Also where cells of a grid end before the frame does, or hang over it."""
+    rng, analysis = np.random.default_rng(9), make.analysis()
+    view = nlviz.View((64, 48), (96, 80), (0, 5, 10, 15))
+    edges = set()
+    for _ in range(60):
+        grid = nlviz.Grid(
+            int(rng.choice([2, 4])),
+            *map(int, rng.integers(2, 7, 2)),
+            stride=(2.0, *rng.uniform(4, 14, 2)),
+            first=(float(rng.uniform(0, 3)), *rng.uniform(-3, 20, 2)),
+        )
+        there = np.zeros(grid.shape, bool)
+        low = [int(rng.integers(0, n)) for n in grid.shape]
+        high = [int(rng.integers(a, n)) + 1 for a, n in zip(low, grid.shape, strict=True)]
+        there[tuple(slice(*ends) for ends in zip(low, high, strict=True))] = True
+        group = nlviz.Groups(np.where(there.ravel(), 0, -1), np.zeros(grid.size))
+        theta = rng.normal(size=(2, grid.size))
+        affinity = nlviz.Affinity("gaussian", theta, theta, grid, grid, reach=(group,))
+        part = replace(analysis, view=view, affinities={"part": affinity}, fidelity={"part": None})
+        points = [
+            nlviz.Point(frame, x, y)
+            for frame in view.frames
+            for x in np.linspace(0, 63.99, 33)
+            for y in np.linspace(0, 47.99, 25)
+        ]
+        accepted, said = set(), set()
+        for point in points:
+            try:
+                nlviz.row_of(part, nlviz.Query(point, "part"))
+                accepted.add(point)
+            except nlviz.QueryError as error:
+                said.add(str(error))
+        if not accepted or not said:
+            continue
+        (sentence,) = said
+        told = re.search(
+            r"on frames? ([\d, ]+), within x (\S+) to (\S+) and y (\S+) to (\S+); choose", sentence
+        )
+        frames, (left, right, top, bottom) = told[1], map(float, told.groups()[1:])
+        edges |= {left == 0, right == 64, top == 0, bottom == 48}
+        inside = {
+            point
+            for point in points
+            if str(point.frame) in frames.split(", ")
+            and left <= point.x < right
+            and top <= point.y < bottom
+        }
+        assert inside == accepted
+    assert edges == {True, False}
+
+
+def pool(frames=4):
+    """Two learned vectors ask all places of a clip; no place asks."""
+    analysis = make.analysis(frames=frames)
+    grid = nlviz.Grid(frames, 6, 8)
+    rng = np.random.default_rng(2)
+    query = np.append(np.full(grid.size, -1), [0, 0])
+    key = np.append(np.zeros(grid.size), [-2, -2])
+    theta, phi = (rng.normal(size=(3, grid.size + 2)) for _ in range(2))
+    affinity = nlviz.Affinity(
+        "embedded_gaussian",
+        theta,
+        phi,
+        grid,
+        grid,
+        reach=(nlviz.Groups(query, key),),
+        tokens=("probe 1", "probe 2"),
+    )
+    return replace(analysis, affinities={"pool": affinity}, fidelity={"pool": 0.0})
+
+
+def test_where_only_tokens_ask_a_place_is_told_which():
+    with pytest.raises(nlviz.QueryError, match="no queries on the picture; ask a token: probe 1, "):
+        nlviz.top_links(pool(), nlviz.Query(nlviz.Point(5, 2, 2), "pool"))
+    assert nlviz.top_links(pool(), nlviz.Query("probe 2", "pool"))
+
+
+def test_who_looks_here_names_the_tokens_that_do():
+    asked = nlviz.Query(nlviz.Point(5, 2, 2), "pool", reverse=True)
+    with pytest.raises(nlviz.QueryError) as refused:
+        nlviz.top_links(pool(), asked)
+    assert "only tokens look there, probe 1, probe 2, which have no place" in str(refused.value)
+    assert "Nothing" not in str(refused.value)
+
+
+def test_a_place_that_reaches_tokens_alone_is_told_which():
+    analysis = pool()
+    affinity = analysis.affinity("pool")
+    query, key = np.append(np.zeros(192), [-1, -1]), np.append(np.full(192, -2), [0, -2])
+    turned = replace(affinity, reach=(nlviz.Groups(query, key),))
+    one = replace(analysis, affinities={"pool": turned})
+    with pytest.raises(nlviz.QueryError, match="reaches only tokens, probe 1, which have no place"):
+        nlviz.top_links(one, nlviz.Query(nlviz.Point(5, 2, 2), "pool"))

@@ -14,6 +14,7 @@ import pytest
 
 from nlviz.cli import main
 from nlviz.models import zoo
+from tests.inference.test_user_network import BUILD
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +57,16 @@ def test_links_as_json_have_the_promised_fields(clip, capsys):
         assert {link["frame"] for link in query["links"]} <= {0, 1, 2, 3}
         assert query["at"]["frame"] not in {link["frame"] for link in query["links"]}
     assert "running nl-lite0: stem" in err
+
+
+def test_a_network_of_ones_own_gets_the_frames_that_it_declares(clip, tmp_path, capsys):
+    file = tmp_path / "net.py"
+    file.write_text(BUILD + '\n\ndef three():\n    return plain(), {"size": 64, "frames": 3}\n')
+    asked = ["links", str(clip), "--at", "0,25,45", "--model", f"{file}:three", "--json"]
+    assert main(asked) == 0
+    assert json.loads(capsys.readouterr().out)["input"]["sampled_frames"] == [0, 2, 3]
+    assert main([*asked, "--frames", "2"]) == 2
+    assert "takes 3 frames and got 2; choose 3, of a clip that has" in capsys.readouterr().err
 
 
 def test_links_as_text_list_every_link(clip, capsys):
@@ -174,7 +185,7 @@ def test_track_carries_a_region_and_measures_itself_against_masks(clip, tmp_path
     mask[70:90, 100:130] = 2  # the last frame's object is 255
     cv2.imwrite(str(tmp_path / "two.png"), mask)
     assert main([*asked, "--mask", str(tmp_path / "two.png")]) == 2
-    assert "'two.png' has 2 objects, 2 and 255; choose one: --object '2'" in capsys.readouterr().err
+    assert "'two.png' has 2 objects (2, 255); choose one: --object '2'" in capsys.readouterr().err
     assert main([*asked, "--mask", str(tmp_path / "two.png"), "--object", "2"]) == 0
     (truth / "3.png").unlink()
     assert main([*asked, "--masks", str(truth)]) == 2

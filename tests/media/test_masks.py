@@ -135,12 +135,14 @@ SEVERAL = {
 @pytest.mark.parametrize(("image", "names"), SEVERAL.values(), ids=SEVERAL)
 def test_several_objects_are_never_one(image, names, tmp_path):
     path = saved(tmp_path, image)
-    with pytest.raises(nlviz.MediaError, match=f"has 2 objects, {names[0]} and {names[1]}; choose"):
+    with pytest.raises(
+        nlviz.MediaError, match=f"has 2 objects \\({names[0]}, {names[1]}\\); choose"
+    ):
         nlviz.read_mask(path, clip())
     masks = [nlviz.read_mask(path, clip(), label=name) for name in names]
     assert not (masks[0] & masks[1]).any()
     assert any((mask == ONE).all() for mask in masks)
-    with pytest.raises(nlviz.MediaError, match=f"has no object '77'; it has {names[0]} and"):
+    with pytest.raises(nlviz.MediaError, match=f"has no object '77'; it has {names[0]}, "):
         nlviz.read_mask(path, clip(), label=77)
 
 
@@ -148,7 +150,9 @@ def test_many_instances_are_as_many_objects(tmp_path):
     values = np.kron(np.arange(48).reshape(6, 8), np.ones((8, 8))).astype(np.uint8)
     path = saved(tmp_path, Image.fromarray(values))
     np.testing.assert_array_equal(nlviz.read_mask(path, clip(), label=29), values == 29)
-    with pytest.raises(nlviz.MediaError, match=r"has 47 objects, 1, 2, 3, 4, 5, 6, 7 … 47; choose"):
+    with pytest.raises(
+        nlviz.MediaError, match=r"has 47 objects \(1, 2, 3, 4, 5, 6, 7, 8 and 39 more\); choose"
+    ):
         nlviz.read_mask(path, clip())
 
 
@@ -261,7 +265,7 @@ def test_one_label_is_one_object_in_all_frames(tmp_path):
     for t, mask in enumerate(moving):
         first = [(OTHER, 2)] if t < 2 else []
         saved(tmp_path, palette((mask, 1), *first), f"{t}.png")
-    with pytest.raises(nlviz.MediaError, match="has 2 objects, 1 and 2"):
+    with pytest.raises(nlviz.MediaError, match=r"has 2 objects \(1, 2\)"):
         nlviz.read_masks(tmp_path, clip(frames=4))
     np.testing.assert_array_equal(nlviz.read_masks(tmp_path, clip(frames=4), label=1), moving)
     second = nlviz.read_masks(tmp_path, clip(frames=4), label="2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
@@ -25,11 +26,11 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
 
     with st.container(key="network", gap="xsmall"):
         st.markdown("##### Network")
-        started = startup.user_model()
         read = own_weights.read(visit)
         if read is not None:
             st.session_state[MODEL] = read
-        names = (*([started.name] if started else []), *visit.own, *zoo.names())
+            st.rerun()  # the part of the clip, above, depends on the network
+        names = _names(visit)
         here = {name: name not in zoo.names() or zoo.is_here(name) for name in names}
         if MODEL in st.session_state:  # sent anew, as its label changes once it is fetched
             st.session_state[MODEL] = st.session_state[MODEL]
@@ -58,6 +59,41 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
         if isinstance(record, zoo.Published):
             own_weights.offer(visit, model)
         return Choice(material, part, model, size)
+
+
+def usual_frames(visit: Visit) -> int:
+    """How many frames the network that comes to be shown is given where nobody says."""
+    from nlviz.app.running import network
+    from nlviz.inference import loading
+    from nlviz.models import zoo
+
+    names = _names(visit)
+    model = st.session_state.get(MODEL)
+    model = model if model in names else names[0]
+    if model in zoo.names() and not zoo.is_here(model):
+        model = _before(visit)
+    own = None
+    if startup.is_user_model(model):
+        with suppress(NlvizError):  # ``choose`` says what is wrong with it
+            own = network(model)
+    return loading.usual_frames(visit.own[model][0] if model in visit.own else model, own)
+
+
+def _names(visit: Visit) -> tuple[str, ...]:
+    """What the menu offers."""
+    from nlviz.models import zoo
+
+    started = startup.user_model()
+    return (*([started.name] if started else []), *visit.own, *zoo.names())
+
+
+def _before(visit: Visit) -> str:
+    """The network that is on screen, else the first bundled one."""
+    from nlviz.models import zoo
+
+    if visit.shown is not None and visit.shown.choice.material.session is None:
+        return visit.shown.choice.model
+    return zoo.bundled()[0]
 
 
 def _own(visit: Visit, material: Material, part: ClipPart, name: str) -> Choice:
@@ -136,14 +172,11 @@ def _fetch(visit: Visit, model: str) -> None:
 
 
 def _instead(visit: Visit, material: Material, part: ClipPart) -> Choice:
-    """The network that is on screen, else the first bundled one."""
-    from nlviz.models import zoo
-
-    if visit.shown is not None and visit.shown.choice.material.session is None:
-        before = visit.shown.choice
-        return replace(before, material=material, part=part)
-    first = zoo.bundled()[0]
-    return Choice(material, part, first, _usual_size(first))
+    """The choice that is on screen, of this material; else the first bundled network."""
+    shown, model = visit.shown, _before(visit)
+    if shown is not None and shown.choice.model == model:
+        return replace(shown.choice, material=material, part=part)
+    return Choice(material, part, model, _usual_size(model))
 
 
 def _usual_size(model: str) -> int:

@@ -32,7 +32,7 @@ def from_address(visit: Visit, said: Mapping[str, Sequence[str]]) -> None:
         visit.keep(_AWAITED, _pins(address))
         visit.awaited = Awaited(address.clip, address.digest, address.part, _AWAITED)
     elif address.clip:
-        _bundled(visit, address)
+        _bundled(visit, address, of_frames="frames" in said)
     _network(visit, address)
 
 
@@ -63,7 +63,8 @@ def from_session(visit: Visit, material: Material) -> None:
         visit.sizes[made.model] = max(made.input)
 
 
-def _bundled(visit: Visit, address: Address) -> None:
+def _bundled(visit: Visit, address: Address, *, of_frames: bool) -> None:
+    """Show a sample; ``of_frames``: the address says how many frames of it."""
     named = [each for each in bundled() if each.name == address.clip]
     if not named:
         names = ", ".join(each.name for each in bundled())
@@ -75,6 +76,8 @@ def _bundled(visit: Visit, address: Address) -> None:
     material = named[0]
     visit.material = material
     visit.parts[material.id] = address.part
+    if not of_frames:
+        visit.usual_frames[material.id] = address.part.frames
     if address.pins is not None:
         visit.keep(material.id, _pins(address))
 

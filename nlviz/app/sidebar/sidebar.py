@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -77,12 +78,23 @@ def _part(visit: Visit, material: Material) -> ClipPart:
 
 
 def _controls(visit: Visit, material: Material, info: MediaInfo) -> ClipPart:
-    """The three controls; each clip has its own and starts with eight frames, evenly spread."""
-    before = _within(visit, visit.parts.get(material.id, ClipPart()), info)
+    """The three controls; each clip has its own.
+
+    It starts with as many frames as the network takes, evenly spread, and goes on with those of
+    the next network until the visitor has chosen another number.
+    """
+    most = min(MOST_FRAMES, info.total)
+    usual = min(networks.usual_frames(visit), most)
+    given = visit.parts.get(material.id, ClipPart())
+    if material.id not in visit.parts or given.frames == visit.usual_frames.get(material.id):
+        given = replace(given, frames=usual)
+    visit.usual_frames[material.id] = usual
+    before = _within(visit, given, info)
     start = st.slider("First frame", 0, info.total - 1, before.start, key=f"start-{material.id}")
     left, right = st.columns(2)
-    most = min(MOST_FRAMES, info.total)
-    frames = left.number_input("Frames", 1, most, before.frames, key=f"frames-{material.id}")
+    frames = left.number_input(
+        "Frames", 1, most, before.frames, key=f"frames-{material.id}-{usual}"
+    )
     stride = right.number_input(
         "Every n-th",
         1,

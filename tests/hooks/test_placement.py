@@ -354,3 +354,60 @@ def test_a_batch_in_another_order_is_no_sample():
     module = Turned(block, lambda x: x.flip(0)).eval()
     with pytest.raises(nlviz.CaptureError, match="a batch in another order"):
         nlviz.capture(module, torch.randn(2, 3, 32, 32), sample=1)
+
+
+class WindowsAndPool(nn.Module):
+    """Windows with registers of their own in each, then two learned queries for each picture."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.side, self.embed = side, nn.Conv2d(3, 8, 4, 4)
+        self.registers = nn.Parameter(torch.randn(1, 2, 8))
+        self.probe = nn.Parameter(torch.randn(1, 2, 8))
+        self.windows, self.pool = (nn.MultiheadAttention(8, 1, batch_first=True) for _ in "ab")
+
+    def forward(self, x):
+        x = self.embed(x)
+        (count, _, rows, cols), side = x.shape, self.side
+        x = x.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 3, 5, 1)
+        x = x.reshape(-1, side * side, 8)
+        x = torch.cat([self.registers.expand(len(x), -1, -1), x], 1)
+        x = self.windows(x, x, x)[0][:, 2:]
+        x = x.unflatten(1, (side, side)).unflatten(0, (count, rows // side, cols // side))
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(count, rows * cols, 8)
+        return self.pool(self.probe.expand(count, -1, -1), x, x)[0]
+
+
+@pytest.mark.parametrize(
+    ("frames", "side", "registers", "probes"),
+    [
+        (1, 2, "1#1 2#1 1#2 2#2 1#3 2#3 1#4 2#4", "1 2"),
+        (2, 4, "1@0 2@0 1@1 2@1", "1@0 2@0 1@1 2@1"),
+        (
+            2,
+            2,
+            "1@0#1 2@0#1 1@0#2 2@0#2 1@0#3 2@0#3 1@0#4 2@0#4 "
+            "1@1#1 2@1#1 1@1#2 2@1#2 1@1#3 2@1#3 1@1#4 2@1#4",
+            "1@0 2@0 1@1 2@1",
+        ),
+    ],
+)
+def test_tokens_are_named_by_their_frame_and_their_window(frames, side, registers, probes):
+    network = nlviz.UserNetwork(WindowsAndPool(side), nlviz.Input(size=16, multiple=4))
+    analysis = nlviz.analyse(make.clip(frames, 16, 16), network)
+    assert not analysis.refused
+    windows, pool = (analysis.affinity(name) for name in ("windows", "pool"))
+    assert windows.tokens == tuple(f"register {each}" for each in registers.split())
+    assert pool.tokens == tuple(f"probe {each}" for each in probes.split())
+    for t in range(frames):  # a pool's token asks the frame that it is named by
+        token = "probe 2" if frames == 1 else f"probe 2@{t}"
+        at = pool.row(token).sum(axis=(1, 2))
+        assert at[t] == pytest.approx(1, abs=1e-5)
+        # and a window's register the window whose number it has, by rows
+        names = [name for name in windows.tokens if name.startswith("register 2")]
+        of_frame = names[t * len(names) // frames : (t + 1) * len(names) // frames]
+        for number, name in enumerate(of_frame):
+            inside = windows.row(name)[t] > 0
+            corner = np.argwhere(inside)[0] // side
+            assert inside.sum() == side**2
+            assert corner[0] * (4 // side) + corner[1] == number

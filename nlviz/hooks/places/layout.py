@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,15 +255,16 @@ class _Named:
 
     def __init__(self, sides: Sequence[_Side], axes: _Axes | None, apart: bool) -> None:
         self.apart = apart
-        found: dict[_Key, tuple[str, float, int]] = {}
+        times = _times(sides) if apart else {}
+        found: dict[_Key, _Unplaced] = {}
         for side in sides:
             for at in np.argwhere(~side.cell):
                 s, i = int(at[0]), int(at[1])
                 key = self.key(side, s, i)
                 if key not in found:
-                    found[key] = (*_described(side, s, i), s)
-        time = (0.0, 1.0) if axes is None else (axes.first[0], axes.step[0])
-        self.names = tuple(_names(list(found.values()), time, apart))
+                    found[key] = _unplaced(side, s, i, times)
+        first, step = (0.0, 1.0) if axes is None else (axes.first[0], axes.step[0])
+        self.names = tuple(_names(list(found.values()), first, step))
         self.numbers = {key: number for number, key in enumerate(found)}
 
     def key(self, side: _Side, s: int, i: int) -> _Key:
@@ -275,38 +278,61 @@ class _Named:
         return (*own, s) if self.apart else own
 
 
-def _described(side: _Side, s: int, i: int) -> tuple[str, float]:
-    """(base of its name, time or not a number)."""
+class _Unplaced(NamedTuple):
+    """A slot that is no cell.
+
+    Args:
+        base: of its name.
+        time: its own, or else that of all cells of its sequence; not a number where there is none.
+        sequence: which one it stands in, where it is another token in each; else None.
+    """
+
+    base: str
+    time: float
+    sequence: int | None
+
+
+def _unplaced(side: _Side, s: int, i: int, times: Mapping[int, float]) -> _Unplaced:
+    """The slot; ``times`` has the time of each sequence, if a token is another one in each."""
     kind = int(side.kind[s, i])
     if kind != Kind.TOKEN:
         words = {Kind.PADDING: "padding", Kind.MIXTURE: "mixture", Kind.NOTHING: "constant"}
-        return words[Kind(kind)], float("nan")
-    name = side.parameters[int(side.token[s, i])][0]
-    return token_name(name), float(side.centre[s, i, 0])
+        return _Unplaced(words[Kind(kind)], float("nan"), None)
+    base, own = token_name(side.parameters[int(side.token[s, i])][0]), side.centre[s, i, 0]
+    return _Unplaced(base, float(times.get(s, own) if np.isnan(own) else own), s if times else None)
 
 
-def _names(
-    found: Sequence[tuple[str, float, int]], time: tuple[float, float], apart: bool
-) -> list[str]:
-    """``class``, ``register 2``, ``camera@3``: numbered where there are several at one time."""
-    first, step = time
+def _times(sides: Sequence[_Side]) -> dict[int, float]:
+    """The time of each sequence whose cells all have the same; not a number for the others."""
+    times = {}
+    for s in range(len(sides[0].slots)):
+        at = np.unique(np.concatenate([side.centre[s, side.cell[s], 0] for side in sides]))
+        times[s] = float(at[0]) if len(at) == 1 else float("nan")
+    return times
+
+
+def _names(found: Sequence[_Unplaced], first: float, step: float) -> list[str]:
+    """``class``, ``register 2``, ``camera@3``, ``register 1@3#2``.
+
+    Numbered where there are several at one time, and with the sequence's number where there are
+    several of those.
+    """
     steps = [None if np.isnan(t) else round((t - first) / step) for _, t, _ in found]
     timed = len({t for t in steps if t is not None}) > 1
-    group = [
-        (base, t, s if apart and t is None else 0)
-        for (base, _, s), t in zip(found, steps, strict=True)
-    ]
-    several = {base for base, t, s in group if group.count((base, t, s)) > 1}
-    seen: dict[object, int] = {}
+    group = [(base, t, s) for (base, _, s), t in zip(found, steps, strict=True)]
+    several = {base for (base, *_), count in Counter(group).items() if count > 1}
+    beside: dict[int | None, dict[int, int]] = {}
+    for _, t, s in group:
+        if s is not None:
+            at = beside.setdefault(t, {})
+            at.setdefault(s, len(at) + 1)
+    seen: Counter[object] = Counter()
     names = []
-    for (base, *_), t, key in zip(found, steps, group, strict=True):
-        seen[key] = seen.get(key, 0) + 1
-        name = f"{base} {seen[key]}" if base in several else base
-        if timed and t is not None:
-            name += f"@{t}"
-        elif apart and t is None and key[0] not in ("padding", "mixture", "constant"):
-            name += f"#{key[2] + 1}"
-        names.append(name)
+    for base, t, s in group:
+        seen[base, t, s] += 1
+        name = f"{base} {seen[base, t, s]}" if base in several else base
+        name += f"@{t}" if timed and t is not None else ""
+        names.append(name + (f"#{beside[t][s]}" if s is not None and len(beside[t]) > 1 else ""))
     return names
 
 

@@ -148,6 +148,31 @@ def _may_compile() -> bool:
 
 
 @contextmanager
+def _as_written() -> Iterator[None]:
+    """What is compiled runs as it was written meanwhile, also what a forward pass compiles."""
+    original, thread = torch.compile, threading.get_ident()
+    with ExitStack() as stances:
+
+        def eagerly() -> None:
+            stances.enter_context(torch.compiler.set_stance("force_eager"))
+
+        def compiling(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == thread:
+                torch.compile = original
+                eagerly()
+            return original(*args, **kwargs)
+
+        if _may_compile():
+            eagerly()
+        else:
+            torch.compile = compiling
+        try:
+            yield
+        finally:
+            torch.compile = original
+
+
+@contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients, one thread at a time; restores the mode at the end.
 
@@ -162,7 +187,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         _one_at_a_time,
         surroundings.get(module, nullcontext)(),
         torch.no_grad(),
-        torch.compiler.set_stance("force_eager") if _may_compile() else nullcontext(),
+        _as_written(),
     ):
         modes = {m: m.training for m in module.modules()}
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -32,6 +35,31 @@ def test_what_torch_compiled_is_seen_as_it_was_written(method):
     assert len(seen.affinities) == 1
     torch.testing.assert_close(seen.output, expected)
     torch.testing.assert_close(compiled(x), expected)
+
+
+COMPILING = """
+import sys
+import torch
+import nlviz
+from tests.hooks.test_compiled import Attention
+
+class Compiling(Attention):
+    def forward(self, x):
+        return torch.compile(super().forward)(x)
+
+assert "torch._dynamo" not in sys.modules
+compiles = torch.compile
+seen = nlviz.capture(Compiling(), 3 * torch.randn(1, 9, 8))
+assert len(seen.affinities) == 1, seen.refused
+assert torch.compile is compiles
+assert torch._dynamo.eval_frame._stance.stance == "default"
+"""
+
+
+@pytest.mark.slow
+def test_the_first_that_is_compiled_within_a_pass_is_seen_as_it_was_written():
+    done = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -177,6 +177,9 @@ class Slots(nn.Module):
         super().__init__()
         self.embed = nn.Conv2d(3, 8, 8, 8)
         self.mix = nn.Linear(16, 16)
+        self.codes = nn.Parameter(torch.randn(32, 8))
+        self.mask_token = nn.Parameter(torch.randn(1, 1, 8))
+        self.positions = nn.Parameter(torch.randn(1, 16, 8))
         self.made = made
 
     def forward(self, x):
@@ -188,6 +191,17 @@ def test_a_mean_beside_the_cells_is_no_cell():
     module = Slots(lambda _, cells: torch.cat([cells.mean(1, keepdim=True), cells], 1))
     affinity = nlviz.capture(module, torch.randn(1, 3, 32, 32)).affinities["Slots"]
     assert (affinity.query_grid.shape, affinity.tokens) == ((1, 4, 4), ("mixture",))
+
+
+def test_one_vector_at_all_masked_positions_is_one_token_for_each():
+    def decoded(module, cells):  # as MAE's decoder puts the kept patches back
+        kept, masks = cells[:, [9, 2, 5]], module.mask_token.expand(1, 13, -1)
+        order = torch.cat([torch.tensor([9, 2, 5]), torch.tensor([*{*range(16)} - {9, 2, 5}])])
+        return torch.cat([kept, masks], 1)[:, order.argsort()] + module.positions
+
+    (affinity,) = nlviz.capture(Slots(decoded), torch.randn(1, 3, 32, 32)).affinities.values()
+    assert affinity.tokens == tuple(f"mask {i + 1}" for i in range(13))
+    assert np.argwhere(affinity.has_query.ravel())[:, 0].tolist() == [2, 5, 9]
 
 
 NO_GRID = {
@@ -205,6 +219,19 @@ NO_GRID = {
             1,
         ),
         "cells of several sizes",
+    ),
+    "two scales, the places of one among those of the other": (
+        lambda _, cells: torch.cat(
+            [cells, F.avg_pool2d(cells.mT.unflatten(2, (4, 4)), 3, 2, 1).flatten(2).mT],
+            1,
+        ),
+        "cells of several sizes",
+    ),
+    "the nearest of learned vectors": (
+        lambda module, cells: F.embedding(
+            torch.cdist(cells, module.codes[None]).argmin(-1), module.codes
+        ),
+        r"they are learned vectors \(codes\)",
     ),
     "what ToMe merges": (
         lambda _, cells: cells[:, :8].scatter_reduce(

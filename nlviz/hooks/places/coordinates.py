@@ -44,6 +44,7 @@ class Coordinates:
 
     def __init__(self) -> None:
         self.tokens: list[tuple[str, int, int]] = []  # (parameter, which, of how many)
+        self._positions: dict[tuple[int, int, int], int] = {}  # of a token, a place
         kinds = [[kind.value] for kind in (Kind.NOTHING, Kind.MIXTURE, Kind.PADDING)]
         first = torch.full((3, _COLUMNS), _NOWHERE, dtype=torch.float32)
         first[:, :1] = torch.tensor(kinds)
@@ -140,8 +141,30 @@ class Coordinates:
         if bool(tokens.any()):
             one, other = a[tokens], b[tokens]
             better = self._rank(other) < self._rank(one)
-            made[tokens] = torch.where(better, other, one) if not wide else (one, other)[wide > 0]
+            if wide:
+                better = torch.full_like(better, wide > 0)
+            kept, added = torch.where(better, other, one), torch.where(better, one, other)
+            made[tokens] = self._numbered(kept, added)
         return made
+
+    def _numbered(self, kept: Tensor, added: Tensor) -> Tensor:
+        """Tokens that others were added to: one vector at many positions is one for each."""
+        pairs, back = torch.unique(torch.stack([kept, added]), dim=1, return_inverse=True)
+        for i, (token, position) in enumerate(self.token(pairs).long().T.tolist()):
+            (name, _, count), (_, at, many) = self.tokens[token], self.tokens[position]
+            if count < many:
+                pairs[0, i] = self._at_position(int(pairs[0, i]), name, at, many)
+        kept = pairs[0]
+        return kept[back]
+
+    def _at_position(self, token: int, name: str, at: int, many: int) -> int:
+        place = (token, at, many)
+        if place not in self._positions:
+            row = self._rows[token].clone()
+            row[_TOKEN] = len(self.tokens)
+            self.tokens.append((name, at, many))
+            self._positions[place] = int(self._added(row[None])[0])
+        return self._positions[place]
 
     def _rank(self, core: Tensor) -> Tensor:
         """Positions are added to tokens, not the other way round."""

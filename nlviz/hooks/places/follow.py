@@ -21,6 +21,7 @@ from nlviz.hooks.places.inputs import Clips, Given, given_of
 from nlviz.hooks.places.layout import SlotLayout, laid_out
 from nlviz.hooks.places.notes import Known, Note, Placed
 from nlviz.hooks.places.rules import noted
+from nlviz.hooks.places.writes import Writes
 
 
 class Places:
@@ -45,7 +46,7 @@ class Places:
         layout: str | None = None,
     ) -> None:
         self.wanted = wanted
-        self.writes: dict[int, int] = {}  # how often a storage was written into, not elementwise
+        self.writes = Writes()
         self.coordinates = Coordinates()
         self.names = {id(p): name for name, p in module.named_parameters()}
         self.notes: Any = WeakTensorKeyDictionary()
@@ -85,8 +86,9 @@ class Places:
         if not self.wanted:
             return None
         note, writes = self.notes.get(tensor, (None, 0))
-        if note is not None and self.writes and self._written(tensor) != writes:
-            return Note("a write through a view", tuple(tensor.shape), None)
+        if self.writes.count(tensor) > writes:
+            note = self.writes.seen(tensor, note, writes)
+            self._put(tensor, note)
         if note is None and isinstance(tensor, nn.Parameter) and id(tensor) in self.names:
             name, shape = self.names[id(tensor)], tuple(tensor.shape)
             note = Note(name, shape, lambda: Placed((self.coordinates.parameter(name, shape),)))
@@ -107,10 +109,10 @@ class Places:
         except Exception as fault:  # noqa: BLE001 — a note must not end the module's own pass
             lost = Note(f"{name} ({type(fault).__name__})", (), None)
             made = [(tensor, lost) for tensor in outs]
-        if name in _WRITES and args and isinstance(args[0], Tensor):
-            at = _storage(args[0])
-            self.writes[at] = self.writes.get(at, 0) + 1
+        given = (*args, *kwargs.values())
         for tensor, note in made:
+            if any(tensor is each for each in given) and len(tensors(given)) > 1:
+                self.writes.add(tensor, note)
             self._put(tensor, note)
 
     def laid_out(
@@ -154,10 +156,7 @@ class Places:
             self._put(tensor, Note("y", tuple(tensor.shape), rule, (other,)))
 
     def _put(self, tensor: Tensor, note: Note) -> None:
-        self.notes[tensor] = note, self._written(tensor) if self.writes else 0
-
-    def _written(self, tensor: Tensor) -> int:
-        return self.writes.get(_storage(tensor), 0)
+        self.notes[tensor] = note, self.writes.count(tensor)
 
 
 class Following(TorchFunctionMode):
@@ -175,19 +174,3 @@ class Following(TorchFunctionMode):
         out = func(*args, **kwargs)
         self.places.follow(func, args, kwargs, out)
         return out
-
-
-# What puts other places into a tensor that is there, and so into all views of it.
-_WRITES = frozenset(
-    (
-        *("__setitem__", "copy_", "set_", "__set__", "scatter_", "scatter_add_", "index_copy_"),
-        *("index_put_", "index_add_", "masked_scatter_", "put_", "swapaxes_", "resize_"),
-    )
-)
-
-
-def _storage(tensor: Tensor) -> int:
-    try:
-        return tensor.untyped_storage().data_ptr()
-    except (RuntimeError, NotImplementedError):  # of a kind that has none, as within vmap
-        return 0

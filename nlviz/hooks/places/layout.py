@@ -138,18 +138,21 @@ class _Side:
     @property
     def told(self) -> str:
         """What the slots are instead of cells, in a few words."""
-        if (self.slots == self.slots[:, :1]).all():
-            return "they are channels, or sums, each of which stands for all places at once"
         kinds = {int(kind) for kind in np.unique(self.kind)}
         if kinds == {Kind.TOKEN.value}:
             names = [token_name(self.parameters[int(i)][0]) for i in np.unique(self.token)]
             return f"they are learned vectors ({', '.join(dict.fromkeys(names))})"
+        if (self.slots == self.slots[:, :1]).all():
+            return "they are channels, or sums, each of which stands for all places at once"
         return "they are sums over many places"
 
     def check_distinct(self, what: str) -> None:
         """CaptureError where one sequence has two slots at one place."""
         if self.slots.shape[1] > 1 and (self.slots == self.slots[:, :1]).all():
             raise CaptureError(f"has no place of the picture among its slots: {self.told}")
+        size = self.size[self.cell]
+        if len(size) and (np.ptp(size, axis=0) > _OFF * size.min(axis=0)).any():
+            raise CaptureError("has cells of several sizes among its slots")
         at = np.rint(self.centre[self.cell] * 10).astype(np.int64)
         at -= at.min(axis=0, initial=0)
         number = np.zeros(len(at), np.int64)
@@ -192,8 +195,6 @@ class _Axes:
     def of(cls, side: _Side, extent: Sequence[float]) -> _Axes:
         """The grid, carried on over the whole input where a whole cell fits in."""
         centre, size = side.centre[side.cell], side.size[side.cell]
-        if (np.ptp(size, axis=0) > _OFF * size.min(axis=0)).any():
-            raise CaptureError("has cells of several sizes among its slots")
         levels = [_levels(c, s) for c, s in zip(centre.T, size[0], strict=True)]
         full = len(np.unique(side.slots[side.cell])) == np.prod([len(each) for each in levels])
         lines = [

@@ -174,6 +174,12 @@ class Affinity:
         index = [self.index(query) for query in queries]
         return self._rows(np.asarray(index, dtype=np.intp))
 
+    def head_weights(self, queries: Sequence[Cell | str]) -> Array:
+        """The whole rows of n queries in each head, (heads, n, M); ``weights`` is their mean."""
+        index = np.asarray([self.index(query) for query in queries], dtype=np.intp)
+        reached = reached_from(self.reach, index)
+        return np.stack([self._head_rows(pair, index, reached) for pair in self._split])
+
     def token_weights(self, query: Cell | str) -> Array:
         """What the row of a query gives to each of ``tokens``: (tokens,)."""
         weights: Array = self.weights([query])[0, self.key_grid.size :]
@@ -334,14 +340,14 @@ class Affinity:
         logits *= np.float32(self.scale)
         if self.rows_sum_to_one:
             if reached is not None:
-                logits[~reached] = _NEVER
+                np.copyto(logits, _NEVER, where=~reached)
             logits -= logits.max(axis=-1, keepdims=True)
             np.exp(logits, out=logits)
             logits /= logits.sum(axis=-1, keepdims=True)
         else:
             self._weights(logits, logits.shape[1] if reached is None else _counted(reached))
         if reached is not None:
-            logits[~reached] = 0
+            np.copyto(logits, 0, where=~reached)
         return logits
 
     def _weights(self, logits: Array, constants: Any) -> Array:

@@ -94,8 +94,9 @@ def test_heads_tokens_and_reach_are_those_of_the_equations(function, heads, toke
         column = affinity.column(key)
         assert column.shape == QUERIES.shape
         np.testing.assert_allclose(column.ravel(), expected[:cells, j], atol=1e-6)
-    each = np.mean([affinity.head(h).matrix() for h in range(heads)], axis=0)
-    np.testing.assert_allclose(each, expected, atol=1e-6)
+    each = np.stack([affinity.head(h).matrix() for h in range(heads)])
+    np.testing.assert_allclose(each.mean(axis=0), expected, atol=1e-6)
+    np.testing.assert_array_equal(affinity.head_weights(queries), each)
 
 
 def test_a_query_that_reaches_nothing_has_a_row_of_zeros_and_no_top():

@@ -510,3 +510,25 @@ def test_patches_that_a_linear_layer_makes_lie_where_they_were_cut_out():
     model = loud(Patches(F.scaled_dot_product_attention, grid=False))
     seen = nlviz.capture(model, torch.randn(1, 3, 16, 24))
     assert seen.affinities["Patches"].query_grid.shape == (1, 4, 6)
+
+
+class Overwritten(nn.Module):
+    """Channels come first, and what was asked with is written over afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(3, 8, 4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k = self.query(x).flatten(2), self.key(x).flatten(2)
+        y = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in (q, k, k)))
+        self.asked = q.clone(), k.clone()
+        q.zero_(), k.zero_()
+        return y
+
+
+def test_what_a_module_writes_over_afterwards_changes_no_capture():
+    module = loud(Overwritten())
+    (affinity,) = nlviz.capture(module, torch.rand(1, 3, 16, 16)).affinities.values()
+    for held, given in zip((affinity.theta, affinity.phi), module.asked, strict=True):
+        np.testing.assert_array_equal(held, given[0])

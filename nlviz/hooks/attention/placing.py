@@ -123,6 +123,8 @@ def _spread(call: Attended) -> Attended:
 def _folded(call: Attended, chosen: Tensor) -> Attended:
     """Some sequences (S, F) alone, each F of them taken as heads."""
     fold = chosen.shape[1]
+    if fold == 1 and torch.equal(chosen[:, 0], torch.arange(len(call.query))):
+        return call  # all of them, as they are
 
     def taken(tensor: Tensor) -> Tensor:
         return tensor[chosen.to(tensor.device)].flatten(1, 2)

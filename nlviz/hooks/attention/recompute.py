@@ -26,6 +26,7 @@ Array = NDArray[np.float32]
 
 _MOST_BYTES = 512 << 20  # for θ and φ of one block, widened by a bias by position
 _MOST_SEQUENCES = 64  # that one key may stand in
+_AT_ONCE = 1 << 19  # bytes of slots that are turned into columns while they are in the cache
 
 
 def affinity_of(call: Attended | str, places: Places, sample: Sample) -> tuple[Affinity, float]:
@@ -49,7 +50,7 @@ def affinity_of(call: Attended | str, places: Places, sample: Sample) -> tuple[A
         mine, queries, keys = placed(call, places, sample, apart=True)
         if not _alike(mine.key, keys) or not _alike(mine.value, keys):
             raise CaptureError("has different keys for one place in several sequences")
-    if np.unique(queries.columns).size != queries.columns.size:
+    if _has_repeats(queries):
         raise CaptureError("asks from one place in several sequences")
     return _checked(mine, queries, keys)
 
@@ -57,14 +58,12 @@ def affinity_of(call: Attended | str, places: Places, sample: Sample) -> tuple[A
 def _checked(call: Attended, queries: SlotLayout, keys: SlotLayout) -> tuple[Affinity, float]:
     scale = float(call.terms.scale[0]) or 1.0
     each = (call.terms.scale / scale).to(call.query.device)[:, None, None]
-    theta = call.query.detach().float() * each
-    phi = call.key.detach().float()
-    if call.terms.bias is not None:
-        theta, phi = _with_bias(theta, phi, call.terms.bias / scale)
+    theta = call.query if bool((each == 1).all()) else call.query.detach().float() * each
+    theta_too, phi_too = _bias_as_product(call, scale)
     affinity = Affinity(
         "embedded_gaussian",
-        _columns(theta, queries).reshape(-1, queries.width),
-        _columns(phi, keys).reshape(-1, keys.width),
+        _columns(theta, queries, theta_too).reshape(-1, queries.width),
+        _columns(call.key, keys, phi_too).reshape(-1, keys.width),
         queries.grid,
         keys.grid,
         scale,
@@ -80,21 +79,44 @@ def _checked(call: Attended, queries: SlotLayout, keys: SlotLayout) -> tuple[Aff
     return affinity, error
 
 
-def _columns(tensor: Tensor, layout: SlotLayout) -> Array:
-    """(S, H, length, width) as (H, width, columns), each slot where it lies; 0 where none does."""
-    sequences, heads, length, width = tensor.shape
-    slots = tensor.detach().float().cpu().transpose(1, 2).reshape(sequences * length, -1)
-    at = torch.from_numpy(layout.columns.ravel())
-    if not torch.equal(at, torch.arange(layout.width)):
-        columns = slots.new_zeros(layout.width, heads * width)
-        slots = columns.index_copy_(0, at, slots)
-    laid: Array = slots.t().contiguous().numpy()
-    return laid.reshape(heads, width, layout.width)
+def _columns(tensor: Tensor, layout: SlotLayout, too: Tensor | None = None) -> Array:
+    """(S, H, length, width) as (H, width, columns), each slot where it lies; 0 where none does.
+
+    ``too``, (H, length, more), is more of the width, the same in every sequence.
+    """
+    _, heads, length, width = tensor.shape
+    slots = tensor.detach().float().cpu().transpose(1, 2).reshape(-1, heads, width)
+    slot = _slots_at(layout)
+    at = torch.from_numpy(np.maximum(slot, 0))
+    more = 0 if too is None else too.shape[2]
+    laid = torch.empty(heads, width + more, layout.width)
+    step = max(_AT_ONCE // (4 * heads * (width + more)), 1)
+    for start in range(0, layout.width, step):
+        some = slice(start, start + step)
+        laid[:, :width, some] = slots.index_select(0, at[some]).permute(1, 2, 0)
+        if too is not None:
+            laid[:, width:, some] = too.index_select(1, at[some] % length).transpose(1, 2)
+    columns: Array = laid.numpy()
+    if slot.min(initial=0) < 0:
+        columns[:, :, slot < 0] = 0
+    return columns
+
+
+def _slots_at(layout: SlotLayout) -> NDArray[np.intp]:
+    """(columns,) the slot, counted over all sequences, that lies in each column; −1 where none."""
+    slots = np.full(layout.width, -1)
+    slots[layout.columns.ravel()] = np.arange(layout.columns.size)
+    return slots
+
+
+def _has_repeats(layout: SlotLayout) -> bool:
+    """Whether slots of several sequences lie in one column."""
+    return bool((np.bincount(layout.columns.ravel(), minlength=1) > 1).any())
 
 
 def _alike(tensor: Tensor, layout: SlotLayout) -> bool:
     """Whether slots of one column are the same (S, H, length, width) in every sequence."""
-    if np.unique(layout.columns).size == layout.columns.size:
+    if not _has_repeats(layout):
         return True
     columns = _columns(tensor, layout)
     given = tensor.detach().float().permute(1, 3, 0, 2).cpu().numpy()
@@ -102,18 +124,22 @@ def _alike(tensor: Tensor, layout: SlotLayout) -> bool:
     return float(off.max()) <= 1e-4 * max(float(np.abs(given).max()), 1e-30)
 
 
-def _with_bias(theta: Tensor, phi: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """θᵀφ + bias as one product: θ takes the query's row of it, φ says which slot the key is."""
-    sequences, heads, n, width = theta.shape
-    m = phi.shape[2]
+def _bias_as_product(call: Attended, scale: float) -> tuple[Tensor | None, Tensor | None]:
+    """A bias by position as more channels of θ and φ, (H, N, M) and (H, M, M).
+
+    θ takes the query's row of it, φ says which slot the key is.
+    """
+    if call.terms.bias is None:
+        return None, None
+    sequences, heads, n, width = call.query.shape
+    m = call.key.shape[2]
     if 4 * sequences * heads * (n + m) * (width + m) > _MOST_BYTES:
         raise CaptureError(
             f"has a bias by position over {m} keys, which would take more than "
             f"{_MOST_BYTES >> 20} MiB; take fewer frames or a smaller input"
         )
-    rows = bias.to(theta.device).expand(sequences, heads, n, m)
-    slots = torch.eye(m, device=phi.device).expand(sequences, heads, m, m)
-    return torch.cat([theta, rows], dim=-1), torch.cat([phi, slots], dim=-1)
+    bias = call.terms.bias.cpu().expand(heads, n, m) / scale
+    return bias, torch.eye(m).expand(heads, m, m)
 
 
 def _reach(allowed: Tensor | None, queries: SlotLayout, keys: SlotLayout) -> tuple[Groups, ...]:
@@ -151,7 +177,9 @@ def _reach(allowed: Tensor | None, queries: SlotLayout, keys: SlotLayout) -> tup
 
 def _split(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The group of each query and key of a mask (N, M); CaptureError if it has none."""
-    m = allowed.shape[1]
+    n, m = allowed.shape
+    if allowed.all():
+        return np.zeros(n, np.intp), np.zeros(m, np.intp)
     query = np.where(allowed.any(1), allowed.argmax(1), m)
     key = np.where(allowed.any(0), np.where(allowed, query[:, None], -1).max(0), m + 1)
     if not np.array_equal(allowed, query[:, None] == key):
@@ -161,8 +189,7 @@ def _split(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.int
 
 def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLayout) -> float:
     """The relative error of the outputs of all heads, recomputed for some queries."""
-    slots = np.full(queries.width, -1)
-    slots[queries.columns.ravel()] = np.arange(queries.columns.size)
+    slots = _slots_at(queries)
     there = slots >= 0
     grid = affinity.query_grid
     tokens = [affinity.tokens[i] for i in np.flatnonzero(there[grid.size :])]
@@ -170,13 +197,9 @@ def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLa
     wanted = slots[[affinity.index(query) for query in asked]]
     affinity, kept = _reached_alone(affinity, asked)
     values = _some_columns(call.value, keys, kept)  # (H, M, Dv)
-    alone = [affinity.head(h) for h in range(affinity.heads)]
     weighed, even = (
-        np.concatenate([w @ v for w, v in zip(weights, values, strict=True)], axis=1)
-        for weights in (
-            [head.weights(asked) for head in alone],
-            [even_weights(affinity, asked)] * affinity.heads,
-        )
+        np.concatenate([*(weights @ values)], axis=1)
+        for weights in (affinity.head_weights(asked), even_weights(affinity, asked))
     )
     output = call.output.detach()
     s, i = (torch.from_numpy(at) for at in np.divmod(wanted, queries.columns.shape[1]))
@@ -200,11 +223,13 @@ def _reached_alone(
         return affinity, np.arange(affinity.phi.shape[1])
     cells = affinity.key_grid.size
     there = np.flatnonzero(reached[:, :cells].any(axis=0))
+    if there.size == cells:
+        return affinity, np.arange(affinity.phi.shape[1])
     there = there if there.size else np.zeros(1, np.intp)
     kept = np.concatenate([there, np.arange(cells, affinity.phi.shape[1])])
     less = replace(
         affinity,
-        phi=affinity.phi[:, kept],
+        phi=np.take(affinity.phi, kept, axis=1),
         key_grid=Grid(1, 1, len(there)),
         reach=tuple(Groups(each.query, each.key[kept]) for each in affinity.reach),
     )
@@ -214,8 +239,7 @@ def _reached_alone(
 def _some_columns(tensor: Tensor, layout: SlotLayout, columns: NDArray[np.intp]) -> Array:
     """(H, columns, width) of (S, H, length, width): the slots of some columns."""
     sequences, heads, length, width = tensor.shape
-    slot = np.zeros(layout.width, np.intp)
-    slot[layout.columns.ravel()] = np.arange(layout.columns.size)
+    at = torch.from_numpy(np.maximum(_slots_at(layout)[columns], 0))
     slots = tensor.detach().transpose(1, 2).reshape(sequences * length, heads, width)
-    some: Array = slots[torch.from_numpy(slot[columns])].float().cpu().transpose(0, 1).numpy()
+    some: Array = slots[at].float().cpu().transpose(0, 1).numpy()
     return some

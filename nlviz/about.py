@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.display import listed
-from nlviz.geometry import View
+from nlviz.geometry import Grid, View
 from nlviz.groups import NO_KEY, NO_QUERY
 
 _FUNCTIONS = {
@@ -29,6 +30,7 @@ class About:
         kind: what it is: "non-local block", "self-attention", …
         function: the pairwise function in words, with its scale and heads.
         rows: whether rows sum to one, in words.
+        queries: where the queries lie, in words; empty where they lie on every cell of their grid.
         keys: where the keys lie beside the queries, in words.
         reach: which links can exist, in words.
         tokens: names of what takes part without a place in the clip.
@@ -45,6 +47,7 @@ class About:
     kind: str
     function: str
     rows: str
+    queries: str
     keys: str
     reach: str
     tokens: tuple[str, ...]
@@ -60,7 +63,7 @@ class About:
         tokens = f"; tokens beside the grid: {listed(self.tokens)}" if self.tokens else ""
         return (
             f"{self.kind}, {self.function}; {self.rows}",
-            f"links: {self.reach}; {self.keys}{tokens}",
+            "; ".join(filter(None, (f"links: {self.reach}", self.queries, self.keys + tokens))),
             f"a cell stands for {dx:.3g}×{dy:.3g} source pixels and {t:.3g} sampled "
             f"frame{'s' if t != 1 else ''}; fidelity {fidelity_in_words(self.fidelity)}"
             + (f"; places: {self.places}" if self.places else ""),
@@ -85,13 +88,13 @@ def about(
         sums = sums if affinity.signed else "rows are not normalised"
     elif affinity.tokens:
         sums += ", tokens included"
-    pooled = [f"{n / m:.3g}" for n, m in zip(queries.shape, keys.shape, strict=True)]
     return About(
         block=block,
         kind=kind,
         function=_FUNCTIONS[affinity.function] + scale + heads,
         rows=sums,
-        keys=f"keys pooled {'×'.join(pooled)}" if affinity.keys_pooled else "keys on every cell",
+        queries="" if affinity.has_query.all() else _lie("queries", affinity.has_query),
+        keys=_keys(affinity),
         reach=reach_in_words(affinity),
         tokens=affinity.tokens,
         footprint=view.steps(queries),
@@ -104,6 +107,37 @@ def about(
 def fidelity_in_words(fidelity: float | None) -> str:
     """The relative error to two digits, or that there is none."""
     return "not measured" if fidelity is None else f"{fidelity:.1e}"
+
+
+def _lie(what: str, there: NDArray[np.bool_]) -> str:
+    if there.all():
+        return f"{what} on every cell"
+    return f"{what} on {_part(there)}" if there.any() else f"{what} are tokens alone"
+
+
+def _keys(affinity: Affinity) -> str:
+    """Where the keys lie: on the queries' grid, pooled from it, or on one of their own."""
+    queries, keys, there = affinity.query_grid, affinity.key_grid, affinity.has_key
+    if not there.any() or _alike(queries, keys):
+        return _lie("keys", there)
+    few = "" if there.all() else f", on {_part(there)}"
+    pooled = queries.pooled(keys.shape).stride
+    if not affinity.keys_pooled or not _near(pooled, keys.stride):
+        return f"keys on a grid of their own, {keys}{few}"
+    by = [f"{n / m:.3g}" for n, m in zip(queries.shape, keys.shape, strict=True)]
+    return f"keys pooled {'×'.join(by)}{few}"
+
+
+def _alike(one: Grid, other: Grid) -> bool:
+    """Whether two grids have their cells at the same places."""
+    same = one.shape == other.shape
+    return same and _near(one.stride, other.stride) and _near(one.first, other.first)
+
+
+def _near(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-3))
 
 
 def reach_in_words(affinity: Affinity) -> str:

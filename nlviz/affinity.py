@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nlviz.display import listed, table
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
-from nlviz.groups import NO_QUERY, Groups, Reached, joins_frames, reached_from, reaching
+from nlviz.groups import NO_KEY, NO_QUERY, Groups, Reached, joins_frames, reached_from, reaching
 
 Array = NDArray[np.float32]
 
@@ -85,10 +85,11 @@ class Affinity:
 
     def _repr_html_(self) -> str:
         """In a notebook: what it is in numbers."""
+        queries, keys = self.grids_in_words
         rows = [
             ("function", self.function),
-            ("queries", self.query_grid),
-            ("keys", self.key_grid),
+            ("queries", queries),
+            ("keys", keys),
             ("heads × channels", f"{self.heads} × {self.width // self.heads}"),
             ("scale", f"{self.scale:.4g}"),
             ("tokens", listed(self.tokens) or "none"),
@@ -128,6 +129,19 @@ class Affinity:
         for groups in self.reach[:1]:
             there = groups.query[: there.size] != NO_QUERY
         return there.reshape(self.query_grid.shape)
+
+    @property
+    def has_key(self) -> NDArray[np.bool_]:
+        """(T', H', W'), True where there is a key: everywhere but where groups say otherwise."""
+        there = np.full(self.key_grid.size, not self.reach)
+        for groups in self.reach:
+            there |= groups.key[: there.size] != NO_KEY
+        return there.reshape(self.key_grid.shape)
+
+    @property
+    def grids_in_words(self) -> tuple[str, str]:
+        """Where the queries lie and where the keys do: see ``Grid.in_words``."""
+        return self.query_grid.in_words(self.has_query), self.key_grid.in_words(self.has_key)
 
     def head(self, number: int) -> Affinity:
         """One head alone, from 0; QueryError for a head that does not exist."""

@@ -108,8 +108,7 @@ class Analysis:
             (
                 name,
                 about.function,
-                each.query_grid,
-                each.key_grid,
+                *each.grids_in_words,
                 fidelity_in_words(about.fidelity),
             )
             for name, each in self.affinities.items()

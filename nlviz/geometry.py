@@ -169,6 +169,15 @@ class Grid:
     def __str__(self) -> str:
         return f"{self.t}×{self.rows}×{self.cols}"
 
+    def in_words(self, there: NDArray[np.bool_]) -> str:
+        """How many of the cells are there, (t, rows, cols) True: "64 of 256 cells of 4×8×8".
+
+        The grid alone where all are, "tokens alone" where none is.
+        """
+        if there.all():
+            return str(self)
+        return f"{there.sum()} of {self.size} cells of {self}" if there.any() else "tokens alone"
+
 
 def _nearest(place: float, stride: float, first: float, count: int) -> int:
     """The nearest of ``count`` centres; the later one of two that are equally near."""

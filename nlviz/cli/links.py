@@ -43,10 +43,10 @@ def _links(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(told, indent=2))
         return
-    grid = {kind: grid["cells"] for kind, grid in told["grid"].items()}
+    queries, keys = analysis.affinity(told["block"]).grids_in_words
     print(
-        f"{told['model']}, block {told['block']}, queries {grid['query']}, "
-        f"keys {grid['key']}, fidelity {fidelity_in_words(told['fidelity'])}"
+        f"{told['model']}, block {told['block']}, queries {queries}, keys {keys}, "
+        f"fidelity {fidelity_in_words(told['fidelity'])}"
     )
     for sentence in analysis.about(told["block"]).sentences:
         print(f"  {sentence}")

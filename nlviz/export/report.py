@@ -60,10 +60,19 @@ def seen(analysis: Analysis) -> dict[str, Any]:
 
 
 def grids(analysis: Analysis, block: str) -> dict[str, Any]:
-    """The query grid and the key grid of a block."""
+    """The query grid and the key grid of a block, and how many of their cells are there."""
     affinity = analysis.affinity(block)
-    both = {"query": affinity.query_grid, "key": affinity.key_grid}
+    both = {
+        "query": (affinity.query_grid, affinity.has_query),
+        "key": (affinity.key_grid, affinity.has_key),
+    }
     return {
-        kind: {"cells": str(grid), "t": grid.t, "rows": grid.rows, "cols": grid.cols}
-        for kind, grid in both.items()
+        kind: {
+            "cells": str(grid),
+            "t": grid.t,
+            "rows": grid.rows,
+            "cols": grid.cols,
+            "there": int(there.sum()),
+        }
+        for kind, (grid, there) in both.items()
     }

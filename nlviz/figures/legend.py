@@ -48,10 +48,9 @@ def draw(
     """Write the legend onto the page, with the network's name if ``named``."""
     line = 0
     for block in _blocks(links):
-        affinity = analysis.affinity(block)
         title = f"{analysis.network} {block}" if named else block
         page.text(0, strip.line(line), title, weight="bold", **text())
-        grids = f"queries {affinity.query_grid}, keys {affinity.key_grid}"
+        grids = "queries {}, keys {}".format(*analysis.affinity(block).grids_in_words)
         page.text(1.25 * _length(title), strip.line(line), grids, **text(colour=GREY))
         line += 1
     if strip.width < WIDE:

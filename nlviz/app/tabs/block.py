@@ -69,6 +69,7 @@ def table(about: About) -> str:
         "function": about.function,
         "rows": about.rows,
         "links": about.reach,
+        "queries": about.queries,
         "keys": about.keys,
         "tokens": listed(about.tokens),
         "a cell stands for": _covers(about.footprint),

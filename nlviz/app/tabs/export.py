@@ -165,8 +165,7 @@ def _shapes(context: TabContext) -> list[dict[str, object]]:
     told: list[dict[str, object]] = []
     for block in context.analysis.blocks:
         affinity = context.analysis.affinity(block)
-        grids = [affinity.query_grid, affinity.key_grid]
-        queries, keys = (" × ".join(map(str, grid.shape)) for grid in grids)
+        queries, keys = affinity.grids_in_words
         told.append(
             {
                 "block": block,

@@ -437,9 +437,14 @@ def test_every_tab_opens_for_a_pin_where_the_block_has_no_query(tab, with_anothe
     assert not page.exception
     words = " ".join(each.value for each in (*page.info, *page.caption, *page.markdown))
     assert words or page.code
-    if tab == "Profile":
+    if tab == "Profile" or (tab == "Spacetime" and not with_another):
         assert "its queries lie on frame 15" in words
     for kind in page.segmented_control if tab == "Export" else ():
         for option in kind.options:
             kind.set_value(option).run()
             assert not page.exception, option
+            if option in ("Figure", "Film", "Links") and not with_another:
+                (why,) = page.info
+                assert "its queries lie on frame 15" in why.value
+                assert not page.error
+                assert not page.code  # and no command for what cannot be made

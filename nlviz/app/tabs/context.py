@@ -10,6 +10,8 @@ import streamlit as st
 from nlviz.analysis import Analysis
 from nlviz.app.markdown import plain
 from nlviz.app.shown import Shown
+from nlviz.ask.links import linkable_row
+from nlviz.errors import QueryError
 from nlviz.heat.overlay import Shade
 from nlviz.query import Link, Query
 from nlviz.viewer.messages import query_of
@@ -51,6 +53,17 @@ class TabContext:
         options = self.options
         against = options.scale if options.rank_by == "affinity" else "row"
         return Shade(options.opacity, options.colours, against, options.curve)
+
+    @property
+    def why_no_links(self) -> str | None:
+        """A sentence on why no pin has a link, that of the newest pin; None where one has."""
+        if any(self.links.values()):
+            return None
+        try:
+            linkable_row(self.analysis, self.query(self.pins[-1]))
+        except QueryError as why:
+            return str(why)
+        return "The links of the pins are still being worked out."
 
     def query(self, pin: Pin, block: str | None = None) -> Query:
         """What a pin asks, of another block if one is named."""

@@ -65,10 +65,10 @@ def _see(key: tuple[str, str]) -> None:
 
 
 def _links(context: TabContext) -> None:
-    answers = [links for links in context.links.values() if links]
-    if not answers:
-        st.info("No pin has a link in this block; place one elsewhere, or choose another block.")
+    if (why := context.why_no_links) is not None:
+        st.info(plain(why))
         return
+    answers = [links for links in context.links.values() if links]
 
     def table(made: Provenance) -> bytes:
         return export.links_csv(answers, made)

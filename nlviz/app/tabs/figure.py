@@ -56,6 +56,9 @@ class _FigureForm:
 
 def show(context: TabContext) -> None:
     """The choices, the figure, its files, and the command that makes them."""
+    if (why := context.why_no_links) is not None:
+        st.info(plain(why))
+        return
     form = _choose(context)
     pins = _pins(context)
     try:

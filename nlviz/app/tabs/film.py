@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import (
     Download,
@@ -52,10 +53,13 @@ class _FilmForm:
 
 def show(context: TabContext) -> None:
     """The choices, the film while and once it is made, its file, and the command for it."""
+    if (why := context.why_no_links) is not None:
+        st.info(plain(why))
+        return
     form = _choose(still=len(context.analysis.clip.frames) == 1)
     pins = _pins(context, form.what)
     if not pins:
-        st.info("There are no links to show. A query that follows links starts at a point.")
+        st.info("A query that follows links starts at a point with links; pin one.")
         return
     words = (context.analysis.network, context.block, "follow" if form.what == _FOLLOW else "")
     options = [*form.options, *shade_options(context), *palette_options(pins)]

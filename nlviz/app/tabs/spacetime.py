@@ -6,13 +6,17 @@ from html import escape
 
 import streamlit as st
 
+from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext, ink
 
 
 def show(context: TabContext) -> None:
-    """The plot; for an image a sentence instead."""
+    """The plot; a sentence instead for an image, and where there are no links."""
     if len(context.analysis.view.frames) == 1:
         st.info("An image has no time axis, so there is no spacetime to turn; the viewer shows it.")
+        return
+    if (why := context.why_no_links) is not None:
+        st.info(plain(why))
         return
     st.caption(
         "Frames along time; lines are the links, wider for more weight; dashed is the heaviest "

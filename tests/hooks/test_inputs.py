@@ -117,10 +117,11 @@ def test_a_mask_depth_or_flow_lies_on_its_picture(shape):
     assert affinity.query_grid.shape == (1, 3, 4)
 
 
-def test_a_sum_of_two_pictures_is_refused_as_it_lies_in_neither():
+def test_a_sum_of_two_pictures_lies_on_both():
     pictures = torch.rand(1, 3, 24, 32), torch.rand(1, 3, 24, 32)
-    with pytest.raises(CaptureError, match="add of different places"):
-        nlviz.capture(Beside(torch.add), pictures)
+    (affinity,) = nlviz.capture(Beside(torch.add), pictures).affinities.values()
+    assert affinity.query_grid.shape == (1, 3, 4)
+    assert affinity.query_grid.stride in (None, (2.0, 8.0, 8.0))
 
 
 class Pair(Patches):

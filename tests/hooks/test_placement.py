@@ -204,6 +204,22 @@ def test_one_vector_at_all_masked_positions_is_one_token_for_each():
     assert np.argwhere(affinity.has_query.ravel())[:, 0].tolist() == [2, 5, 9]
 
 
+def test_a_learned_vector_behind_each_row_is_a_token_of_each():
+    def rows(module, cells):
+        map_ = cells.unflatten(1, (4, 4))
+        return torch.cat([map_, module.mask_token[:, None].expand(1, 4, 1, 8)], 2).flatten(1, 2)
+
+    (affinity,) = nlviz.capture(Slots(rows), torch.randn(1, 3, 32, 32)).affinities.values()
+    assert affinity.tokens == ("mask 1", "mask 2", "mask 3", "mask 4")
+    assert affinity.has_query.all()
+
+
+def test_a_list_of_no_registers_is_nothing():
+    module = Slots(lambda module, cells: torch.cat([module.positions[:, :0], cells], 1))
+    (affinity,) = nlviz.capture(module, torch.randn(1, 3, 32, 32)).affinities.values()
+    assert (affinity.query_grid.shape, affinity.tokens) == ((1, 4, 4), ())
+
+
 NO_GRID = {
     "sums over all places": (
         lambda module, cells: module.mix(cells.transpose(1, 2)).transpose(1, 2),
@@ -267,13 +283,15 @@ def test_the_one_learned_query_of_an_attention_pool_is_a_token():
     assert analysis.default_block == analysis.blocks[-2]
 
 
-def test_more_slots_than_there_were_cells_are_no_cells():
+def test_a_predictors_mask_tokens_stand_beside_the_cells():
     config = {"hidden_size": 24, "num_attention_heads": 3, "num_hidden_layers": 1}
     config |= {f"pred_{name}": size for name, size in config.items()}
     model = hugging_face("VJEPA2", crop_size=32, patch_size=8, frames_per_clip=8, **config)
     seen = nlviz.capture(model, torch.randn(1, 8, 3, 32, 32))
-    assert [a.query_grid.shape for a in seen.affinities.values()] == [(4, 4, 4)]
-    assert list(seen.refused) == ["predictor.layer.0.attention"]
+    assert not seen.refused
+    assert [a.query_grid.shape for a in seen.affinities.values()] == [(4, 4, 4)] * 2
+    predictor = seen.affinities["predictor.layer.0.attention"]
+    assert predictor.tokens == tuple(f"mask {i + 1}" for i in range(64))
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ WAYS = {
     "every other row": lambda x: patches(x)[:, :, ::2],
     "halves exchanged": lambda x: torch.cat(patches(x).chunk(2, dim=3)[::-1], dim=3),
     "written into zeros": written,
+    "neighbours added up": lambda x: (patches(x)[:, :, 1:] + patches(x)[:, :, :-1]) / 2,
+    "frames added up one by one": lambda x: sum(patches(x).unbind(0)).unsqueeze(0) / len(x),
     "in place": added_in_place,
     "exchanged through views": swapped_by_copies,
     "seen by an older view": an_old_view,

@@ -110,7 +110,8 @@ class Coordinates:
         """What a sum or product of two tensors stands for.
 
         The one that says more wins: a cell before padding, a token, a mixture and a constant; of
-        two cells that are one place, the finer; of two tokens, the one of several.
+        two cells that are one place, the finer; of two that touch, both together; of two tokens,
+        the one of several.
 
         Raises:
             Conflict: two places that are not one.
@@ -133,10 +134,12 @@ class Coordinates:
             size_one, size_other = self.size(one), self.size(other)
             off = (self.centre(one) - self.centre(other)).abs()
             room = torch.maximum(size_one, size_other) / 2 + 1e-3
-            if bool((off > room).any()):
-                raise Conflict
             finer = size_other.prod(-1) < size_one.prod(-1) * (1 - 1e-6)
-            made[cells] = torch.where(finer, other, one)
+            chosen = torch.where(finer, other, one)
+            apart = (off > room).any(-1)
+            if bool(apart.any()):
+                chosen[apart] = self._joined(one[apart], other[apart])
+            made[cells] = chosen
         tokens = both & (kind_a == Kind.TOKEN)
         if bool(tokens.any()):
             one, other = a[tokens], b[tokens]
@@ -146,6 +149,21 @@ class Coordinates:
             kept, added = torch.where(better, other, one), torch.where(better, one, other)
             made[tokens] = self._numbered(kept, added)
         return made
+
+    def _joined(self, one: Tensor, other: Tensor) -> Tensor:
+        """Two cells side by side, as frames that are added up: the one that they make together.
+
+        Raises:
+            Conflict: they do not touch, or make no box.
+        """
+        centre, size = (torch.stack([get(one), get(other)]) for get in (self.centre, self.size))
+        least, most = (centre - size / 2).amin(0), (centre + size / 2).amax(0)
+        off = (centre[0] - centre[1]).abs()
+        alike = (off < 1e-3) & ((size[0] - size[1]).abs() < 1e-3)
+        touching = off <= size.sum(0) / 2 + 1e-3
+        if not bool(touching.all()) or bool(((~alike).sum(-1) > 1).any()):
+            raise Conflict
+        return self.cells((least + most) / 2, most - least)
 
     def _numbered(self, kept: Tensor, added: Tensor) -> Tensor:
         """Tokens that others were added to: one vector at many positions is one for each."""

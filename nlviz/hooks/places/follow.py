@@ -82,8 +82,8 @@ class Places:
         self._put(given.tensor, Note("the input", shape, rule))
 
     def of(self, tensor: Tensor) -> Note | None:
-        """The note of a tensor; None for a constant."""
-        if not self.wanted:
+        """The note of a tensor; None for a constant, and for one without elements."""
+        if not self.wanted or not tensor.numel():
             return None
         note, writes = self.notes.get(tensor, (None, 0))
         if self.writes.count(tensor) > writes:

@@ -269,13 +269,14 @@ class _Named:
         self.numbers = {key: number for number, key in enumerate(found)}
 
     def key(self, side: _Side, s: int, i: int) -> _Key:
-        """What makes a slot the same one wherever it stands."""
+        """What makes a slot the same one wherever it stands; where it stands twice, it is two."""
         if side.kind[s, i] != Kind.TOKEN:
             place = int(side.slots[s, i])
             shared = place > Coordinates.padding
             return (place,) if shared and not self.apart else (place, s, i)
         at = (None if np.isnan(n) else float(n) for n in side.centre[s, i])
-        own: _Key = ("token", int(side.token[s, i]), *at)
+        again = np.count_nonzero(side.slots[s, :i] == side.slots[s, i])
+        own: _Key = ("token", int(side.token[s, i]), again, *at)
         return (*own, s) if self.apart else own
 
 

@@ -23,7 +23,9 @@ class Kind(IntEnum):
     CELL = 4  # a place of the input
 
 
-_KIND, _CENTRE, _SIZE, _TOKEN = 0, slice(1, 5), slice(5, 9), 9  # centre: batch, time, y, x
+# Columns of the table of places: centre and size are of batch, time, y, x; one column is an x.
+_KIND, _CENTRE, _SIZE, _TOKEN = slice(1), slice(1, 5), slice(5, 9), slice(9, 10)
+_COLUMN = slice(4, 5)
 _COLUMNS = 10
 _NOWHERE = float("nan")
 
@@ -53,26 +55,29 @@ class Coordinates:
 
     def kind(self, core: Tensor) -> Tensor:
         """The ``Kind`` of each place."""
-        return self._rows[core, _KIND].to(torch.int8)
+        return self._read(core, _KIND)[..., 0].to(torch.int8)
 
     def centre(self, core: Tensor) -> Tensor:
         """(…, 4) batch, time, y, x; not a number where there is none."""
-        return self._rows[core, _CENTRE]
+        return self._read(core, _CENTRE)
 
     def size(self, core: Tensor) -> Tensor:
         """(…, 4) how far each place reaches along the same."""
-        return self._rows[core, _SIZE]
+        return self._read(core, _SIZE)
 
     def token(self, core: Tensor) -> Tensor:
         """The number in ``tokens`` of each; not a number where it is none."""
-        return self._rows[core, _TOKEN]
+        return self._read(core, _TOKEN)[..., 0]
 
     def cells(self, centre: Tensor, size: Tensor, kind: Tensor | Kind = Kind.CELL) -> Tensor:
         """New places (…) at centres (…, 4)."""
-        rows = torch.full((*centre.shape[:-1], _COLUMNS), _NOWHERE, dtype=torch.float32)
-        rows[..., _KIND] = kind if isinstance(kind, Tensor) else float(kind)
-        rows[..., _CENTRE], rows[..., _SIZE] = centre, size
-        return self._added(rows)
+        shape = centre.shape[:-1]
+        rows, numbers = self._room(shape.numel())
+        rows[:, _KIND] = kind.reshape(-1, 1) if isinstance(kind, Tensor) else float(kind)
+        for columns, given in ((_CENTRE, centre), (_SIZE, size)):
+            rows[:, columns] = given if given.ndim == 1 else given.reshape(-1, 4)
+        rows[:, _TOKEN] = _NOWHERE
+        return numbers.reshape(shape)
 
     def parameter(self, name: str, shape: Sequence[int]) -> Tensor:
         """Tokens for the vectors of a parameter: all but its last axis number them."""
@@ -80,7 +85,8 @@ class Coordinates:
         start = len(self.tokens)
         self.tokens += [(name, i, count) for i in range(count)]
         rows = torch.full((count, _COLUMNS), _NOWHERE, dtype=torch.float32)
-        rows[:, _KIND], rows[:, _TOKEN] = Kind.TOKEN.value, torch.arange(start, start + count)
+        rows[:, _KIND] = Kind.TOKEN.value
+        rows[:, _TOKEN] = torch.arange(start, start + count)[:, None]
         return self._added(rows).reshape(*shape[:-1], 1) if shape else self._added(rows)
 
     def beside(self, core: Tensor, dim: int) -> Tensor:
@@ -260,18 +266,27 @@ class Coordinates:
 
     def _firm(self, core: Tensor) -> Tensor:
         """Whether each place has a centre."""
-        return ~self._rows[core, 4].isnan()
+        return ~self._read(core, _COLUMN)[..., 0].isnan()
+
+    def _read(self, core: Tensor, columns: slice) -> Tensor:
+        """(…, columns) of the table for each place."""
+        read = self._rows[:, columns].index_select(0, core.flatten())
+        return read.reshape(*core.shape, read.shape[1])
 
     def _added(self, rows: Tensor) -> Tensor:
         """Numbers of new places, (…, columns) → (…)."""
-        count = rows[..., 0].numel()
-        start = self._used
-        if start + count > len(self._rows):
-            more = torch.empty((max(count, len(self._rows)), _COLUMNS), dtype=torch.float32)
-            self._rows = torch.cat([self._rows, more])
-        self._rows[start : start + count] = rows.reshape(-1, _COLUMNS)
-        self._used = start + count
-        return torch.arange(start, start + count).reshape(rows.shape[:-1])
+        room, numbers = self._room(rows[..., 0].numel())
+        room.copy_(rows.reshape(-1, _COLUMNS))
+        return numbers.reshape(rows.shape[:-1])
+
+    def _room(self, count: int) -> tuple[Tensor, Tensor]:
+        """Rows of the table for new places, (count, columns), not filled in, and their numbers."""
+        start, self._used = self._used, self._used + count
+        if self._used > len(self._rows):
+            more = torch.empty(len(self._rows) + max(count, len(self._rows)), _COLUMNS)
+            more[:start] = self._rows[:start]
+            self._rows = more
+        return self._rows[start : self._used], torch.arange(start, self._used)
 
 
 def _runs(core: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]:

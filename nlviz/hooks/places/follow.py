@@ -6,7 +6,9 @@ when an attention asks for the places of its queries and keys are the notes on t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +24,8 @@ from nlviz.hooks.places.layout import SlotLayout, laid_out
 from nlviz.hooks.places.notes import Known, Note, Placed
 from nlviz.hooks.places.rules import noted
 from nlviz.hooks.places.writes import Writes
+
+_LAYOUTS = 4  # that are kept: blocks come in windows, shifted windows, rows, columns
 
 
 class Places:
@@ -54,6 +58,7 @@ class Places:
         self.is_sequence = all(each.sequence for each in given)
         self.unsure = any(each.unsure for each in given)
         self.clips = Clips.of(given)
+        self._layouts: deque[_LaidOut] = deque(maxlen=_LAYOUTS)
         for each in given:
             if each.tensor not in self.notes:
                 self._begin(each)
@@ -129,6 +134,16 @@ class Places:
         Raises:
             CaptureError: slots that are no cells of one grid, or no input to lie in.
         """
+        for laid in self._layouts:
+            if laid.answers(queries, keys, (alone, apart)):
+                return laid.layouts
+        layouts = self._laid_out(queries, keys, alone, apart)
+        self._layouts.appendleft(_LaidOut(queries, keys, (alone, apart), layouts))
+        return layouts
+
+    def _laid_out(
+        self, queries: Tensor, keys: Tensor, alone: bool, apart: bool
+    ) -> tuple[SlotLayout, SlotLayout]:
         if not self.clips.frames:
             raise CaptureError(
                 "has slots whose places are not known: the module was given no picture, clip or "
@@ -157,6 +172,21 @@ class Places:
 
     def _put(self, tensor: Tensor, note: Note) -> None:
         self.notes[tensor] = note, self.writes.count(tensor)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LaidOut:
+    """Layouts that were worked out: block after block of a network asks for the same."""
+
+    queries: Tensor
+    keys: Tensor
+    how: tuple[bool, bool]
+    layouts: tuple[SlotLayout, SlotLayout]
+
+    def answers(self, queries: Tensor, keys: Tensor, how: tuple[bool, bool]) -> bool:
+        """Whether they are of these places, whose numbers never come to mean others."""
+        same = self.how == how and torch.equal(self.queries, queries)
+        return same and torch.equal(self.keys, keys)
 
 
 class Following(TorchFunctionMode):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import CaptureError, QueryError
-from nlviz.experiments.rerun import Call, one_call, parts_of, run
-from nlviz.groups import Groups
-from nlviz.hooks.capture import PUT_BACK, capture
+from nlviz.experiments.cells import cells_in
+from nlviz.experiments.rerun import find_block, one_call, parts_of, run
+from nlviz.geometry import Grid
+from nlviz.groups import NO_KEY, NO_QUERY, Groups
+from nlviz.hooks.capture import PUT_BACK, capture, evaluating
 from nlviz.hooks.memory import enough_memory
+from nlviz.hooks.places.follow import Following, Places
+from nlviz.inference.forward import layout_of, network_input
 from nlviz.inference.protocol import Network
 from nlviz.query import BASELINES, Baseline
 
@@ -27,9 +34,10 @@ def baseline(
 
     - ``"uniform"``: every key that can be reached has the same weight; needs no network.
     - ``"cosine"``: f = cos(x_i, x_j) of the block's input, over the number of keys as in Eq. (4),
-      so weights are signed; keys lie on the query grid, for nothing is pooled.
+      so weights are signed; keys lie on the query grid, for nothing is pooled, and tokens take no
+      part. A block that is put back, and a self-attention, has its input's places followed.
     - ``"shuffled"``: the block with the entries of θ's and of φ's weight tensors permuted, run on
-      the same input: the same numbers, nothing learned in their order.
+      the same input: the same numbers, nothing learned in their order. For non-local blocks alone.
 
     The last two run the network once more. Only the last one's fidelity is measured: nothing in the
     network computes the weights of the others. The block keeps its kind and is called
@@ -55,19 +63,12 @@ def baseline(
         made = _uniform(affinity)
     elif network is None:
         raise QueryError(f"The baseline {kind!r} runs the network again; give it.")
-    elif analysis.places.get(block) == PUT_BACK:
-        raise CaptureError(
-            f"Block {block!r} has its places in another order than the picture, which the baseline "
-            f"{kind!r} does not follow; choose 'uniform'."
-        )
     else:
         with enough_memory(f"the baseline {kind!r} of block {block!r}"):
-            with one_call(network.module, block) as call:
-                run(analysis, network)
             if kind == "cosine":
-                made = _cosine(affinity, call, block)
+                made = _cosine(analysis, network, block)
             else:
-                made, error = _shuffled(affinity, call, network, block, seed)
+                made, error = _shuffled(analysis, network, block, seed)
     name = f"{block} ({kind}{f', seed {seed}' if kind == 'shuffled' and seed else ''})"
     return replace(
         analysis,
@@ -92,33 +93,100 @@ def _uniform(affinity: Affinity) -> Affinity:
     )
 
 
-def _cosine(affinity: Affinity, call: Call, block: str) -> Affinity:
-    grid = affinity.query_grid
-    x = call.x
-    if call.attention:
+def _cosine(analysis: Analysis, network: Network, block: str) -> Affinity:
+    affinity = analysis.affinity(block)
+    queries, keys = affinity.query_grid, affinity.key_grid
+    same = (queries.shape, queries.first) == (keys.shape, keys.first)
+    # (cells,) where the block asks, and where it is asked; nothing is pooled.
+    asking = affinity.has_query.ravel()
+    if not asking.any():
         raise CaptureError(
-            f"Block {block!r} is a self-attention, and the baseline 'cosine' is made for non-local "
-            "blocks alone; choose 'uniform'."
+            f"Block {block!r} is asked by tokens alone, so it has no baseline 'cosine'; choose "
+            "'uniform'."
         )
-    if x is None or x.ndim < 3 or x.numel() != len(x[0]) * grid.size:
-        raise CaptureError(
-            f"The input of block {block!r} is not one feature vector for each of {grid} places."
-        )
-    # (clips or frames, channels, places): channels first, places in row-major order.
-    features = x.transpose(0, 1).flatten(1).float().cpu().numpy()
-    features = features / np.maximum(np.linalg.norm(features, axis=0), 1e-12)
-    reach = tuple(Groups(g.query[: grid.size], g.query[: grid.size]) for g in affinity.reach)
-    return Affinity("dot_product", features, features, grid, grid, reach=reach)
+    asked = affinity.has_key.ravel() if same else asking
+    features = _features(analysis, network, block, asking | asked)
+    reach = tuple(_of_cells(each, queries.size, same=same) for each in affinity.reach)
+    return Affinity("dot_product", features, features, queries, queries, reach=reach)
+
+
+def _of_cells(groups: Groups, cells: int, *, same: bool) -> Groups:
+    """The groups without tokens; where keys lie on another grid, they are those of the queries."""
+    query = groups.query[:cells]
+    key = groups.key[:cells] if same else np.where(query == NO_QUERY, NO_KEY, query)
+    return Groups(query, key)
+
+
+def _features(
+    analysis: Analysis, network: Network, block: str, wanted: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(C, cells) the block's input at each wanted cell of the query grid, of length 1; else 0.
+
+    Raises:
+        CaptureError: an input that is not one vector for each of these.
+    """
+    grid = analysis.affinity(block).query_grid
+    _, parts, _ = find_block(network.module, block)
+    in_order = parts is not None and analysis.places.get(block) != PUT_BACK
+    with evaluating(network.module):
+        given = network_input(analysis.clip, analysis.view, network)
+        layout = layout_of(network)
+        places = Places(network.module, (given,), wanted=not in_order, layout=layout)
+        with one_call(network.module, block) as call, Following(places):
+            network.module(given)
+        x = call.x
+        at = None if x is None or in_order else cells_in(x, places, grid)
+    for vectors, cells in _vectors(x, at, grid):
+        inside = cells >= 0
+        known, own = cells[inside].numpy(), vectors[inside.to(vectors.device)].float().cpu().numpy()
+        if len(np.unique(known)) == len(known) and np.isin(np.flatnonzero(wanted), known).all():
+            features = np.zeros((own.shape[1], grid.size), np.float32)
+            features[:, known] = own.T
+            unit: NDArray[np.float32] = features / np.maximum(
+                np.linalg.norm(features, axis=0), 1e-12
+            )
+            return unit
+    where = f"each of {grid} places" if wanted.all() else "each place that asks or is asked"
+    raise CaptureError(
+        f"The input of block {block!r} is not one feature vector for {where}, so it has no "
+        "baseline 'cosine'; choose 'uniform'."
+    )
+
+
+def _vectors(x: Tensor | None, at: Tensor | None, grid: Grid) -> Iterator[tuple[Tensor, Tensor]]:
+    """(slots, channels) of a block's input, and (slots,) each one's cell or −1; each way to see it.
+
+    Without ``at`` it is a feature map with its cells in order. Else its channels are the last axis,
+    as of a sequence, or the second, as of a map: one over which the cell does not change.
+    """
+    if x is None or x.ndim < 3:
+        return
+    if at is None:
+        if x.numel() == len(x[0]) * grid.size:
+            yield x.movedim(1, -1).flatten(0, -2), torch.arange(grid.size)
+        return
+    for axis in (x.ndim - 1, 1):
+        if at.shape[axis] == 1:
+            slots, cells = x.movedim(axis, -1), at.movedim(axis, -1)[..., 0]
+            yield slots.flatten(0, -2), cells.expand(slots.shape[:-1]).flatten()
 
 
 def _shuffled(
-    affinity: Affinity, call: Call, network: Network, block: str, seed: int
+    analysis: Analysis, network: Network, block: str, seed: int
 ) -> tuple[Affinity, float]:
     """The block's copy, shuffled, seen by the same capture as the block."""
+    affinity = analysis.affinity(block)
+    if analysis.places.get(block) == PUT_BACK:
+        raise CaptureError(
+            f"Block {block!r} has its places in another order than the picture, which the baseline "
+            "'shuffled' does not follow; choose 'uniform' or 'cosine'."
+        )
+    with one_call(network.module, block) as call:
+        run(analysis, network)
     if call.attention:
         raise CaptureError(
             f"Block {block!r} is a self-attention, and the baseline 'shuffled' is made for "
-            "non-local blocks alone; choose 'uniform'."
+            "non-local blocks alone; choose 'uniform' or 'cosine'."
         )
     parts = parts_of(network.module, block)
     if parts.theta is None or parts.phi is None:

@@ -14,15 +14,14 @@ from nlviz.analysis import Analysis
 from nlviz.ask.places import Side
 from nlviz.display import listed
 from nlviz.errors import CaptureError
+from nlviz.experiments.cells import cells_in
 from nlviz.experiments.positive_weights import marked, positive
 from nlviz.experiments.rerun import find_block
 from nlviz.geometry import Cell, Footprint, Grid, Point, Region, View
 from nlviz.hooks.capture import PUT_BACK, evaluating
 from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread
-from nlviz.hooks.places.coordinates import Kind
 from nlviz.hooks.places.follow import Following, Places
-from nlviz.hooks.places.notes import Placed
 from nlviz.inference.forward import layout_of, network_input
 from nlviz.inference.protocol import Network
 from nlviz.query import Query
@@ -171,20 +170,11 @@ def _at(cells: Sequence[Cell], x: Tensor, places: Places, grid: Grid, block: str
 
     CaptureError where it does not hold them, or that is not known.
     """
-    note = places.of(x)
-    known = note.read() if note is not None else None
+    at = cells_in(x, places, grid)
     found = []
-    if isinstance(known, Placed) and len(known.cores) == 1 and places.clips.frames:
-        (core,), at = known.cores, places.coordinates
-        centre = torch.where((at.kind(core) == Kind.CELL)[..., None], at.centre(core), torch.nan)
-        frame = centre[..., :1] * places.clips.each + centre[..., 1:2]
-        centre = torch.cat([frame, centre[..., 2:]], dim=-1)
-        stride, first = torch.tensor(grid.stride), torch.tensor(grid.first)
-        for cell in cells:
-            wanted = first + stride * torch.tensor([cell.t, cell.row, cell.col])
-            here = ((centre - wanted).abs() < stride / 2).all(-1)
-            if here.any():
-                found.append(x * here.to(x.device))
+    if at is not None:
+        each = (at == torch.tensor(grid.index(cell)) for cell in cells)
+        found = [x * here.to(x.device) for here in each if here.any()]
     if len(found) < len(cells):
         raise CaptureError(
             f"Block {block!r} takes its cells in an unknown order (a tensor of shape "

@@ -482,3 +482,81 @@ def test_a_contribution_is_the_weight_times_the_size_of_what_the_key_adds(block,
     np.testing.assert_allclose(back.contributions, back.weights * sizes[key], rtol=1e-4)
     words = [text.get_text() for text in nlviz.film_strip(analysis, [links]).drawing.axes[0].texts]
     assert any(word.startswith("contribution") for word in words)
+
+
+class InAnyOrder(nn.Module):
+    """Patches of 8 pixels that some attention or block sees in an order of its own."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.embed = kind, nn.Conv2d(3, 8, 8, 8)
+        self.registers = nn.Parameter(torch.randn(1, 3, 8))
+        self.norm = nn.LayerNorm(8)
+        self.order = torch.randperm(12 + 3)
+        made = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.block = NonLocalBlock(8, dimension=2) if kind == "mirrored map" else made
+
+    def forward(self, x):
+        x = self.embed(x)
+        if self.kind == "mirrored map":
+            return self.block(x.flip(-1))
+        if self.kind == "windows":  # of 3 × 2 patches
+            x = x.unflatten(3, (2, 2)).permute(0, 3, 2, 4, 1).flatten(2, 3).flatten(0, 1)
+        else:
+            x = x.flatten(2).mT
+            x = torch.cat([x, self.registers.expand(len(x), -1, -1)], 1)[:, self.order]
+        x = self.norm(x)
+        return self.block(x, x, x)[0]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["windows", "shuffled, with registers", "mirrored map"])
+def test_the_cosine_baseline_lies_where_the_block_looks(kind):
+    torch.manual_seed(4)
+    module = InAnyOrder(kind).eval()
+    net = nlviz.UserNetwork(module, nlviz.Input(size=32, multiple=8))
+    analysis = nlviz.analyse(CLIP, net)
+    assert analysis.affinity("block").query_grid.shape == (3, 3, 4)
+    cosine = nlviz.baseline(analysis, net, "block", "cosine")
+    x = module.embed(network_input(CLIP, analysis.view, net))
+    x = x if kind == "mirrored map" else module.norm(x.movedim(1, -1)).movedim(-1, 1)
+    columns = x.transpose(0, 1).flatten(1).numpy()
+    unit = columns / np.linalg.norm(columns, axis=0)
+    frame, rest = np.divmod(np.arange(36), 12)
+    group = frame * 2 + (rest % 4 // 2 if kind == "windows" else 0)
+    can = group[:, None] == group
+    expected = np.where(can, unit.T @ unit, 0) / can.sum(1, keepdims=True)
+    seen = cosine.affinity("block (cosine)")
+    np.testing.assert_allclose(seen.matrix(), expected, atol=1e-6)
+    with pytest.raises(nlviz.CaptureError, match="baseline 'shuffled'"):
+        nlviz.baseline(analysis, net, "block", "shuffled")
+
+
+class Reading(nn.Module):
+    """The last frame reads those before it, or a learned vector all of them."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.embed = kind, nn.Conv2d(3, 8, 8, 8)
+        self.probe = nn.Parameter(torch.randn(1, 1, 8))
+        self.block = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).mT
+        memory = x[:-1].flatten(0, 1)[None]
+        return self.block(self.probe if self.kind == "probe" else x[-1:], memory, memory)[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("memory", "is not one feature vector for each of 3×3×4 places"),
+        ("probe", "is asked by tokens alone"),
+    ],
+)
+def test_a_block_without_one_input_at_all_its_places_has_no_cosine_baseline(kind, why):
+    torch.manual_seed(4)
+    net = nlviz.UserNetwork(Reading(kind).eval(), nlviz.Input(size=32, multiple=8))
+    analysis = nlviz.analyse(CLIP, net)
+    with pytest.raises(nlviz.CaptureError, match=why):
+        nlviz.baseline(analysis, net, "block", "cosine")

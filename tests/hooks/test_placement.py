@@ -353,9 +353,9 @@ def test_a_block_on_a_mirrored_picture_lies_where_it_looks_or_is_refused(kind):
         analysis = nlviz.analyse(make.clip(1, 48, 32), network)
         assert "put back where they look" in analysis.about("block").places
         assert "block" not in nlviz.with_sizes(analysis, network).sizes
-        for kind in ("cosine", "shuffled"):  # which would lie in the block's own order
-            with pytest.raises(nlviz.CaptureError, match="in another order than the picture"):
-                nlviz.baseline(analysis, network, "block", kind)
+        # The shuffled twin would lie in the block's own order.
+        with pytest.raises(nlviz.CaptureError, match="in another order than the picture"):
+            nlviz.baseline(analysis, network, "block", "shuffled")
     else:
         affinity = nlviz.capture(mirrored, x).affinities["block"]
         logits = block.conv_mask(mirrored.embed(x)).flatten().softmax(0).detach()

@@ -220,6 +220,40 @@ def test_a_list_of_no_registers_is_nothing():
     assert (affinity.query_grid.shape, affinity.tokens) == ((1, 4, 4), ())
 
 
+class Frames(nn.Module):
+    """Space within frames, then time over what stands for each, as ViViT's factorised encoder."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.embed = nn.Conv3d(3, 8, (2, 8, 8), (2, 8, 8))
+        self.space_token = nn.Parameter(torch.randn(1, classes, 8))
+        self.time_token = nn.Parameter(torch.randn(1, 1, 8))
+
+    def forward(self, x):
+        cells = self.embed(x).flatten(3).permute(0, 2, 3, 1).flatten(0, 1)
+        slots = torch.cat([self.space_token.expand(len(cells), -1, -1), cells], 1)
+        slots = slots + F.scaled_dot_product_attention(slots, slots, slots)
+        frames = slots[:, : self.space_token.shape[1]].reshape(len(x), -1, 8)
+        frames = torch.cat([self.time_token.expand(len(x), -1, -1), frames], 1)
+        return F.scaled_dot_product_attention(frames, frames, frames)
+
+
+def test_a_class_token_of_each_frame_stands_for_its_frame_among_themselves():
+    seen = nlviz.capture(Frames(1), torch.randn(1, 3, 8, 16, 24))
+    space, time = seen.affinities.values()
+    assert (space.query_grid.shape, time.query_grid.shape) == ((4, 2, 3), (4, 1, 1))
+    assert space.tokens == ("space@0", "space@1", "space@2", "space@3")
+    assert time.tokens == ("time",)
+    assert time.row(nlviz.Cell(2, 0, 0)).shape == (4, 1, 1)
+
+
+def test_several_tokens_of_each_frame_are_no_frames():
+    seen = nlviz.capture(Frames(2), torch.randn(1, 3, 8, 16, 24))
+    assert len(seen.affinities) == 1
+    (why,) = seen.refused.values()
+    assert "has more than one query for a place" in why
+
+
 NO_GRID = {
     "sums over all places": (
         lambda module, cells: module.mix(cells.transpose(1, 2)).transpose(1, 2),

@@ -73,6 +73,9 @@ def laid_out(
         CaptureError: slots that are no cells of one grid.
     """
     sides = [_Side(places, clips, first, slots) for slots in (queries, keys)]
+    if clips is not None and not any(side.cell.any() for side in sides):
+        for side in sides:
+            side.stand_for_frames(clips.size)
     if not any(side.cell.any() for side in sides):
         raise CaptureError(f"has no place of the picture among its slots: {sides[0].told}")
     for side, what in zip(sides, ("query", "key"), strict=True):
@@ -128,6 +131,18 @@ class _Side:
             self.cell &= ~whole
         self.token = places.token(slots).numpy()
         self.parameters = places.tokens
+
+    def stand_for_frames(self, extent: tuple[int, int]) -> None:
+        """Where tokens alone attend, each put beside the cells of a frame: each is its frame."""
+        time = self.centre[..., 0]
+        beside = (self.kind == Kind.TOKEN) & ~np.isnan(time)
+        steps = np.diff(np.unique(time[beside]))
+        if not steps.size:  # a single frame is no sequence of them
+            return
+        self.kind = np.where(beside, Kind.CELL.value, self.kind)
+        self.cell = beside
+        self.centre[beside, 1:] = np.divide(extent, 2)
+        self.size[beside] = (steps.min(), *extent)
 
     @property
     def last_frame(self) -> float:

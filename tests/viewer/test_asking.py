@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import nlviz
 from nlviz.viewer import blobs as packing
 from tests.support import blobs, make
 from tests.support.viewer_page import Viewer
@@ -366,3 +368,55 @@ def test_nine_tokens_need_no_menu(show: Callable[..., Viewer]) -> None:
     view = show(blobs.Block(tokens=tuple("abcdefghi")))
     assert chips(view) == list("abcdefghi")
     assert view.page.get_by_role("combobox", name="More tokens").count() == 0
+
+
+def pool(show: Callable[..., Viewer], **options: Any) -> Viewer:
+    """A block that cells ask, and behind it one that only two learned vectors ask."""
+    analysis = make.analysis()
+    cells = nlviz.Grid(4, 6, 8)
+    key = nlviz.Groups(np.append(np.full(192, -1), [0, 0]), np.append(np.zeros(192), [-2, -2]))
+    theta, phi = (np.random.default_rng(0).normal(size=(2, 194)) for _ in range(2))
+    names = ("probe 1", "probe 2")
+    made = nlviz.Affinity("gaussian", theta, phi, cells, cells, reach=(key,), tokens=names)
+    affinities = {"fine": analysis.affinity("fine"), "pool": made}
+    analysis = replace(analysis, affinities=affinities, fidelity=dict.fromkeys(affinities, 0.0))
+    assert analysis.default_block == "fine"
+    clip = packing.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    tags = [view.put(packing.block_blob(analysis, b, packing.tag(clip))) for b in affinities]
+    for block, tag in zip(affinities, tags, strict=True):
+        view.put(packing.constants_blob(analysis, block, str(tag)))
+    view.show(blocks=tags, options={"k": 5, "exclude": "none", **options})
+    return view
+
+
+def test_the_viewer_opens_at_the_last_block_that_places_ask(show: Callable[..., Viewer]) -> None:
+    view = pool(show)
+    chosen = view.page.get_by_role("radiogroup", name="Block")
+    assert chosen.get_by_role("radio", checked=True).inner_text().startswith("fine")
+    small = chosen.get_by_role("radio").all_inner_texts()
+    assert [text.split("\n")[-1] for text in small] == ["4×6×8", "tokens alone"]
+    assert view.state()["readout"].startswith("Point at anything to see what it looks at")
+
+
+def test_where_only_tokens_ask_the_viewer_says_so(show: Callable[..., Viewer]) -> None:
+    view = pool(show, block="pool")
+    assert view.state()["readout"] == (
+        "Only tokens look at something in this block: choose one below to see at what."
+    )
+    assert view.hover(1, 20.0, 20.0)["readout"] == (
+        "Frame 5, x 20, y 20 · no query here: in this block only tokens look, below"
+    )
+    view.page.get_by_role("switch", name="Who looks here").check()
+    assert "only tokens look here: probe 1, probe 2" in view.hover(1, 20.0, 20.0)["readout"]
+    view.leave()
+    assert view.state()["readout"].startswith("Point at anything to see who looks at it")
+
+
+def test_the_hint_names_the_frames_that_can_be_asked(show: Callable[..., Viewer]) -> None:
+    view = partial(show, block="memory")
+    assert view.state()["readout"].startswith("Point at anything on frame 15 to see what it looks")
+    view.page.get_by_role("switch", name="Who looks here").check()
+    view.leave()
+    words = view.state()["readout"]
+    assert words.startswith("Point at anything on a frame from 0 to 10 to see who looks at it")

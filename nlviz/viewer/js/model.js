@@ -3,6 +3,7 @@
 
 import { DAMAGED } from "./data/blob.js";
 import { answers, createMemory } from "./rows/links.js";
+import { isAsked } from "./rows/reach.js";
 import { prepare } from "./rows/rows.js";
 
 /** @typedef {import("./protocol.d.ts").Scene} Scene */
@@ -85,12 +86,16 @@ export class Model {
     );
   }
 
-  /** Change options, and choose the block that they name, or the last one where it is not there. */
+  /**
+   * Change options, and choose the block that they name; where it is not there, the last that can
+   * be asked from places of the clip, as nlviz.Analysis.default_block is.
+   */
   choose(patch = null) {
     if (patch) this.#options.change(patch);
     const named = this.blocks.find(({ label }) => label === this.#options.value.block);
     const complete = this.blocks.length === this.data?.blocks.length;
-    this.block = named ?? (complete ? this.blocks.at(-1) : null) ?? null;
+    const usual = this.blocks.filter(isAsked).at(-1) ?? this.blocks.at(-1);
+    this.block = named ?? (complete ? usual : null) ?? null;
     if (this.block && this.block !== named) this.#options.mend({ block: this.block.label });
   }
 

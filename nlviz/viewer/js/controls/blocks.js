@@ -1,6 +1,7 @@
 // Blocks: the captured blocks as a row of choices, from input to output.
 
 import { element } from "../dom.js";
+import { isAsked } from "../rows/reach.js";
 import { shapeOf, strideOf } from "./words.js";
 
 export function createBlocks(change) {
@@ -62,6 +63,6 @@ function button(block, choose) {
       onclick: choose,
     },
     element("b", {}, block.label),
-    element("small", {}, shapeOf(block.query)),
+    element("small", {}, isAsked(block) ? shapeOf(block.query) : "tokens alone"),
   );
 }

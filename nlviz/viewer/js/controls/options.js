@@ -5,7 +5,7 @@
 
 /** @type {Options} */
 const DEFAULTS = {
-  block: null, // a label; the last one where it is not there
+  block: null, // a label; the last that places ask where it is not there
   head: null, // one head, or null for the mean of all
   reverse: false, // who looks here, instead of what is looked at
   k: 20,

@@ -3,11 +3,18 @@
 
 import { element, setText } from "../dom.js";
 import { heatGradient } from "../draw/colour.js";
+import { tokensOf, whereabouts } from "../rows/question.js";
 import { ticks } from "../rows/scale.js";
-import { blockText, linksText, placeText, reachText, spokenText, weightText } from "./words.js";
+import {
+  blockText,
+  hintText,
+  linksText,
+  placeText,
+  reachText,
+  spokenText,
+  weightText,
+} from "./words.js";
 
-const HINT = "Point at anything to see what it looks at; click to pin it.";
-const REVERSED = "Point at anything to see who looks at it; click to pin it.";
 const FIDELITY =
   "Fidelity: how far y recomputed from these weights lies from what the block put out, relative";
 const LEFT_OUT = { none: "", cell: ", without its own cell", frame: ", without its own frame" };
@@ -43,7 +50,7 @@ export function createReadout() {
       setText(detail, block ? blockText(block) : "");
       const asks = seen && !seen.range.absent;
       bar.root.classList.toggle("nlviz-idle", !(asks && options.heat));
-      if (!seen) return setText(where, waiting ?? (options.reverse ? REVERSED : HINT));
+      if (!seen) return setText(where, waiting ?? hint(block, clip, options.reverse));
       const parts = [
         placeText(place, clip),
         linksText(seen, place, options.reverse),
@@ -56,6 +63,13 @@ export function createReadout() {
 
     close: () => clearTimeout(timer),
   };
+}
+
+function hint(block, clip, reverse) {
+  const lie = block
+    ? whereabouts(block, reverse, clip)
+    : { count: 0, frames: [], everywhere: true };
+  return hintText(lie, block ? tokensOf(block, reverse) : [], reverse);
 }
 
 const SCALED = {

@@ -2,6 +2,8 @@
 
 import { isPooled } from "../rows/grid.js";
 
+const MOST = 8; // names in a row
+
 const FUNCTIONS = {
   gaussian: "Gaussian",
   embedded_gaussian: "embedded Gaussian",
@@ -52,7 +54,7 @@ export function linksText({ links, covered, range, total, done }, place, reverse
   if (done === 0) return "averaging…";
   if (range.empty) {
     return range.unreached
-      ? "nothing can be reached from here"
+      ? unreachedText(range.tokens, reverse)
       : "every place lies in the own frame, so no link is left: under “More”, leave out nothing";
   }
   if (total === 0) return reverse ? "nothing looks here" : "every weight of this row is zero";
@@ -61,13 +63,38 @@ export function linksText({ links, covered, range, total, done }, place, reverse
   return `${count} carr${links.length === 1 ? "ies" : "y"} ${percentText(covered)} ${whose}`;
 }
 
+/** No place can be reached, or in reverse no place can look here. */
+function unreachedText(tokens, reverse) {
+  const named = tokens.slice(0, MOST).join(", ") +
+    (tokens.length > MOST ? ` and ${tokens.length - MOST} more` : "");
+  if (!tokens.length) return reverse ? "nothing can look here" : "nothing can be reached from here";
+  return reverse ? `only tokens look here: ${named}` : `only tokens can be reached: ${named}`;
+}
+
 /** Nothing can be asked at a place: where the block's queries, or in reverse its keys, lie. */
 function absentText({ frames, everywhere }, { region, token }, reverse) {
   const [one, many] = reverse ? ["key", "keys"] : ["query", "queries"];
   const where = token ? `this block has no ${one} of it` : `no ${one} ${region ? "in it" : "here"}`;
   if (token || everywhere) return where;
-  const lie = frames.length ? `lie on ${framesText(frames)}` : "lie nowhere on the picture";
-  return `${where}: this block’s ${many} ${lie}`;
+  if (!frames.length) {
+    return `${where}: in this block only tokens ${reverse ? "are looked at" : "look"}, below`;
+  }
+  return `${where}: this block’s ${many} lie on ${framesText(frames)}`;
+}
+
+/** What can be done where nothing is pointed at yet; `lie` is `whereabouts` of what is asked. */
+export function hintText({ count, frames, everywhere }, tokens, reverse) {
+  if (count === 0 && tokens.length) {
+    return reverse
+      ? "Only tokens are looked at in this block: choose one below to see by whom."
+      : "Only tokens look at something in this block: choose one below to see at what.";
+  }
+  const [first, last] = [frames[0], frames.at(-1)];
+  const on = first === last ? ` on frame ${first}` : ` on a frame from ${first} to ${last}`;
+  const where = everywhere || !frames.length ? "" : on;
+  return `Point at anything${where} to see ${
+    reverse ? "who looks at it" : "what it looks at"
+  }; click to pin it.`;
 }
 
 /** "frame 12", "frames 0 to 40", or how many of them lie between two. */

@@ -1,7 +1,7 @@
 // Links: what a place looks at in one block, or who looks at it, computed in the page from θ and φ.
 
 import { cellAt, cellOf, centreOf, indexOf, sizeOf } from "./grid.js";
-import { leftOut, questionAt, UNREACHED, whereabouts } from "./question.js";
+import { leftOut, questionAt, tokensReached, UNREACHED, whereabouts } from "./question.js";
 import { affinityColumn, affinityRow, hasColumns } from "./rows.js";
 import { rangeOf, strongest } from "./top.js";
 
@@ -16,7 +16,8 @@ export const answers = (block, { reverse, rank_by }) =>
  * An answer that may take several turns, since a region is the mean over many rows. run(until)
  * works until that time (performance.now()), at least one row; `seen` is what is known so far:
  * {cells, indices, grid (of the row), row, ranked, left, reaches, there (how many places of the grid
- * have a key, in reverse a query), total, range {low, high, empty, unreached, none, absent}, links,
+ * have a key, in reverse a query), total, range {low, high, empty, unreached, tokens (that are
+ * reached where no place is), none, absent}, links,
  * covered, shares (by frame), done}. `ranked` is what links and heat show: the
  * row, or with rank_by "contribution" each weight times the size of what its key adds. A link is
  * {rank, weight, contribution, share, t, x, y, cell}; done rises to 1.
@@ -100,7 +101,11 @@ function createAnswer(block, clip, place, options) {
     const covered = links.reduce((all, link) => all + link.share, 0);
     return {
       total,
-      range: { ...rangeOf(ranked, left), unreached: reaches === 0 },
+      range: {
+        ...rangeOf(ranked, left),
+        unreached: reaches === 0,
+        tokens: reaches === 0 ? tokensReached(block, question, reverse) : [],
+      },
       links,
       covered,
       shares: byFrame(steps, total, grid, clip),

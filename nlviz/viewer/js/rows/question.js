@@ -35,6 +35,13 @@ export function tokensOf(block, reverse) {
   return (block.tokens ?? []).filter((_, token) => !there || there[size + token]);
 }
 
+/** The tokens that some of the places or tokens asked reach (`reverse`: that reach some of them). */
+export function tokensReached(block, { indices, other }, reverse) {
+  if (!indices.length) return [];
+  const reached = reachable(block, indices, reverse);
+  return (block.tokens ?? []).filter((_, token) => !reached || reached[sizeOf(other) + token]);
+}
+
 /** How many cells of a grid have a query (`reverse`: a key), and the frames of the clip with one. */
 export function whereabouts(block, reverse, clip) {
   const grid = reverse ? block.key : block.query;

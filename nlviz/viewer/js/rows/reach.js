@@ -63,6 +63,15 @@ export function present(block, reverse) {
   return known.get(block)[Number(reverse)];
 }
 
+const NO_QUERY = -1; // the group of a cell without a query, as in nlviz.groups
+
+/** Whether the block can be asked from places of the clip, as nlviz.Analysis.default_block has it. */
+export function isAsked(block) {
+  if (!block.reach) return true;
+  const { t, rows, cols } = block.query;
+  return block.parts.query0.subarray(0, t * rows * cols).some((group) => group !== NO_QUERY);
+}
+
 function found(block, reverse) {
   let there = null;
   for (const [query, key] of groupings(block)) {

@@ -196,7 +196,11 @@ class Coordinates:
         return ranks[self.token(core).long()]
 
     def mixed(self, core: Tensor, axes: Sequence[int]) -> Tensor:
-        """What a sum over axes stands for: the middle of the cells there; the axes become 1."""
+        """What a sum over axes stands for: the middle of the cells there; the axes become 1.
+
+        Where more than half of an axis is one cell, as of channels of which a few come from the
+        frames beside (a temporal shift), it is that cell. What is partly padding is a cell.
+        """
         axes = [axis % core.ndim for axis in axes if core.shape[axis] > 1]
         if not axes:
             return core
@@ -205,6 +209,9 @@ class Coordinates:
             first = first.narrow(axis, 0, 1)
         if bool((core == first).all()):
             return first
+        one = self._most(core, axes[0]) if len(axes) == 1 else None
+        if one is not None and bool((one != self.mixture).all()):
+            return one
         core, weight = _runs(core, axes)
         kind = self.kind(core)
         cell = kind == Kind.CELL
@@ -215,56 +222,28 @@ class Coordinates:
         constant = (kind == Kind.NOTHING).amin(axes, keepdim=True)
         made = torch.full(first.shape, self.mixture)
         made[constant] = self.nothing
-        made[(padding >= cells) & (padding > 0) & ~token] = self.padding
-        alone = (cells > padding) & ~token
+        made[(cells == 0) & (padding > 0) & ~token] = self.padding
+        alone = (cells > 0) & ~token
         if bool(alone.any()):
             # Padding around a picture has places too: a patch at the edge is as large as others.
             centre, half = self.centre(core), self.size(core) / 2
-            firm = self._firm(core)[..., None] & ~(kind == Kind.TOKEN)[..., None]
+            firm = self.firm(core)[..., None] & ~(kind == Kind.TOKEN)[..., None]
             least = torch.where(firm, centre - half, torch.inf).amin(axes, keepdim=True)
             most = torch.where(firm, centre + half, -torch.inf).amax(axes, keepdim=True)
             many = (firm * weight[..., None]).float()
             middle = (torch.where(firm, centre, 0) * many).sum(axes, keepdim=True)
             middle = middle / many.sum(axes, keepdim=True).clamp(min=1)
             made[alone] = self.cells(middle[alone], (most - least)[alone])
-        return made
+        return made if one is None else torch.where(one == self.mixture, made, one)
 
-    def resampled(self, core: Tensor, axis: int, at: Tensor, scale: float) -> Tensor:
-        """A core read at fractional positions along an axis, as a convolution's windows have them.
+    def _most(self, core: Tensor, axis: int) -> Tensor | None:
+        """The cell that more than half of an axis is, a mixture where there is none."""
+        middle = core.median(axis, keepdim=True).values  # of a majority it is one
+        more = (core == middle).sum(axis, keepdim=True) * 2 > core.shape[axis]
+        more &= self.kind(middle) == Kind.CELL
+        return torch.where(more, middle, self.mixture) if bool(more.any()) else None
 
-        Args:
-            core: with all its places along the axis, or 1 there.
-            axis: which.
-            at: (new length,) positions; outside the axis its step is carried on as padding.
-            scale: how much larger a place becomes along the axis.
-        """
-        n = core.shape[axis]
-        if n == 1:
-            return core
-        near = at.round().long().clamp(0, n - 1)
-        if scale == 1 and bool((at == near).all()):
-            whole = len(near) == n and bool((near == torch.arange(n)).all())
-            return core if whole else core.index_select(axis, near)
-        low = at.floor().long().clamp(0, n - 2)
-        shape = [-1 if i == axis else 1 for i in range(core.ndim)]
-        part = (at - low).reshape(shape)
-        inside = ((at > -0.5 - 1e-6) & (at < n - 0.5 + 1e-6)).reshape(shape)
-        exact = inside & ((part == 0) | (part == 1))
-        one, other, nearest = (core.index_select(axis, i) for i in (low, low + 1, near))
-        a, b, size = self.centre(one), self.centre(other), self.size(nearest)
-        step = (b - a).abs()
-        firm = self._firm(one) & self._firm(other) & ((step <= 4 * size).all(-1) | exact)
-        firm |= exact & self._firm(nearest)
-        made = torch.where(exact | (one == other), nearest, self.mixture)
-        made = torch.where(inside, made, self.padding)
-        centre = torch.where(part[..., None] == 0, a, a + (b - a) * part[..., None])
-        centre = torch.where(part[..., None] == 1, b, centre)
-        grown = torch.where(step > 0, size * scale, size)
-        kind = torch.where(inside, self.kind(nearest), torch.tensor(Kind.PADDING.value))
-        made[firm] = self.cells(centre[firm], grown[firm], kind[firm].float())
-        return made
-
-    def _firm(self, core: Tensor) -> Tensor:
+    def firm(self, core: Tensor) -> Tensor:
         """Whether each place has a centre."""
         return ~self._read(core, _COLUMN)[..., 0].isnan()
 

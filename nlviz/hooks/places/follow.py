@@ -22,7 +22,7 @@ from nlviz.hooks.places.coordinates import Coordinates
 from nlviz.hooks.places.inputs import Clips, Given, given_of
 from nlviz.hooks.places.layout import SlotLayout, laid_out
 from nlviz.hooks.places.notes import Known, Note, Placed
-from nlviz.hooks.places.rules import noted
+from nlviz.hooks.places.rules import FILLS, noted
 from nlviz.hooks.places.writes import Writes
 
 _LAYOUTS = 4  # that are kept: blocks come in windows, shifted windows, rows, columns
@@ -115,8 +115,9 @@ class Places:
             lost = Note(f"{name} ({type(fault).__name__})", (), None)
             made = [(tensor, lost) for tensor in outs]
         given = (*args, *kwargs.values())
+        puts = len(tensors(given)) > 1 or name.rstrip("_") in FILLS
         for tensor, note in made:
-            if any(tensor is each for each in given) and len(tensors(given)) > 1:
+            if puts and any(tensor is each for each in given):
                 self.writes.add(tensor, note)
             self._put(tensor, note)
 

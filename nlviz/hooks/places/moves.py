@@ -61,6 +61,15 @@ def _segments(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
     return runs
 
 
+def joined_pairs(old: Shape, new: Shape) -> list[tuple[int, int]]:
+    """(the first of two old axes, the new one) where just two axes become one."""
+    return [
+        (left[0], right[0])
+        for left, right in _segments(old, new)
+        if len(left) == 2 and len(right) == 1 and min(old[axis] for axis in left) > 1
+    ]
+
+
 def broadcast(core: Tensor, ndim: int) -> Tensor:
     """A core with 1 for each new axis in front."""
     return core.reshape((1,) * (ndim - core.ndim) + tuple(core.shape))

@@ -85,24 +85,6 @@ def _aligned(core: Tensor, letters: str, result: str) -> Tensor:
     return core.reshape([core.shape[there.index(c)] if c in there else 1 for c in result])
 
 
-def windowed(
-    places: Coordinates, core: Tensor, channels: int | None, at: Sequence[tuple[int, Tensor, float]]
-) -> Tensor:
-    """The core of a convolution, pool or resize: read at positions along each of some axes.
-
-    Args:
-        places: the places.
-        core: of its input.
-        channels: the axis that a convolution adds up; None for a pool.
-        at: (axis, positions, how much larger a place becomes).
-    """
-    if channels is not None:
-        core = places.mixed(core, [channels])
-    for axis, positions, scale in at:
-        core = places.resampled(core, axis, positions, scale)
-    return core
-
-
 def joined(places: Coordinates, cores: Sequence[Tensor], sizes: Sequence[int], dim: int) -> Tensor:
     """The core of tensors put behind each other along an axis."""
     if all(core.shape[dim] == 1 < size for core, size in zip(cores, sizes, strict=True)):

@@ -1,0 +1,183 @@
+"""Windows along an axis: where each step of a convolution, pool or resize lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nlviz.hooks.places.coordinates import Coordinates, Kind
+
+_FAR = 4  # times its size: neighbours that lie further apart have nothing between them
+_TOUCH = 1e-2  # of a step: nearer than this is the same
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows along one axis.
+
+    Args:
+        span: how many steps there are from the first to the last of a window.
+        stride: how many from one window to the next.
+        padding: what is put before and behind the axis by the operation itself.
+        count: how many windows there are.
+    """
+
+    span: int
+    stride: int
+    padding: tuple[int, int]
+    count: int
+
+
+def through(places: Coordinates, core: Tensor, axis: int, windows: Windows) -> Tensor:
+    """A core seen through windows along an axis.
+
+    A window lies at its middle. Where windows overlap and what was put around the axis is put
+    there for them, a window has ``stride`` steps of its own and the overlap lies before and behind
+    these as the padding does; it lies at the middle of its own. With as much padding on both sides
+    that is the middle of the window; with all of it in front, as in a causal convolution, step t
+    stays step t. It makes no difference whether the padding is zeros, or copies of the edge.
+
+    A window is padding where none of what it has of its own is real. One at the edge that is
+    partly real lies where the steps before it are carried on.
+    """
+    n, span, stride = core.shape[axis], windows.span, windows.stride
+    if n == 1:
+        return core
+    start, end = _real(places, core, axis)
+    before, after = windows.padding[0] + start, windows.padding[1] + n - end
+    overlap, around = span - stride, before + after
+    middle = (span - 1) / 2
+    if 0 < overlap <= around < span:
+        middle = (stride - 1) / 2 + overlap * before / around
+    core = core.narrow(axis, start, end - start)
+    at = torch.arange(windows.count, dtype=torch.float32) * stride - before + middle
+    made = resampled(places, core, axis, at, float(stride))
+    return _partly_real(places, made, core, axis, at, min(span, stride))
+
+
+def resampled(places: Coordinates, core: Tensor, axis: int, at: Tensor, scale: float) -> Tensor:
+    """A core read at fractional positions along an axis.
+
+    Args:
+        places: the places.
+        core: with all its places along the axis.
+        axis: which.
+        at: (new length,) positions; outside the axis its step is carried on as padding.
+        scale: how many steps a place reaches over then; less than 1 of one that is cut.
+    """
+    n = core.shape[axis]
+    shape = [-1 if i == axis else 1 for i in range(core.ndim)]
+    inside = ((at > -0.5 - _TOUCH) & (at < n - 0.5 + _TOUCH)).reshape(shape)
+    near = at.round().long().clamp(0, n - 1)
+    if scale == 1 and bool((at == near).all()):
+        whole = len(near) == n and bool((near == torch.arange(n)).all())
+        return core if whole else core.index_select(axis, near)
+    if n == 1:  # one frame, say: it has no step that could be carried on
+        return torch.where(inside, core, places.padding)
+    low = at.floor().long().clamp(0, n - 2)
+    part = (at - low).reshape(shape)
+    exact = inside & ((part == 0) | (part == 1))
+    one, other, nearest = (core.index_select(axis, i) for i in (low, low + 1, near))
+    a, b, size = places.centre(one), places.centre(other), places.size(nearest)
+    step = (b - a).abs()
+    together = (step <= _FAR * size).all(-1)
+    if not bool(together.all()):
+        together |= _is_even(places, core, axis)
+    firm = places.firm(one) & places.firm(other) & (together | exact)
+    firm |= exact & places.firm(nearest)
+    made = torch.where(exact | (one == other), nearest, places.mixture)
+    made = torch.where(inside, made, places.padding)
+    centre = torch.where(part[..., None] == 0, a, a + (b - a) * part[..., None])
+    centre = torch.where(part[..., None] == 1, b, centre)
+    grown = size * scale if scale < 1 else size + (scale - 1) * step
+    grown = torch.where(step > 0, grown, size)
+    kind = torch.where(inside, places.kind(nearest), torch.tensor(Kind.PADDING.value))
+    made[firm] = places.cells(centre[firm], grown[firm], kind[firm].float())
+    return made
+
+
+def along(places: Coordinates, core: Tensor, axis: int) -> int | None:
+    """Which of time, y and x (1 to 3) changes along an axis; None if not one alone."""
+    centre = places.centre(core)
+    n = core.shape[axis]
+    step = (centre.narrow(axis, 1, n - 1) - centre.narrow(axis, 0, n - 1)).nan_to_num(0)
+    changes = (step != 0).reshape(-1, step.shape[-1]).any(0).nonzero()[:, 0].tolist()
+    return changes[0] if len(changes) == 1 and changes[0] > 0 else None
+
+
+def _is_even(places: Coordinates, core: Tensor, axis: int) -> Tensor:
+    """Whether all steps along an axis are the same, as those of every eighth frame are."""
+    centre = places.centre(core)
+    n = core.shape[axis]
+    step = centre.narrow(axis, 1, n - 1) - centre.narrow(axis, 0, n - 1)
+    most, least = step.amax(axis, keepdim=True), step.amin(axis, keepdim=True)
+    return (most - least <= 1e-3).all(-1)
+
+
+def _partly_real(
+    places: Coordinates, made: Tensor, core: Tensor, axis: int, at: Tensor, own: int
+) -> Tensor:
+    """What was taken for padding, but where some of its own steps are real, as cells."""
+    padding = (places.kind(made) == Kind.PADDING) & places.firm(made)
+    if not bool(padding.any()):
+        return made
+    n = core.shape[axis]
+    real = (places.kind(core) == Kind.CELL).long().cumsum(axis)
+    real = torch.cat([torch.zeros_like(real.narrow(axis, 0, 1)), real], axis)
+    reach = (own + 1) / 2 - _TOUCH
+    low = (at - reach).ceil().long().clamp(0, n)
+    high = ((at + reach).floor().long() + 1).clamp(0, n)
+    partly = padding & (real.index_select(axis, high) > real.index_select(axis, low))
+    if bool(partly.any()):
+        made = made.clone()
+        made[partly] = places.cells(places.centre(made[partly]), places.size(made[partly]))
+    return made
+
+
+def _real(places: Coordinates, core: Tensor, axis: int) -> tuple[int, int]:
+    """Where an axis begins and ends without what was put around it: padding, or copies of it."""
+    n = core.shape[axis]
+    line = core
+    for other in range(core.ndim):
+        if other != axis:
+            line = line.narrow(other, line.shape[other] // 2, 1)
+    line = line.reshape(n)
+    kind = places.kind(line)
+    full = ((kind != Kind.PADDING) & (kind != Kind.NOTHING)).nonzero()[:, 0]
+    if not len(full):
+        return 0, n
+    start, end = int(full[0]), int(full[-1]) + 1
+    if (start, end) != (0, n):
+        ends = [core.narrow(axis, 0, start), core.narrow(axis, end, n - end)]
+        if any(bool((places.kind(each) > Kind.PADDING).any()) for each in ends):
+            return 0, n  # of some lines alone, as in the windows at a picture's edge
+        return start, end
+    return _without_copies(places, core, axis, line)
+
+
+def _without_copies(places: Coordinates, core: Tensor, axis: int, line: Tensor) -> tuple[int, int]:
+    """The longest part of an axis that goes on in one way, if all else is a copy of it."""
+    n = len(line)
+    centre = places.centre(line)
+    steps = (centre[1:] - centre[:-1]).nan_to_num(0)
+    most = int(steps.abs().amax(0).argmax())
+    ways = torch.sign(steps[:, most]).tolist()
+    if ways.count(ways[0]) == n - 1:
+        return 0, n
+    start = end = begin = 0
+    for i, way in enumerate(ways):
+        if way != ways[begin]:
+            begin = i
+        if way != 0 and i + 2 - begin > end - start:
+            start, end = begin, i + 2
+    others = torch.tensor([*range(start), *range(end, n)])
+    if end - start < 2 or not len(others):
+        return 0, n
+    same = ((centre[others][:, None] - centre[None, start:end]).abs() < _TOUCH).all(-1)
+    if not bool(same.any(1).all()):
+        return 0, n
+    here = places.centre(core.index_select(axis, others))
+    there = places.centre(core.index_select(axis, same.long().argmax(1) + start))
+    return (start, end) if torch.allclose(here, there, atol=_TOUCH, equal_nan=True) else (0, n)

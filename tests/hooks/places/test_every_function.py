@@ -34,6 +34,7 @@ def _random(*shape: int) -> torch.Tensor:
 X = _random(1, CHANNELS, HEIGHT, WIDTH)
 OTHER = _random(1, CHANNELS, HEIGHT, WIDTH)
 WEIGHT = _random(CHANNELS, CHANNELS, 3, 3)
+WEIGHT[:, :, 1, 1] += 2  # each window looks at its middle most
 MASK = OTHER > 0.5
 ROWS = torch.tensor([1, 0])
 EACH = torch.argsort(_random(1, CHANNELS, HEIGHT, WIDTH), 2)

@@ -186,7 +186,7 @@ def _shuffled(
     if call.attention:
         raise CaptureError(
             f"Block {block!r} is a self-attention, and the baseline 'shuffled' is made for "
-            "non-local blocks alone; choose 'uniform' or 'cosine'."
+            "non-local blocks alone; choose another."
         )
     parts = parts_of(network.module, block)
     if parts.theta is None or parts.phi is None:

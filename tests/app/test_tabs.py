@@ -439,6 +439,11 @@ def test_every_tab_opens_for_a_pin_where_the_block_has_no_query(tab, with_anothe
     assert words or page.code
     if tab == "Profile" or (tab == "Spacetime" and not with_another):
         assert "its queries lie on frame 15" in words
+    if tab == "Reproduce" and with_another:  # what it says can be run
+        assert all("15,20,20" in each.value or "frame=15" in each.value for each in page.code)
+        assert not any("0,20,20" in each.value.replace("15,20", "") for each in page.code)
+        assert not any("frame=0" in each.value for each in page.code)
+        assert "Without Pin 2" in words
     for kind in page.segmented_control if tab == "Export" else ():
         for option in kind.options:
             kind.set_value(option).run()

@@ -59,11 +59,20 @@ class TabContext:
         """A sentence on why no pin has a link, that of the newest pin; None where one has."""
         if any(self.links.values()):
             return None
+        return self._refused(self.pins[-1]) or "The links of the pins are still being worked out."
+
+    @property
+    def askable(self) -> tuple[Pin, ...]:
+        """The pins that have links, or will once they are worked out: a command can ask these."""
+        return tuple(pin for pin, found in self.links.items() if found or not self._refused(pin))
+
+    def _refused(self, pin: Pin) -> str:
+        """Why a pin can have no link; empty where it can."""
         try:
-            linkable_row(self.analysis, self.query(self.pins[-1]))
+            linkable_row(self.analysis, self.query(pin))
         except QueryError as why:
             return str(why)
-        return "The links of the pins are still being worked out."
+        return ""
 
     def query(self, pin: Pin, block: str | None = None) -> Query:
         """What a pin asks, of another block if one is named."""

@@ -79,10 +79,11 @@ def _links(context: TabContext) -> None:
 
     st.dataframe(_lines(context), height=220, hide_index=True)
     words = (context.analysis.network, context.block, "links")
+    pins = [pin for pin, links in context.links.items() if links]
     _offer(
         context,
-        Download("csv", "text/csv", table, "export", words),
-        Download("json", "application/json", report, "export", words),
+        Download("csv", "text/csv", table, "export", words, pins=pins),
+        Download("json", "application/json", report, "export", words, pins=pins),
     )
 
 

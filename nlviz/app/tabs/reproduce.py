@@ -10,11 +10,18 @@ from nlviz.app.tabs.context import TabContext
 
 
 def show(context: TabContext) -> None:
-    """Both, to be copied."""
-    points = [pin.point for pin in context.pins]
+    """Both, to be copied; without pins that have no links, which a command refuses."""
+    pins = context.askable
+    if not pins:
+        st.info(plain(context.why_no_links or ""))
+        return
+    points = [pin.point for pin in pins]
     choice = context.shown.choice
     st.code(commands.command("links", choice, points, context.options), language=None)
     st.code(commands.python(choice, points, context.options), language=None)
+    left_out = [context.name(pin) for pin in context.pins if pin not in pins]
+    if left_out:
+        st.caption(f"Without {plain(', '.join(left_out))}: there are no links in this block.")
     own = [choice.material.name] if choice.material.data is not None else []
     own += [choice.weights.file] if choice.weights is not None else []
     if own:

@@ -1,0 +1,268 @@
+"""Operations before an attention: cells are where their values went, or the block is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+import nlviz
+from nlviz.errors import CaptureError
+from nlviz.hooks.places.coordinates import Kind
+from nlviz.hooks.places.follow import Following, Places
+from nlviz.hooks.places.moves import narrowed
+from nlviz.hooks.places.notes import Unknown
+from tests.hooks.test_places import COLS, ROWS, patches, picture, tokens
+
+N = ROWS * COLS
+
+
+def mirrored(cells):
+    return torch.arange(cells.shape[1]).flip(0)
+
+
+def each(cells):
+    return mirrored(cells)[None, :, None].expand(cells.shape)
+
+
+def scattered(x):
+    cells = tokens(x)
+    return torch.zeros_like(cells).scatter_(1, each(cells), cells)
+
+
+def index_copied(x):
+    cells = tokens(x)
+    return torch.zeros_like(cells).index_copy_(1, mirrored(cells), cells)
+
+
+def index_put(x):
+    cells = tokens(x)
+    out = torch.zeros_like(cells)
+    element, slot = torch.meshgrid(torch.arange(cells.shape[0]), mirrored(cells), indexing="ij")
+    return out.index_put_((element, slot), cells)
+
+
+def masked_scattered(x):
+    cells = tokens(x)
+    first = (torch.arange(N) < N // 2)[None, :, None]
+    return cells.clone().masked_scatter_(first, cells[:, N // 2 :])
+
+
+def turned_in_place(x):
+    cells = tokens(x).clone()
+    cells.unsqueeze_(0).squeeze_(0)
+    cells.transpose_(1, 2)
+    return cells.swapaxes_(2, 1)
+
+
+def written_out(x):
+    cells = tokens(x)
+    out = torch.empty_like(cells)
+    torch.cat([cells[:, N // 2 :], cells[:, : N // 2]], 1, out=out)
+    return torch.add(out, 0, out=torch.empty_like(cells))
+
+
+def summed_to_rows(x):
+    """Each row's mean, and beside the mean what it varies."""
+    variance, mean = torch.var_mean(patches(x), (3,), keepdim=True)
+    return (mean + 0 * variance).expand(-1, -1, -1, COLS)
+
+
+def patch_expand(x):
+    """Swin-UNet's: a linear layer's channels become rows and columns."""
+    coarse = F.avg_pool2d(patches(x), 2).movedim(1, -1)
+    b, h, w, c = coarse.shape
+    made = F.linear(coarse, torch.eye(3).repeat(4, 1)).reshape(b, h, w, 2, 2, c)
+    return made.permute(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c)
+
+
+def unpatchified(x):
+    """MAE's way back from patches to pixels, by an einsum."""
+    cells = F.linear(tokens(x), torch.eye(3).repeat(4, 1)).reshape(-1, ROWS, COLS, 2, 2, 3)
+    return torch.einsum("nhwpqc->nchpwq", cells).reshape(-1, 3, 2 * ROWS, 2 * COLS)
+
+
+WAYS = {
+    "scatter_": scattered,
+    "index_copy_": index_copied,
+    "index_put_": index_put,
+    "masked_scatter_": masked_scattered,
+    "turned in place": turned_in_place,
+    "out=": written_out,
+    "vstack": lambda x: torch.vstack([t[None] for t in tokens(x).flip(1)]),
+    "hstack": lambda x: torch.hstack(tokens(x).tensor_split(3, 1)[::-1]),
+    "dstack": lambda x: torch.dstack([patches(x)[:, :, 4:], patches(x)[:, :, :4]]),
+    "vsplit": lambda x: torch.cat(patches(x).vsplit(x.shape[0])[::-1]),
+    "tensordot": lambda x: torch.tensordot(patches(x), torch.eye(3), ([1], [0])),
+    "channel_shuffle": lambda x: F.channel_shuffle(patches(x).repeat(1, 2, 1, 1), 2)[:, ::2],
+    "lp_pool2d": lambda x: F.avg_pool2d(patches(x), 2) + 0 * F.lp_pool2d(patches(x), 1, 2),
+    "topk": lambda x: torch.cat([tokens(x).topk(N, 1).values, tokens(x)], 1)[:, N:],
+    "view_as": lambda x: tokens(x).flip(1).view_as(tokens(x)),
+    "atleast_3d": lambda x: torch.atleast_3d(tokens(x)),
+    "diagonal": lambda x: patches(x)[:, :, :, :ROWS].diagonal(0, 2, 3).transpose(1, 2),
+    "shifted by fft's shift": lambda x: torch.fft.fftshift(patches(x), (2, 3)),
+    "x.data =": lambda x: _data(tokens(x)),
+}  # fmt: skip
+
+
+def _data(cells):
+    out = torch.zeros_like(cells)
+    out.data = cells.flip(1)
+    return out
+
+
+def _followed(way, x):
+    places = Places(nn.Identity(), (x,))
+    with torch.no_grad(), Following(places):
+        out = way(x)
+    known = places.of(out).read()
+    assert not isinstance(known, Unknown), known
+    (core,) = known.cores
+    return places.coordinates, core, out
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_place_is_where_its_values_went(way, frames):
+    coordinates, core, out = _followed(WAYS[way], picture(frames))
+    for axis in range(core.ndim):
+        core = narrowed(core, axis)
+    channels = next(i for i, n in enumerate(out.shape) if n == 3 and core.shape[i] == 1)
+    values = out.movedim(channels, -1)
+    core = core.movedim(channels, -1)[..., 0].expand(values.shape[:-1])
+    assert (coordinates.kind(core) == Kind.CELL).all()
+    centre = coordinates.centre(core)
+    torch.testing.assert_close(centre[..., 2:], values[..., :2], atol=1e-2, rtol=0)
+    torch.testing.assert_close(centre[..., 0], values[..., 2], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("way", [patch_expand, unpatchified])
+def test_channels_that_become_rows_and_columns_lie_inside_their_cell(way):
+    coordinates, core, out = _followed(way, picture())
+    axis = out.shape.index(3)
+    centre = coordinates.centre(core.select(axis, 0))[0]
+    coarse = out.select(0, 0).movedim(axis - 1, -1)
+    off = centre[..., 2:] - coarse[..., :2]
+    size = coordinates.size(core.select(axis, 0))[0, 0, 0, 2:]
+    assert (off.abs() == size / 2).all()
+    assert (centre[1:, :, 2] - centre[:-1, :, 2] == size[0]).all()
+    assert (centre[:, 1:, 3] - centre[:, :-1, 3] == size[1]).all()
+
+
+def test_heads_and_copies_are_no_small_cells():
+    def way(x):
+        cells = patches(x).movedim(1, -1)  # (frames, rows, cols, 3)
+        heads = cells.unsqueeze(1).expand(-1, 2, -1, -1, -1).flatten(0, 1)
+        return heads.reshape(-1, 2, ROWS, COLS, 3)[:, 0]
+
+    coordinates, core, out = _followed(way, picture(2))
+    centre = coordinates.centre(core[..., 0])
+    torch.testing.assert_close(centre[..., 2:], out[..., :2], atol=1e-2, rtol=0)
+
+
+def shifted_in_time(x, part):
+    """TSM's shift: a part of the channels from the frame after, a part from the one before."""
+    frames, channels = x.shape[0], x.shape[1]
+    fold = int(channels * part)
+    out = torch.zeros_like(x)
+    out[: frames - 1, :fold] = x[1:, :fold]
+    out[1:, fold : 2 * fold] = x[:-1, fold : 2 * fold]
+    out[:, 2 * fold :] = x[:, 2 * fold :]
+    return out
+
+
+class Attends(nn.Module):
+    """An attention over all that ``way`` makes of frames (T, 3, H, W), put into channels."""
+
+    def __init__(self, way, channels: int = 16) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, channels, 4, stride=4)
+        self.way = way
+        self.theta, self.phi, self.g = (nn.LazyLinear(8) for _ in range(3))
+
+    def forward(self, x):
+        x = self.way(self.stem(x))
+        x = x.movedim(1, -1).flatten(0, 2)[None] if x.ndim == 4 else x
+        weights = (self.theta(x) @ self.phi(x).transpose(-2, -1) / 8**0.5).softmax(-1)
+        return weights @ self.g(x)
+
+
+def captured(way, *, frames: int = 3):
+    torch.manual_seed(0)
+    model, x = Attends(way), torch.rand(frames, 3, 16, 24)
+    with torch.no_grad():
+        model(x)  # its lazy layers take their sizes
+    return nlviz.capture(model, x, sample=None)
+
+
+def test_channels_shifted_in_time_lie_where_most_of_them_come_from():
+    seen = captured(lambda x: shifted_in_time(x, 1 / 8))
+    assert not seen.refused
+    (affinity,) = seen.affinities.values()
+    assert affinity.query_grid.shape == (3, 4, 6)
+    assert affinity.query_grid.stride is None
+
+
+def test_channels_of_which_no_cell_has_most_are_refused():
+    with pytest.raises(CaptureError, match="cells of several sizes"):
+        captured(lambda x: shifted_in_time(x, 1 / 2))
+
+
+def shuffle(x):
+    """An operation that torch does not have."""
+    if has_torch_function_unary(x):
+        return handle_torch_function(shuffle, (x,), x)
+    return x.flip(2)
+
+
+REFUSED = {
+    "an operation that torch does not have": (shuffle, "shuffle"),
+    "a running sum along the rows": (lambda x: x.cumsum(2), "cumsum"),
+    "fold": (
+        lambda x: F.fold(F.unfold(x, 3, padding=1), (4, 6), 3, padding=1), "fold"
+    ),
+    "grid_sample": (
+        lambda x: F.grid_sample(x, torch.zeros(3, 4, 6, 2), align_corners=False), "grid_sample"
+    ),
+    "scatter_add": (
+        lambda x: torch.zeros_like(x).scatter_add(2, torch.zeros_like(x).long(), x), "scatter_add"
+    ),
+    "index_put that adds up": (
+        lambda x: torch.zeros_like(x).index_put_((torch.tensor([0, 1, 1]),), x, True), "index_put"
+    ),
+    "weights made of the input": (
+        lambda x: F.conv2d(torch.ones(1, 4, 6, 9), x.reshape(12, 4, 4, 6), padding=(1, 1)),
+        "conv2d with weights from the input",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_followed_is_refused_by_name(name):
+    way, named = REFUSED[name]
+    with pytest.raises(CaptureError, match=f"nlviz cannot follow '{named}"):
+        captured(way)
+
+
+def test_what_was_filled_has_no_place_and_the_rest_keeps_its_own():
+    def way(x):
+        cells = tokens(x).clone()
+        cells[:, :5].zero_()
+        cells[:, 5:7].fill_(3)
+        return cells
+
+    coordinates, core, _ = _followed(way, picture())
+    kind = coordinates.kind(core[0, :, 0])
+    assert (kind[:7] == Kind.NOTHING).all()
+    assert (kind[7:] == Kind.CELL).all()
+
+
+def test_a_matrix_from_the_left_mixes_the_rows():
+    def way(x):  # x.__rmatmul__(weights)
+        return torch.Tensor.__rmatmul__(tokens(x), torch.eye(N))
+
+    coordinates, core, _ = _followed(way, picture())
+    assert len(core.unique()) == 1  # each is a sum over all
+    assert coordinates.size(core).flatten()[2:].tolist() == [ROWS * 4, COLS * 4]

@@ -98,6 +98,7 @@ WAYS = {
     "windows": windows,
     "shifted windows": lambda x: windows(x.roll((-8, -8), (2, 3))),
     "mirrored": lambda x: patches(x.flip(-1)),
+    "mirrored by its overload": lambda x: patches(torch.ops.aten.flip.default(x, [-1])),
     "turned": lambda x: patches(x.rot90(1, (2, 3))),
     "cropped": lambda x: patches(x[..., 8:28, 4:40]),
     "kept patches": kept,
@@ -188,6 +189,14 @@ def test_what_cannot_be_followed_is_lost_and_named(way):
     known = places.of(out).read()
     assert isinstance(known, Unknown)
     assert by in known.by
+
+
+def test_what_leaves_torch_is_no_place_whatever_weights_do_with_it():
+    x, linear = picture(), nn.Linear(3, 3)
+    places = Places(linear, (x,))
+    with torch.no_grad(), Following(places):
+        out = linear(torch.from_numpy(tokens(x).numpy()[:, ::-1].copy()))
+    assert places.of(out) is None
 
 
 def test_a_mean_over_everything_is_no_place_and_a_gate_of_it_moves_none():

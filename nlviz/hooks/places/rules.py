@@ -254,7 +254,8 @@ def _held(value: Any) -> Any:
 
 
 def _plain(name: str) -> str:
-    """The name without what says how it is called: ``__iadd__`` and ``add_`` are ``add``."""
+    """The name without what says how it is called: ``__iadd__``, ``add_``, ``add.Tensor``."""
+    name = name.partition(".")[0]
     if name.startswith("__"):
         bare = name.strip("_")
         if bare[0] in "ri" and bare[1:] in _REFLECTED and bare != "rmatmul":
@@ -791,6 +792,8 @@ def _contract(
         if n is not None and not isinstance(t, nn.Parameter)
     ]  # fmt: skip
     known = tracked or known[:1]
+    if not known:
+        return [None]
     letters = [each for _, each in known]
 
     def rule(*every: Cores) -> Known:

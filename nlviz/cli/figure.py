@@ -13,6 +13,7 @@ from nlviz.cli.options import add_output, add_path, add_question, add_shade
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.typed import comma_separated, count, length, numbers
+from nlviz.errors import QueryError
 from nlviz.heat.scale import AGAINST
 from nlviz.query import Link
 from nlviz.writing import check
@@ -41,7 +42,7 @@ def _add_style(parser: argparse.ArgumentParser) -> None:
     add("--columns", type=count, help="frames in a row (default: all, up to eight)")
     only = "source frames to draw, of those that were sampled (default: all)"
     add("--only", type=numbers, metavar="FRAME,…", help=only)
-    rows = "a strip for each of these blocks, or for all"
+    rows = "a strip for each of these blocks, or for all that can be asked there"
     add("--rows", type=comma_separated, metavar="BLOCK,…|all", help=rows)
     add("--font", help="family of all words, one that is installed (default: DejaVu Sans)")
     add("--font-size", type=float, metavar="PT", help="of the words in points (default: 6.5)")
@@ -68,7 +69,7 @@ def _figure(options: argparse.Namespace) -> None:
     question.check_asked()
     subject = Subject.of(question)
     panels = []
-    for answers in _rows(subject, options.rows, subject.answers(path=options.path)):
+    for answers in _rows(subject, options.rows, path=options.path):
         heat = None
         if options.heat:
             how = (options.heat, options.curve, options.colours, options.opacity)
@@ -80,13 +81,21 @@ def _figure(options: argparse.Namespace) -> None:
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 
-def _rows(subject: Subject, rows: Sequence[str] | None, answers: Answers) -> list[Answers]:
-    """The links of each strip: those that were asked for, or the same queries of other blocks."""
+def _rows(subject: Subject, rows: Sequence[str] | None, *, path: bool) -> list[Answers]:
+    """The links of each strip: those that were asked for, or the same places of other blocks."""
     if not rows:
-        return [answers]
-    asked = [links[0].query for links in answers]
-    analysis = subject.analysis
-    blocks = analysis.blocks if rows == ("all",) else rows
-    return [
-        [top_links(analysis, replace(query, block=block)) for query in asked] for block in blocks
-    ]
+        return [subject.answers(path=path)]
+    if rows != ("all",):
+        return [_asked(subject, block) for block in rows]
+    found = []
+    for block in subject.analysis.blocks:
+        try:
+            found.append(_asked(subject, block))
+        except QueryError as why:  # one block without a query there does not hide the others
+            print(f"note: {why}", file=sys.stderr)
+    return found
+
+
+def _asked(subject: Subject, block: str) -> Answers:
+    queries = (replace(query, block=block) for query in subject.queries_of(block))
+    return [top_links(subject.analysis, query) for query in queries]

@@ -64,10 +64,13 @@ class Subject:
     @property
     def queries(self) -> list[Query]:
         """One query for each place, region and token; a session has its own."""
+        return self.queries_of(self.block)
+
+    def queries_of(self, block: str) -> list[Query]:
+        """The same questions of one block; those of a session are of its own blocks."""
         asked = self.question
         if not asked.at and self.session is not None:
             return list(self.session.queries)
-        block = self.block
         # A picture has no other frame to link to, nor has a block that sees each frame by itself.
         alone = not self.analysis.affinity(block).joins_frames
         exclude: Exclude = asked.exclude or ("cell" if alone else "frame")

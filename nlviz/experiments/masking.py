@@ -168,6 +168,11 @@ def _orders(analysis: Analysis, query: Query, draws: int, seed: int) -> list[NDA
 
 def _values(call: Call, affinity: Affinity, block: str) -> NDArray[np.float32]:
     """g, (M, C'), in the order of φ's columns."""
+    if call.attention:
+        raise CaptureError(
+            f"Block {block!r} is a self-attention, whose values and y cannot be reached from "
+            "outside; keys can be masked in non-local blocks alone."
+        )
     if call.g is None or call.y is None or affinity.tokens:
         raise CaptureError(f"The values g and y of block {block!r} cannot be reached from outside.")
     g = call.g.transpose(0, 1).flatten(1).float().cpu().numpy().T

@@ -212,6 +212,50 @@ def test_a_figure_has_the_choices_that_a_paper_needs(clip, tmp_path):
     assert main([*line, "--force"]) == 0
 
 
+POOLED = (
+    BUILD
+    + """
+
+class Pooled(Net):
+    def __init__(self):
+        super().__init__()
+        self.probe = nn.Parameter(torch.randn(1, 1, 8))
+        self.pool = nn.MultiheadAttention(8, 1, batch_first=True)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        return self.head(self.pool(self.probe.expand(len(x), -1, -1), x, x)[0][:, 0])
+
+
+class Both(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.places, self.learned = Net(), Pooled()
+
+    def forward(self, x):
+        return self.places(x) + self.learned(x)
+
+
+def both():
+    torch.manual_seed(0)
+    return Both(), {"size": 64, "multiple": 16}
+"""
+)
+
+
+def test_strips_of_all_blocks_are_of_those_that_can_be_asked_there(clip, tmp_path, capsys):
+    file, out = tmp_path / "net.py", tmp_path / "figure.svg"
+    file.write_text(POOLED)
+    line = ["figure", str(clip), "--at", "0,25,45", "--model", f"{file}:both", "-o", str(out)]
+    assert main([*line, "--rows", "all"]) == 0
+    assert "note: Nothing can be reached from there in block 'learned" in capsys.readouterr().err
+    drawn = out.read_text()
+    assert "places" in drawn
+    assert "learned" not in drawn.replace("note", "")
+    assert main([*line, "--force", "--rows", "learned.pool"]) == 2
+    assert "ask a token: probe@0, probe@1, probe@2, probe@3" in capsys.readouterr().err
+
+
 def test_models_lists_every_network(capsys):
     assert main(["models"]) == 0
     assert "nl-lite0" in capsys.readouterr().out

@@ -183,7 +183,7 @@ def test_heads_that_share_their_keys_are_run_again_as_they_are():
     before, after = (scores(module.classifier(each.mean(1))) for each in (x + added, x))
     assert effect.fall == pytest.approx((before - after)[before.argmax()], abs=1e-6)
     assert not nlviz.with_sizes(analysis, network).sizes
-    with pytest.raises(nlviz.CaptureError, match="'attend' is a self-attention, whose values and y cannot be"):
+    with pytest.raises(nlviz.CaptureError, match="is a self-attention, whose values and y cannot"):
         nlviz.faithfulness(
             analysis, network, nlviz.Query(nlviz.Point(0, 4, 4), block, exclude="none")
         )

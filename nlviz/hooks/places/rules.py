@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nlviz.hooks.module_calls import tensors
 from nlviz.hooks.places import moves, sums, windows
-from nlviz.hooks.places.coordinates import Conflict, Coordinates
+from nlviz.hooks.places.coordinates import Conflict, Coordinates, Kind
 from nlviz.hooks.places.notes import Known, Note, Placed, Unknown
 from nlviz.hooks.places.sums import Cores
 from nlviz.hooks.places.windows import Windows
@@ -285,9 +285,29 @@ def _rule(name: str) -> Rule | None:
 def _first(call: _Call) -> list[Note | None]:
     """The first operand, whose places a norm's weights or another's type do not change."""
     if call.name.endswith("norm") and call.of(call.first) is None:
-        return [Note(f"{call.name} with numbers from the input", tuple(out.shape), None)
-                for out in call.outs]  # fmt: skip
+        return _by_weights(call)
     return [call.note(out, lambda core: core) for out in call.outs]
+
+
+def _by_weights(call: _Call) -> list[Note | None]:
+    """Constants that weights change: lost if those come from the input, as in a hypernetwork."""
+    given = [call.of(each) for each in call.given if not isinstance(each, nn.Parameter)]
+    known = tuple(note for note in given if note is not None)
+    out, places = call.outs[0], call.coordinates
+    if not known:
+        return [None]
+    told, single = f"{call.name} with weights from the input", (1,) * out.ndim
+
+    def rule(*every: Cores) -> Known:
+        if any(_has_cells(places, core) for cores in every for core in cores):
+            return Unknown(told)
+        return Placed((torch.zeros(single, dtype=torch.long),))
+
+    return [Note(call.name, tuple(out.shape), rule, known)]
+
+
+def _has_cells(places: Coordinates, core: Tensor) -> bool:
+    return bool((places.kind(core) == Kind.CELL).any())
 
 
 def _alike(call: _Call) -> list[Note | None]:
@@ -648,7 +668,7 @@ def _pad(call: _Call) -> list[Note | None]:
 def _convolve(call: _Call) -> list[Note | None]:
     weight = call.argument(1, "weight")
     if call.of(call.first) is None:
-        return [Note(f"{call.name} with weights from the input", tuple(call.outs[0].shape), None)]
+        return _by_weights(call)
     n = weight.ndim - 2
     back = call.name.startswith("conv_transpose")
     stride = _each(call.argument(3, "stride", default=1), n)
@@ -783,8 +803,20 @@ def _reduce(call: _Call) -> list[Note | None]:
 
 
 def _contract(
-    call: _Call, operands: Sequence[tuple[Tensor, str]], result: str
+    call: _Call,
+    operands: Sequence[tuple[Tensor, str]],
+    result: str,
+    *,
+    weighs: bool = False,
 ) -> list[Note | None]:
+    """A sum of products, in letters as of an einsum.
+
+    Args:
+        call: the call.
+        operands: each tensor with its letters.
+        result: the letters of what is put out.
+        weighs: the last operand is a weight, which has no places if it is learned.
+    """
     notes = [(call.of(tensor), letters) for tensor, letters in operands]
     known = [(note, letters) for note, letters in notes if note is not None]
     tracked = [
@@ -794,11 +826,15 @@ def _contract(
     known = tracked or known[:1]
     if not known:
         return [None]
-    letters = [each for _, each in known]
+    places, letters = call.coordinates, [each for _, each in known]
 
     def rule(*every: Cores) -> Known:
-        made = sums.contracted(call.coordinates, list(zip(every, letters, strict=True)), result)
-        return Placed(made)
+        pairs = list(zip(every, letters, strict=True))
+        if weighs and not any(_has_cells(places, core) for core in every[-1]):
+            pairs = pairs[:-1]
+        if not pairs:
+            return Placed((torch.zeros((1,) * len(result), dtype=torch.long),))
+        return Placed(sums.contracted(places, pairs, result))
 
     return [Note(call.name, tuple(call.outs[0].shape), rule, tuple(note for note, _ in known))]
 
@@ -813,7 +849,7 @@ def _linear(call: _Call) -> list[Note | None]:
     operands = [(x, most + "y")]
     if isinstance(weight, Tensor) and not isinstance(weight, nn.Parameter):
         operands.append((weight, rows + "y"))
-    return _contract(call, operands, most + rows)
+    return _contract(call, operands, most + rows, weighs=len(operands) > 1)
 
 
 def _matmul(call: _Call) -> list[Note | None]:

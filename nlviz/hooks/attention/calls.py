@@ -25,7 +25,7 @@ from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import unknown_way
 from nlviz.hooks.places.follow import Places
 from nlviz.hooks.places.notes import Note
-from nlviz.hooks.places.rules import spelt_out
+from nlviz.hooks.places.products import spelt_out
 
 _PRODUCTS = 4  # before a softmax, whose logits may be one of them: others make biases by position
 _MHA = inspect.signature(F.multi_head_attention_forward)

@@ -22,7 +22,8 @@ from nlviz.hooks.places.coordinates import Coordinates
 from nlviz.hooks.places.inputs import Clips, Given, given_of
 from nlviz.hooks.places.layout import SlotLayout, laid_out
 from nlviz.hooks.places.notes import Known, Note, Placed
-from nlviz.hooks.places.rules import FILLS, noted
+from nlviz.hooks.places.putting import FILLS
+from nlviz.hooks.places.rules import noted
 from nlviz.hooks.places.writes import Writes
 
 _LAYOUTS = 4  # that are kept: blocks come in windows, shifted windows, rows, columns

@@ -1,4 +1,9 @@
-"""``analyse`` of self-attention networks against the bare forward pass, taken in turns."""
+"""``analyse`` of self-attention networks against the bare forward pass, taken in turns.
+
+Beside it the price of places alone: a pass whose places are followed from the input to the output,
+and read there, against the bare pass. Bundled networks have a record, so that their own analysis
+does without.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,8 @@ from benchmarks.capture import made_up_clip, prepared
 from benchmarks.measure import in_fresh_process, machine, medians
 from benchmarks.vision import Swin, ViT
 from nlviz import Input, UserNetwork, analyse
+from nlviz.hooks.places.follow import Following, Places
+from nlviz.hooks.places.notes import cores_of
 from nlviz.models import zoo
 
 FRAMES = 8
@@ -58,8 +65,20 @@ def network(name: str) -> Any:
     return UserNetwork(module.eval(), Input(size=(224, 224)), name)
 
 
-def times(name: str, frames: int, rounds: int, busy: bool) -> tuple[float, float, float, int]:
-    """Seconds of the bare pass and of ``analyse``, the worst fidelity, and how many blocks.
+def places_followed(module: nn.Module, given: torch.Tensor) -> None:
+    """A pass in which every place is followed, and those of the output are read.
+
+    Raises:
+        CaptureError: they were lost on the way, so that there is no price to tell.
+    """
+    places = Places(module, (given,))
+    with torch.no_grad(), Following(places):
+        output = module(given)
+    cores_of(places.of(output), "outputs")
+
+
+def times(name: str, frames: int, rounds: int, busy: bool) -> tuple[list[float], float, int]:
+    """Seconds of the bare pass, with places and of ``analyse``, the worst fidelity, the blocks.
 
     On a busy machine it is the processor's seconds, on one thread.
     """
@@ -72,9 +91,13 @@ def times(name: str, frames: int, rounds: int, busy: bool) -> tuple[float, float
         with torch.no_grad():
             return measured.module(prepared(clip, measured))
 
-    plain, seen = medians(bare, lambda: analyse(clip, measured), rounds=rounds, clock=clock)
+    def placed() -> None:
+        places_followed(measured.module, prepared(clip, measured))
+
+    actions = bare, placed, lambda: analyse(clip, measured)
+    seconds = medians(*actions, rounds=rounds, clock=clock)
     analysis = analyse(clip, measured)
-    return plain, seen, max(analysis.fidelity.values()), len(analysis.blocks)
+    return seconds, max(analysis.fidelity.values()), len(analysis.blocks)
 
 
 def main() -> None:
@@ -86,15 +109,15 @@ def main() -> None:
     options = parser.parse_args()
     print(f"analyse / bare forward, {options.frames} frames, CPU ({machine()})")
     print(f"{'network':<48} {'bare s':>7} {'analyse s':>10} {'time':>6} {'goal':>5} "
-          f"{'blocks':>6} {'fidelity':>8}")  # fmt: skip
+          f"{'places':>6} {'blocks':>6} {'fidelity':>8}")  # fmt: skip
     for name, goal in goals():
         if options.only not in name:
             continue
-        plain, seen, error, blocks = in_fresh_process(
+        (plain, placed, seen), error, blocks = in_fresh_process(
             times, name, options.frames, options.rounds, options.busy
         )
         print(f"{name:<48} {plain:>7.2f} {seen:>10.2f} {seen / plain:>6.2f} {goal:>5} "
-              f"{blocks:>6} {error:>8.1e}", flush=True)  # fmt: skip
+              f"{placed / plain:>6.2f} {blocks:>6} {error:>8.1e}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -94,9 +94,11 @@ def _columns(tensor: Tensor, layout: SlotLayout, too: Tensor | None = None) -> A
     for start in range(0, layout.width, step):
         some = slice(start, start + step)
         laid[:, :width, some] = slots.index_select(0, at[some]).permute(1, 2, 0)
-        if too is not None:
-            laid[:, width:, some] = too.index_select(1, at[some] % length).transpose(1, 2)
     columns: Array = laid.numpy()
+    if too is not None:
+        among = (at % length).numpy()
+        for given, into in zip(too.mT.contiguous().numpy(), columns[:, width:], strict=True):
+            np.take(given, among, axis=1, out=into, mode="clip")  # "raise" would write a copy first
     if slot.min(initial=0) < 0:
         columns[:, :, slot < 0] = 0
     return columns

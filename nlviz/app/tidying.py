@@ -4,6 +4,7 @@ Streamlit lets go of their session when the next visitor comes. What it held is 
 which Python looks for the more rarely the more objects there are: with PyTorch loaded, hours can go
 by. And what is freed goes back to the system only where it lies at the end of the heap. So all of
 it is done once somebody has left, and not after each run: one collection takes a tenth of a second.
+Threads share a few heaps, for what one leaves free in a heap of its own no other takes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 logger = logging.getLogger("nlviz")
 
 _LOOK = 4.0  # seconds between two looks
+_M_ARENA_MAX = -8  # as malloc.h of glibc numbers it
 _EARLY = 25.0  # seconds before Streamlit forgets a session, and can no longer be told to close it
 
 
@@ -72,6 +74,16 @@ class Tidying:
         self._closed = bool(left)
 
 
+def share_heaps() -> None:
+    """Let all threads from now on share two heaps.
+
+    glibc gives new threads heaps of their own, up to eight for each core, and each visitor and job
+    comes with new threads.
+    """
+    with suppress(OSError, AttributeError):  # only glibc can be told
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 def note() -> None:
     """The visitor whose page is drawn is here."""
     context = get_script_run_ctx(suppress_warning=True)
@@ -88,6 +100,7 @@ def collect() -> None:
 
 @st.cache_resource(show_spinner=False)
 def _of_server() -> Tidying:
+    share_heaps()
     kept = float(st.get_option("server.disconnectedSessionTTL") or 0.0)
     tidying = Tidying(_is_here, max(kept - _EARLY, 0.0), _close, collect)
     threading.Thread(target=_go_on, args=(tidying,), name="tidying", daemon=True).start()

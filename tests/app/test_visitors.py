@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -342,3 +344,31 @@ def test_what_only_rings_of_objects_hold_is_freed():
         assert gone() is None
     finally:
         gc.enable()
+
+
+HEAPS = """
+import ctypes, sys, threading
+from nlviz.app.tidying import share_heaps
+
+share_heaps()
+libc, all_there = ctypes.CDLL(None), threading.Barrier(8)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+
+def work():
+    libc.free(ctypes.c_void_p(libc.malloc(1000)))
+    all_there.wait()
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+told = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, told)
+libc.fclose(told)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="needs glibc")
+def test_the_threads_of_visitors_share_two_heaps(tmp_path):
+    told = tmp_path / "heaps.xml"
+    subprocess.run([sys.executable, "-c", HEAPS, str(told)], check=True)
+    assert told.read_text().count("<heap nr=") <= 2

@@ -56,6 +56,11 @@ def test_only_the_notebook_knows_jupyter(path):
         assert not tops(path) & {"anywidget", "traitlets", "ipywidgets", "IPython"}
 
 
+def test_names_are_listed_by_one_function():
+    defined = [p for p in HOUSE if re.search(r"^\s*def _?listed\(", p.read_text("utf-8"), re.M)]
+    assert [path.relative_to(ROOT).as_posix() for path in defined] == ["nlviz/display.py"]
+
+
 @pytest.mark.slow
 def test_viewer_page_figures_and_films_load_neither_the_app_nor_what_mounts_it():
     script = (

@@ -256,6 +256,18 @@ def test_strips_of_all_blocks_are_of_those_that_can_be_asked_there(clip, tmp_pat
     assert "ask a token: probe@0, probe@1, probe@2, probe@3" in capsys.readouterr().err
 
 
+def test_help_tells_the_block_that_is_asked_by_default(clip, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["links", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "by default the last one that is asked from the picture" in told
+    file = tmp_path / "net.py"
+    file.write_text(POOLED)
+    asked = ["links", str(clip), "--at", "0,25,45", "--model", f"{file}:both", "--json"]
+    assert main(asked) == 0
+    assert json.loads(capsys.readouterr().out)["block"] == "places"
+
+
 def test_models_lists_every_network(capsys):
     assert main(["models"]) == 0
     assert "nl-lite0" in capsys.readouterr().out

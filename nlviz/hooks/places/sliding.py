@@ -18,7 +18,11 @@ from nlviz.hooks.places.windows import Windows
 
 
 def pad(call: Call) -> list[Note | None]:
-    """What is put around: zeros, or copies of what is there."""
+    """What is put around is padding, whether zeros, or copies of the edge or its mirror image.
+
+    An axis that goes round, as a panorama's, has cells there; so has a single step that is
+    repeated: it is the same one.
+    """
     pads, mode = list(call.argument(1, "pad")), call.argument(2, "mode", default="constant")
     shape = call.shape
 
@@ -29,17 +33,15 @@ def pad(call: Call) -> list[Note | None]:
             n = shape[axis]
             if not (before or after) or (core.shape[axis] == 1 and n > 1):
                 continue
+            if n == 1 and mode != "constant":
+                continue
             if n == 1:
                 parts = [core.new_full(core.shape, Coordinates.padding)] * before
                 parts += [core, *[core.new_full(core.shape, Coordinates.padding)] * after]
                 core = torch.cat(parts, axis)
                 continue
             at = torch.arange(-before, n + after, dtype=torch.float32)
-            if mode == "reflect":
-                at = (n - 1) - ((n - 1) - at.abs()).abs()
-            elif mode == "replicate":
-                at = at.clamp(0, n - 1)
-            elif mode == "circular":
+            if mode == "circular":
                 at = at % n
             core = windows.resampled(call.coordinates, core, axis, at, 1.0)
         return core

@@ -37,7 +37,8 @@ def through(places: Coordinates, core: Tensor, axis: int, windows: Windows) -> T
     there for them, a window has ``stride`` steps of its own and the overlap lies before and behind
     these as the padding does; it lies at the middle of its own. With as much padding on both sides
     that is the middle of the window; with all of it in front, as in a causal convolution, step t
-    stays step t. It makes no difference whether the padding is zeros, or copies of the edge.
+    stays step t. It makes no difference whether the padding is zeros, or copies of the edge, fewer
+    than a window reaches over; more of them are the module's own, as frames that are repeated.
 
     A window is padding where none of what it has of its own is real. One at the edge that is
     partly real lies where the steps before it are carried on.
@@ -45,7 +46,7 @@ def through(places: Coordinates, core: Tensor, axis: int, windows: Windows) -> T
     n, span, stride = core.shape[axis], windows.span, windows.stride
     if n == 1:
         return core
-    start, end = _real(places, core, axis)
+    start, end = _real(places, core, axis, span - sum(windows.padding))
     before, after = windows.padding[0] + start, windows.padding[1] + n - end
     overlap, around = span - stride, before + after
     middle = (span - 1) / 2
@@ -136,8 +137,12 @@ def _partly_real(
     return made
 
 
-def _real(places: Coordinates, core: Tensor, axis: int) -> tuple[int, int]:
-    """Where an axis begins and ends without what was put around it: padding, or copies of it."""
+def _real(places: Coordinates, core: Tensor, axis: int, span: int) -> tuple[int, int]:
+    """Where an axis begins and ends without what was put around it: padding, or copies of it.
+
+    Copies are put around it for windows that reach over ``span``: on each side fewer, and fewer of
+    the edges in all, else a window would see nothing but one place.
+    """
     n = core.shape[axis]
     line = core
     for other in range(core.ndim):
@@ -154,30 +159,51 @@ def _real(places: Coordinates, core: Tensor, axis: int) -> tuple[int, int]:
         if any(bool((places.kind(each) > Kind.PADDING).any()) for each in ends):
             return 0, n  # of some lines alone, as in the windows at a picture's edge
         return start, end
-    return _without_copies(places, core, axis, line)
+    start, end = _run(places, line)
+    others = [*range(start), *range(end, n)]
+    where = _copied(places, line, start, end) if max(start, n - end) < span else []
+    most = span if where == [start] * start + [end - 1] * (n - end) else n
+    if not 0 < len(others) == len(where) < most:
+        return 0, n
+    here, there = (
+        places.centre(core.index_select(axis, torch.tensor(at))) for at in (others, where)
+    )
+    return (start, end) if torch.allclose(here, there, atol=_TOUCH, equal_nan=True) else (0, n)
 
 
-def _without_copies(places: Coordinates, core: Tensor, axis: int, line: Tensor) -> tuple[int, int]:
-    """The longest part of an axis that goes on in one way, if all else is a copy of it."""
-    n = len(line)
+def _run(places: Coordinates, line: Tensor) -> tuple[int, int]:
+    """The longest part of a line that goes on in one way."""
     centre = places.centre(line)
     steps = (centre[1:] - centre[:-1]).nan_to_num(0)
     most = int(steps.abs().amax(0).argmax())
     ways = torch.sign(steps[:, most]).tolist()
-    if ways.count(ways[0]) == n - 1:
-        return 0, n
+    if ways.count(ways[0]) == len(ways):
+        return 0, len(line)
     start = end = begin = 0
     for i, way in enumerate(ways):
         if way != ways[begin]:
             begin = i
         if way != 0 and i + 2 - begin > end - start:
             start, end = begin, i + 2
-    others = torch.tensor([*range(start), *range(end, n)])
-    if end - start < 2 or not len(others):
-        return 0, n
-    same = ((centre[others][:, None] - centre[None, start:end]).abs() < _TOUCH).all(-1)
-    if not bool(same.any(1).all()):
-        return 0, n
-    here = places.centre(core.index_select(axis, others))
-    there = places.centre(core.index_select(axis, same.long().argmax(1) + start))
-    return (start, end) if torch.allclose(here, there, atol=_TOUCH, equal_nan=True) else (0, n)
+    return start, end
+
+
+def _copied(places: Coordinates, line: Tensor, start: int, end: int) -> list[int]:
+    """Of what each step before and behind a part of a line is the copy, if all are of its edges.
+
+    They are the edge again and again, its mirror image, or what is at the other end.
+    """
+    centre, n = places.centre(line), end - start
+    found: list[int] = []
+    for at, copies in ((start, start), (end, len(line) - end)):
+        front = at == start
+        first = [0] * copies, range(copies, 0, -1), range(copies - 1, -1, -1), range(n - copies, n)
+        ways = [list(way) if front else [n - 1 - i for i in way][::-1] for way in first]
+        own = centre[:start] if front else centre[end:]
+        for i, way in enumerate(ways):
+            if i and copies >= n:
+                continue
+            if bool(((own - centre[[start + k for k in way]]).abs() < _TOUCH).all()):
+                found += [start + k for k in way]
+                break
+    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 import nlviz
+from nlviz.errors import CaptureError
 from nlviz.hooks.places.coordinates import Kind
 from nlviz.hooks.places.follow import Following, Places
 from nlviz.hooks.places.notes import Unknown
@@ -217,6 +220,46 @@ def test_frames_that_are_not_copies_of_the_first_are_not_taken_for_padding():
     _, centre, core = followed(way, clip())
     assert core.shape[1] == FRAMES - 2
     assert centre[0, 2:, 0, 0, 1].tolist() == [t + 1.5 for t in range(FRAMES - 4)]
+
+
+REPEATED = {  # way of a clip of 8 frames, the frames at the middle of each step of two
+    "frames repeated": (
+        lambda x: x[:, :, :2].repeat_interleave(4, 2), [0.5, 0.5, 1.5, 1.5]
+    ),
+    "frames repeated by an index": (
+        lambda x: x[:, :, [0, 0, 1, 1, 2, 2]], [0.5, 1.5, 2.5]
+    ),
+    "two frames, each twice": (lambda x: x[:, :, [0, 0, 1, 1]], [0.5, 1.5]),
+    "the last frame held": (lambda x: x[:, :, [0, 1, 2, 3, 3, 3]], [1.0, 3.0, 3.5]),
+    "a loop": (lambda x: torch.cat([x, x], 2), [1, 3, 5, 7, 1, 3, 5, 7]),
+    "forth and back": (lambda x: torch.cat([x, x.flip(2)], 2), [1, 3, 5, 7, 7, 5, 3, 1]),
+    "a frame that is no edge": (lambda x: x[:, :, [0, 1, 2, 3, 4, 1]], [1, 3, 3]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_frames_that_stand_again_are_cells_and_no_padding(name):
+    way, frames = REPEATED[name]
+    kind, centre, _ = followed(
+        lambda x: F.conv3d(way(x), kernel(2, 4, 4), stride=(2, 4, 4)), clip()
+    )
+    assert (kind == Kind.CELL).all()
+    assert centre[0, :, 0, 0, 1].tolist() == frames
+    model = Attends(lambda x: F.conv3d(way(x), kernel(2, 4, 4), stride=(2, 4, 4)))
+    refused = len(set(frames)) < len(frames) or "held" in name
+    told = pytest.raises(CaptureError, match=r"more than one query|several sizes")
+    with told if refused else nullcontext():
+        nlviz.capture(model, torch.rand(1, 3, FRAMES, HEIGHT, WIDTH))
+
+
+def test_what_is_padded_to_whole_windows_of_an_attention_is_padding():
+    def way(x):  # SwinIR's mirrored border, wider than the convolution behind it reaches
+        return F.conv2d(F.pad(x, (0, 0, 0, 7), mode="reflect"), kernel(3, 3), padding=1)
+
+    kind, centre, _ = followed(way, clip()[:, :, 0])
+    assert (kind[0, :HEIGHT] == Kind.CELL).all()
+    assert (kind[0, HEIGHT:] == Kind.PADDING).all()
+    assert centre[0, :, 5, 2].tolist() == [y + 0.5 for y in range(HEIGHT + 7)]
 
 
 def test_tubelets_of_every_third_frame_lie_between_their_frames():

@@ -27,8 +27,7 @@ def numbered(places: Places, source: Source) -> torch.Tensor:
     """(b, H, length) which row of (…, length, width) each slot was given as."""
     (core,) = source.note.read().cores
     slots = source.like(places.coordinates.mixed(core, [source.axes[-1]]))
-    stretch = places.clips.size[0] / source.note.shape[source.axes[-2]]
-    return places.coordinates.centre(slots)[..., 2] / stretch - 0.5
+    return places.coordinates.centre(slots)[..., 2] - 0.5
 
 
 def test_multi_head_attention_says_which_of_its_inputs_are_queries_and_keys():

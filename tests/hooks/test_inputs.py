@@ -154,13 +154,38 @@ def test_all_elements_of_one_picture_come_before_the_other():
     assert not affinity.has_query[2:].any()
 
 
-def test_a_smaller_second_picture_is_stretched_over_the_frame():
+def test_a_smaller_second_picture_lies_in_pixels_of_its_own():
     module = Pair()
     seen = nlviz.capture(module, (torch.rand(1, 3, 32, 64), torch.rand(1, 3, 16, 16)))
     (affinity,) = seen.affinities.values()
-    assert affinity.query_grid.shape == (2, 4, 8)
-    assert affinity.key_grid.shape == (2, 2, 2)
-    assert affinity.key_grid.stride in (None, (1.0, 16.0, 32.0))
+    assert affinity.query_grid.shape == affinity.key_grid.shape == (2, 4, 8)
+    there = affinity.reached(nlviz.Cell(0, 3, 7))
+    assert np.argwhere(there).tolist() == [[1, 0, 0], [1, 0, 1], [1, 1, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 4, 4), (1, 16, 8, 8)])
+def test_matrices_of_cameras_and_small_states_are_no_pictures(shape):
+    module = Taking(lambda _, x: x)
+    (affinity,) = nlviz.capture(
+        module, (torch.rand(shape), torch.rand(1, 3, 24, 32))
+    ).affinities.values()
+    assert affinity.query_grid.shape == (1, 3, 4)
+
+
+def test_a_batch_of_fused_pairs_is_no_clip_of_them():
+    module = Beside(lambda a, b: torch.cat([a, b], 1), 6)
+    pair = torch.rand(4, 3, 24, 32), torch.rand(4, 3, 24, 32)
+    (affinity,) = nlviz.capture(module, pair, sample=2).affinities.values()
+    assert affinity.query_grid.shape == (1, 3, 4)
+    with pytest.raises(CaptureError, match="sums over many places"):
+        nlviz.capture(module, pair, sample=None)
+
+
+@pytest.mark.parametrize("order", [[0, 0, 0, 0], [0, 2, 3, 0]])
+def test_the_asked_sample_must_be_looked_at(order):
+    module = Taking(lambda x: x[order])
+    with pytest.raises(CaptureError, match="looks at no place of sample 1"):
+        nlviz.capture(module, torch.rand(4, 3, 24, 32), sample=1)
 
 
 class Clip(Patches):

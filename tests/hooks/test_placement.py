@@ -187,6 +187,32 @@ class Slots(nn.Module):
         return F.scaled_dot_product_attention(slots, slots, slots)
 
 
+def test_a_class_token_that_asks_alone_is_the_one_among_the_keys():
+    class Asking(Slots):
+        def forward(self, x):
+            cells = self.embed(x).flatten(2).mT
+            token = self.mask_token.expand(len(cells), -1, -1)
+            keys = torch.cat([token, cells], 1)
+            return F.scaled_dot_product_attention(token, keys, keys)
+
+    x = torch.randn(2, 3, 32, 32)
+    (affinity,) = nlviz.capture(Asking(None), x, sample=None).affinities.values()
+    assert affinity.tokens == ("mask@0", "mask@1")
+    assert affinity.theta[:, -2:].any(0).all()
+    assert affinity.phi[:, -2:].any(0).all()
+    (alone,) = nlviz.capture(Asking(None), x[:1]).affinities.values()
+    assert alone.tokens == ("mask",)
+
+
+def test_a_gate_of_another_frames_mean_moves_no_place():
+    def gated(module, cells):
+        return cells * cells[:1].mean(1, keepdim=True).sigmoid()
+
+    x = torch.randn(2, 3, 32, 32)
+    (affinity,) = nlviz.capture(Slots(gated), x, sample=None).affinities.values()
+    assert affinity.query_grid.shape == (2, 4, 4)
+
+
 def test_a_mean_beside_the_cells_is_no_cell():
     module = Slots(lambda _, cells: torch.cat([cells.mean(1, keepdim=True), cells], 1))
     affinity = nlviz.capture(module, torch.randn(1, 3, 32, 32)).affinities["Slots"]

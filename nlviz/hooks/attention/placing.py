@@ -89,12 +89,16 @@ def _mine(places: Places, sample: Sample, queries: Tensor, keys: Tensor) -> Tens
     element = places.coordinates.centre(torch.cat([queries, keys], dim=1))[..., 0]
     least = torch.where(element.isnan(), torch.inf, element).amin(1)
     most = torch.where(element.isnan(), -torch.inf, element).amax(1)
-    if bool((least == most).all()):
+    of_one = least == most
+    if bool(of_one.all()):
         mine = torch.nonzero(least == sample.number)[:, 0]
-        if len(mine):
-            return mine
-    part = sample.elements(count)
-    return torch.arange(part.start, part.stop)
+    else:
+        part = sample.elements(count)
+        mine = torch.arange(part.start, part.stop)
+    others = of_one[mine] & (least[mine] != sample.number)
+    if not len(mine) or (count >= sample.batch and bool(others.any())):
+        raise CaptureError(f"looks at no place of sample {sample.number} of the input")
+    return mine
 
 
 def _spread(call: Attended) -> Attended:

@@ -44,7 +44,9 @@ class Coordinates:
 
     nothing, mixture, padding = 0, 1, 2
 
-    def __init__(self) -> None:
+    def __init__(self, picture: tuple[int, int] = (0, 0)) -> None:
+        """``picture`` is the height and width of the largest picture."""
+        self._picture = torch.tensor(picture).clamp(min=1)
         self.tokens: list[tuple[str, int, int]] = []  # (parameter, which, of how many)
         self._positions: dict[tuple[int, int, int], int] = {}  # of a token, a place
         kinds = [[kind.value] for kind in (Kind.NOTHING, Kind.MIXTURE, Kind.PADDING)]
@@ -141,8 +143,11 @@ class Coordinates:
             off = (self.centre(one) - self.centre(other)).abs()
             room = torch.maximum(size_one, size_other) / 2 + 1e-3
             finer = size_other.prod(-1) < size_one.prod(-1) * (1 - 1e-6)
-            chosen = torch.where(finer, other, one)
             apart = (off > room).any(-1)
+            # What stands for a whole picture, as the vector of a gate, gives way to its parts.
+            whole, other_whole = self._is_whole(size_one), self._is_whole(size_other)
+            apart &= whole == other_whole
+            chosen = torch.where(finer | (whole & ~other_whole), other, one)
             if bool(apart.any()):
                 chosen[apart] = self._joined(one[apart], other[apart])
             made[cells] = chosen
@@ -155,6 +160,10 @@ class Coordinates:
             kept, added = torch.where(better, other, one), torch.where(better, one, other)
             made[tokens] = self._numbered(kept, added)
         return made
+
+    def _is_whole(self, size: Tensor) -> Tensor:
+        """Whether cells of a size (…, 4) reach over a whole picture."""
+        return (size[..., 2:] >= self._picture * 0.98).all(-1)
 
     def _joined(self, one: Tensor, other: Tensor) -> Tensor:
         """Two cells side by side, as frames that are added up: the one that they make together.

@@ -52,13 +52,13 @@ class Places:
     ) -> None:
         self.wanted = wanted
         self.writes = Writes()
-        self.coordinates = Coordinates()
         self.names = {id(p): name for name, p in module.named_parameters()}
         self.notes: Any = WeakTensorKeyDictionary()
         given = given_of(inputs, module, layout)
         self.is_sequence = all(each.sequence for each in given)
         self.unsure = any(each.unsure for each in given)
         self.clips = Clips.of(given)
+        self.coordinates = Coordinates(self.clips.size)
         self._layouts: deque[_LaidOut] = deque(maxlen=_LAYOUTS)
         for each in given:
             if each.tensor not in self.notes:
@@ -68,17 +68,13 @@ class Places:
         """Number the places of an input; frames of a second picture follow those of the first."""
         shape, axes, sizes = tuple(given.tensor.shape), given.axes, given.sizes
         after = self.clips.before[given.picture]
-        # A smaller picture shows as much as a larger one: its pixels are larger.
-        own, size = self.clips.sizes[given.picture], self.clips.size
-        grown = torch.tensor([1.0, 1.0, size[0] / own[0], size[1] / own[1]])
 
         def rule() -> Known:
             steps = [torch.arange(n, dtype=torch.float32) for n in sizes]
             steps = [steps[0] + given.element, *(step + 0.5 for step in steps[1:])]
-            steps = [step * float(by) for step, by in zip(steps, grown, strict=True)]
             steps[1] = steps[1] + after
             centre = torch.stack(torch.meshgrid(*steps, indexing="ij"), dim=-1)
-            core = self.coordinates.cells(centre, grown)
+            core = self.coordinates.cells(centre, torch.ones(4))
             there = [axis for axis in axes if axis is not None]
             core = core.reshape([shape[axis] for axis in there])
             for axis in sorted(set(range(len(shape))) - set(there)):

@@ -65,12 +65,12 @@ class Clips:
     Args:
         elements: of each picture, how many it has in the batch.
         frames: of each picture, how many each of them has.
-        sizes: of each picture, its height and width; all are stretched to ``size``.
+        size: height and width of the largest; a smaller picture lies in its upper left corner.
     """
 
     elements: tuple[int, ...]
     frames: tuple[int, ...]
-    sizes: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
 
     @classmethod
     def of(cls, given: Sequence[Given]) -> Clips:
@@ -82,13 +82,8 @@ class Clips:
             before = most.get(each.picture, now)
             most[each.picture] = [max(a, b) for a, b in zip(before, now, strict=True)]
         known = [most[picture] for picture in sorted(most)]
-        sizes = tuple((height, width) for *_, height, width in known)
-        return cls(tuple(n for n, *_ in known), tuple(n for _, n, *_ in known), sizes)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the largest."""
-        return max(h for h, _ in self.sizes), max(w for _, w in self.sizes)
+        elements, frames, *size = zip(*known, strict=True) if known else ((), (), (0,), (0,))
+        return cls(elements, frames, (max(size[0]), max(size[1])))
 
     @property
     def before(self) -> list[int]:
@@ -99,6 +94,13 @@ class Clips:
     def each(self) -> int:
         """How many frames an element has, of all pictures together."""
         return sum(self.frames)
+
+    def is_of_several(self, frame: Numbers, size: Numbers) -> NDArray[np.bool_]:
+        """Whether what lies in the middle of a size reaches over frames of several pictures."""
+        crossed = np.zeros(frame.shape, bool)
+        for border in self.before[1:]:
+            crossed |= np.abs(frame - border) < size / 2 - 1e-3
+        return crossed
 
     def time(self, element: Numbers, frame: Numbers) -> Numbers:
         """The frame among those of all elements, all of one picture before those of the next."""
@@ -120,6 +122,9 @@ def given_of(inputs: Iterable[Any], module: nn.Module, layout: str | None) -> li
         CaptureError: an input that has no such layout.
     """
     found = list(_pictures(inputs, _first_weights(module), layout))
+    # Beside a picture, what has a handful of rows is none: matrices of cameras, hidden states.
+    large = [batch for batch in found if min(batch[0].sizes[2:]) >= _SMALLEST]
+    found = large or found
     if found:
         return list(_numbered(found))
     # A sequence, batch first or not: which of the axes it runs over, its attention shows.

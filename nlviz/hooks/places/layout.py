@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ from nlviz.hooks.places.inputs import Clips
 
 Numbers = NDArray[np.float64]
 Columns = NDArray[np.intp]
-_Key = tuple[object, ...]
 
 _WORDS = {"class": ("cls", "class"), "distillation": ("dist",), "register": ("reg",)}
 _OFF = 0.02  # of a cell: how far a place may lie from the grid's own
@@ -123,6 +122,9 @@ class _Side:
             self.size = np.maximum(size[..., 1:], 1e-9)
             # What was averaged over elements of the batch reaches over their frames.
             self.size[..., 0] += np.maximum(size[..., 0] - 1, 0) * self.per
+            if first is None and max(clips.elements) > 1:
+                several = clips.is_of_several(frame, size[..., 1])
+                self.kind = np.where(several, Kind.MIXTURE.value, self.kind)
         self.cell = self.kind == Kind.CELL
         extent = np.asarray((1, 1) if clips is None else clips.size)
         whole = self.cell & (self.size[..., 1:] >= extent * (1 - _OFF)).all(-1)
@@ -192,9 +194,7 @@ class _Side:
         """(S, length) the column of each slot."""
         columns = np.empty(self.slots.shape, np.intp)
         columns[self.cell] = axes.index(self.centre[self.cell])
-        for at in np.argwhere(~self.cell):
-            s, i = int(at[0]), int(at[1])
-            columns[s, i] = axes.grid.size + named.numbers[named.key(self, s, i)]
+        columns[~self.cell] = axes.grid.size + named.numbers[self]
         return columns
 
 
@@ -270,29 +270,81 @@ class _Named:
     """Names for all slots of both sides that are no cells."""
 
     def __init__(self, sides: Sequence[_Side], axes: _Axes | None, apart: bool) -> None:
-        self.apart = apart
-        times = _times(sides) if apart else {}
-        found: dict[_Key, _Unplaced] = {}
-        for side in sides:
-            for at in np.argwhere(~side.cell):
-                s, i = int(at[0]), int(at[1])
-                key = self.key(side, s, i)
-                if key not in found:
-                    found[key] = _unplaced(side, s, i, times)
-        first, step = (0.0, 1.0) if axes is None else (axes.first[0], axes.step[0])
-        self.names = tuple(_names(list(found.values()), first, step))
-        self.numbers = {key: number for number, key in enumerate(found)}
+        own = [_own_time(side, sides) for side in sides]
+        keys = [_keys(side, time, apart) for side, time in zip(sides, own, strict=True)]
+        _, first, back = np.unique(
+            np.concatenate(keys), axis=0, return_index=True, return_inverse=True
+        )
+        order = np.argsort(first)  # each where it is met first
+        number = np.empty(len(order), np.intp)
+        number[order] = np.arange(len(order))
+        ends = len(keys[0])
+        numbers = number[back.reshape(-1)]
+        self.numbers = {sides[0]: numbers[:ends], sides[1]: numbers[ends:]}
+        times = _times(sides) if apart else None
+        at = [(side, s, i) for side in sides for s, i in np.argwhere(~side.cell).tolist()]
+        time = np.concatenate(own).tolist()
+        found = []
+        for k in first[order].tolist():
+            side, s, i = at[k]
+            found.append(_unplaced(side, s, i, time[k], times))
+        start, step = (0.0, 1.0) if axes is None else (axes.first[0], axes.step[0])
+        self.names = tuple(_names(found, start, step))
 
-    def key(self, side: _Side, s: int, i: int) -> _Key:
-        """What makes a slot the same one wherever it stands; where it stands twice, it is two."""
-        if side.kind[s, i] != Kind.TOKEN:
-            place = int(side.slots[s, i])
-            shared = place > Coordinates.padding
-            return (place,) if shared and not self.apart else (place, s, i)
-        at = (None if np.isnan(n) else float(n) for n in side.centre[s, i])
-        again = np.count_nonzero(side.slots[s, :i] == side.slots[s, i])
-        own: _Key = ("token", int(side.token[s, i]), again, *at)
-        return (*own, s) if self.apart else own
+
+def _own_time(side: _Side, sides: Sequence[_Side]) -> Numbers:
+    """The time of each slot of a side that is no cell: its own, or not a number.
+
+    A token that stands in the same sequence with a time and without is one.
+    """
+    time: Numbers = side.centre[..., 0][~side.cell].copy()
+    without = np.isnan(time) & (side.kind[~side.cell] == Kind.TOKEN)
+    if not without.any():
+        return time
+    known: dict[tuple[int, float], set[float]] = {}
+    for each in sides:
+        timed = (each.kind == Kind.TOKEN) & ~each.cell & ~np.isnan(each.centre[..., 0])
+        s = np.nonzero(timed)[0]
+        for of, token, at in np.unique(
+            np.stack([s, each.token[timed], each.centre[..., 0][timed]], axis=1), axis=0
+        ):
+            known.setdefault((int(of), float(token)), set()).add(float(at))
+    s, token = np.nonzero(~side.cell)[0], side.token[~side.cell]
+    for i in np.flatnonzero(without):
+        there = known.get((int(s[i]), float(token[i])), set())
+        if len(there) == 1:
+            (time[i],) = there
+    return time
+
+
+def _keys(side: _Side, time: Numbers, apart: bool) -> Numbers:
+    """What makes each slot that is no cell the same one wherever it stands, as a row of numbers.
+
+    A token that stands twice in a sequence is two.
+    """
+    other = ~side.cell
+    s, i = np.nonzero(other)
+    slot, kind = side.slots[other], side.kind[other]
+    is_token = kind == Kind.TOKEN
+    order = np.lexsort((i, slot, s))
+    same = np.concatenate([[False], (np.diff(s[order]) == 0) & (np.diff(slot[order]) == 0)])
+    run = np.arange(len(order))
+    again = np.empty(len(order))
+    again[order] = run - np.maximum.accumulate(np.where(same, 0, run))
+    alone = ~is_token & ((slot <= Coordinates.padding) | apart)
+    rows = np.stack(
+        [
+            is_token.astype(np.float64),
+            np.where(is_token, side.token[other], slot),
+            np.where(is_token, again, 0),
+            np.where(is_token, time, np.nan),
+            np.where(alone | (is_token & apart), s, -1),
+            np.where(alone, i, -1),
+        ],
+        axis=1,
+    )
+    keys: Numbers = np.nan_to_num(rows, nan=-np.inf)
+    return keys
 
 
 class _Unplaced(NamedTuple):
@@ -309,22 +361,28 @@ class _Unplaced(NamedTuple):
     sequence: int | None
 
 
-def _unplaced(side: _Side, s: int, i: int, times: Mapping[int, float]) -> _Unplaced:
-    """The slot; ``times`` has the time of each sequence, if a token is another one in each."""
+def _unplaced(side: _Side, s: int, i: int, own: float, times: Numbers | None) -> _Unplaced:
+    """The slot i of a sequence s, with a time of its own or not a number.
+
+    ``times`` has the time of each sequence, if a token is another one in each.
+    """
     kind = int(side.kind[s, i])
     if kind != Kind.TOKEN:
         words = {Kind.PADDING: "padding", Kind.MIXTURE: "mixture", Kind.NOTHING: "constant"}
         return _Unplaced(words[Kind(kind)], float("nan"), None)
-    base, own = token_name(side.parameters[int(side.token[s, i])][0]), side.centre[s, i, 0]
-    return _Unplaced(base, float(times.get(s, own) if np.isnan(own) else own), s if times else None)
+    base = token_name(side.parameters[int(side.token[s, i])][0])
+    if times is None:
+        return _Unplaced(base, own, None)
+    return _Unplaced(base, float(times[s]) if np.isnan(own) else own, s)
 
 
-def _times(sides: Sequence[_Side]) -> dict[int, float]:
+def _times(sides: Sequence[_Side]) -> Numbers:
     """The time of each sequence whose cells all have the same; not a number for the others."""
-    times = {}
-    for s in range(len(sides[0].slots)):
-        at = np.unique(np.concatenate([side.centre[s, side.cell[s], 0] for side in sides]))
-        times[s] = float(at[0]) if len(at) == 1 else float("nan")
+    least, most = (
+        reach([reach(np.where(s.cell, s.centre[..., 0], beyond), axis=1) for s in sides], axis=0)
+        for reach, beyond in ((np.min, np.inf), (np.max, -np.inf))
+    )
+    times: Numbers = np.where(least == most, least, np.nan)
     return times
 
 

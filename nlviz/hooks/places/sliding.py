@@ -16,6 +16,13 @@ from nlviz.hooks.places.elementwise import by_weights
 from nlviz.hooks.places.notes import Note
 from nlviz.hooks.places.windows import Windows
 
+UPSAMPLES = (
+    *(f"upsample_nearest{n}d" for n in (1, 2, 3)),
+    *(f"_upsample_nearest_exact{n}d" for n in (1, 2, 3)),
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
+    *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+)
+
 
 def pad(call: Call) -> list[Note | None]:
     """What is put around is padding, whether zeros, or copies of the edge or its mirror image.
@@ -114,35 +121,70 @@ def _slide(
 
 
 def resize(call: Call) -> list[Note | None]:
-    """Adaptive pools, interpolation and pixel (un)shuffling: an axis is read at another rate."""
+    """Adaptive pools and pixel (un)shuffling: an axis is read at another rate."""
     out, shape = call.outs[0], call.shape
-    corners = call.name in ("interpolate", "upsample") and bool(
-        call.argument(4, "align_corners", default=False)
-    )
     shuffles = call.name.startswith("pixel")
-    n = 2 if shuffles else out.ndim - 2
-    if call.name.startswith("adaptive"):
-        n = int(call.name[-2])
-    at = []
-    for axis in range(out.ndim - n, out.ndim):
-        old, new = shape[axis], out.shape[axis]
-        step = torch.arange(new, dtype=torch.float32)
-        if corners and new > 1:
-            positions = step * (old - 1) / (new - 1)
-        else:
-            positions = (step + 0.5) * old / new - 0.5
-        if old != new:
-            at.append((axis, positions, old / new))
+    n = 2 if shuffles else int(call.name[-2])
     places, channels = call.coordinates, out.ndim - 3
+    axes = [(axis, shape[axis], out.shape[axis]) for axis in range(out.ndim - n, out.ndim)]
 
     def resized(core: Tensor) -> Tensor:
         core = places.mixed(core, [channels]) if shuffles else core
-        for axis, positions, scale in at:
-            if core.shape[axis] > 1:
-                core = windows.resampled(places, core, axis, positions, scale)
+        for axis, old, new in axes:
+            if core.shape[axis] > 1 and old != new:
+                at = (torch.arange(new) + 0.5) * (old / new) - 0.5
+                core = windows.resampled(places, core, axis, at, old / new)
         return core
 
     return [call.note(out, resized)]
+
+
+def interpolate(call: Call) -> list[Note | None]:
+    """Interpolation; the nearest is the step that torch itself reads."""
+    out, shape, places = call.outs[0], call.shape, call.coordinates
+    n = out.ndim - 2
+    if call.name.lstrip("_").startswith("upsample_"):
+        mode, corners, scales = _told_by_name(call, n)
+    else:
+        mode = call.argument(3, "mode", default="nearest")
+        corners = bool(call.argument(4, "align_corners"))
+        scales = _for_each_axis(call.argument(2, "scale_factor"), n)
+        if mode == "area" or call.argument(5, "recompute_scale_factor"):
+            scales = (None,) * n
+    double = out.dtype == torch.double
+    axes = list(zip(range(2, out.ndim), shape[2:], out.shape[2:], scales, strict=True))
+
+    def read(core: Tensor) -> Tensor:
+        for axis, old, new, scale in axes:
+            step = 1 / scale if scale else old / new
+            if core.shape[axis] == 1 or (old, step) == (new, 1):
+                continue
+            if "nearest" in mode and step >= 1:
+                line = torch.arange(old, dtype=torch.double if double else torch.float32)
+                size = {"scale_factor": scale} if scale else {"size": new}
+                at, step = F.interpolate(line[None, None], **size, mode=mode)[0, 0], 1.0
+            elif corners and new > 1:
+                at = torch.arange(new) * ((old - 1) / (new - 1))
+            else:
+                at = (torch.arange(new) + 0.5) * step - 0.5
+            core = windows.resampled(places, core, axis, at.float(), step)
+        return core
+
+    return [call.note(out, read)]
+
+
+def _told_by_name(call: Call, n: int) -> tuple[str, bool, tuple[float | None, ...]]:
+    """Mode, whether corners are aligned, and scales, of ``upsample_nearest2d`` and its like."""
+    exact = "-exact" if "exact" in call.name else ""
+    mode = f"nearest{exact}" if "nearest" in call.name else "linear"
+    more = list(call.args[2:])
+    corners = False
+    if mode == "linear":
+        corners = bool(more.pop(0) if more else call.kwargs.get("align_corners"))
+    names = ("scale_factors", "scales", "scales_d", "scales_h", "scales_w")
+    more += [call.kwargs[name] for name in names if call.kwargs.get(name) is not None]
+    scales = more[0] if more and isinstance(more[0], (tuple, list)) else more
+    return mode, corners, tuple(scales or (None,) * n)
 
 
 def image_patches(call: Call) -> list[Note | None]:
@@ -180,5 +222,6 @@ RULES: dict[str, Rule] = {
     **{f"conv_transpose{n}d": convolve for n in (1, 2, 3)},
     **{f"{kind}_pool{n}d": pool for kind in ("max", "avg", "lp") for n in (1, 2, 3)},
     **{f"adaptive_{kind}_pool{n}d": resize for kind in ("max", "avg") for n in (1, 2, 3)},
-    **dict.fromkeys(("interpolate", "upsample", "pixel_shuffle", "pixel_unshuffle"), resize),
+    **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), resize),
+    **dict.fromkeys(("interpolate", "upsample", *UPSAMPLES), interpolate),
 }

@@ -262,6 +262,52 @@ def test_what_is_padded_to_whole_windows_of_an_attention_is_padding():
     assert centre[0, :, 5, 2].tolist() == [y + 0.5 for y in range(HEIGHT + 7)]
 
 
+RATES = [(11, 0.45), (19, 0.15), (13, 0.75), (8, 0.9), (16, 0.95), (16, 0.5), (12, 1 / 3)]
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+@pytest.mark.parametrize(("size", "rate"), RATES)
+@pytest.mark.parametrize("way", ["scale", "size", "recomputed", "aten"])
+def test_the_nearest_cell_is_the_one_that_is_read(size, rate, mode, way):
+    new = int(size * rate)
+    ways = {
+        "scale": {"scale_factor": rate},
+        "size": {"size": new},
+        "recomputed": {"scale_factor": rate, "recompute_scale_factor": True},
+    }
+    exact = mode == "nearest-exact"
+    aten = torch._C._nn._upsample_nearest_exact2d if exact else torch._C._nn.upsample_nearest2d
+
+    def read(x):
+        return (
+            F.interpolate(x, **ways[way], mode=mode) if way in ways else aten(x, None, [rate] * 2)
+        )
+
+    axis = torch.arange(float(size)) + 0.5
+    x = torch.stack(torch.meshgrid(torch.zeros(1), axis, axis, indexing="ij"))[None, :, 0]
+    kind, centre, _ = followed(read, x)
+    assert (kind == Kind.CELL).all()
+    torch.testing.assert_close(centre[0, ..., 2:], read(x)[0, 1:].movedim(0, -1))
+
+
+@pytest.mark.parametrize(("size", "rate"), [(8, 2.3), (7, 1.5), (8, 0.9), (11, 0.45)])
+@pytest.mark.parametrize("told", [False, True])
+def test_what_lies_between_cells_is_read_at_the_rate_that_was_given(size, rate, told):
+    def read(x):
+        if told:
+            return torch._C._nn.upsample_bilinear2d(x, None, False, [rate, rate])
+        return F.interpolate(x, scale_factor=rate, mode="bilinear")
+
+    axis = torch.arange(float(size)) + 0.5
+    x = torch.stack(torch.meshgrid(torch.zeros(1), axis, axis, indexing="ij"))[None, :, 0]
+    kind, centre, _ = followed(read, x)
+    assert (kind == Kind.CELL).all()
+    inner = slice(2, -2)  # at the edge torch repeats what is there
+    torch.testing.assert_close(
+        centre[0, inner, inner, 2:], read(x)[0, 1:, inner, inner].movedim(0, -1)
+    )
+
+
 def test_tubelets_of_every_third_frame_lie_between_their_frames():
     kind, centre, _ = followed(
         lambda x: F.conv3d(x[:, :, ::2], kernel(2, 4, 4), stride=(2, 4, 4)), clip()

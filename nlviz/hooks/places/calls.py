@@ -113,11 +113,11 @@ def has_cells(places: Coordinates, core: Tensor) -> bool:
     return bool((places.kind(core) == Kind.CELL).any())
 
 
-def constant(call: Call) -> Note:
-    """What has no places any more."""
-    single = (1,) * call.outs[0].ndim
+def constant(name: str, tensor: Tensor) -> Note:
+    """The note of what has no places, or none any more."""
+    single = (1,) * tensor.ndim
 
     def rule() -> Known:
         return Placed((torch.zeros(single, dtype=torch.long),))
 
-    return Note(call.name, tuple(call.outs[0].shape), rule)
+    return Note(name, tuple(tensor.shape), rule)

@@ -288,6 +288,87 @@ def test_what_was_filled_has_no_place_and_the_rest_keeps_its_own():
     assert (kind[7:] == Kind.CELL).all()
 
 
+MEMORY = torch.rand(1, N, 3)
+
+OVERWRITTEN = {  # the first five slots are a memory's, of which the input knows nothing
+    "[:] =": lambda x: _changed(x, lambda cells: cells.__setitem__(slice(0, 5), MEMORY[0, :5])),
+    "copy_ into a part": lambda x: _changed(x, lambda cells: cells[:5].copy_(MEMORY[0, :5])),
+    "index_copy_": lambda x: _changed(
+        x, lambda cells: cells.index_copy_(0, torch.arange(5), MEMORY[0, :5])
+    ),
+    "index_put_": lambda x: _changed(
+        x, lambda cells: cells.index_put_((torch.arange(5),), MEMORY[0, :5])
+    ),
+    "scatter_": lambda x: _changed(
+        x, lambda cells: cells.scatter_(0, torch.arange(5)[:, None].expand(5, 3), MEMORY[0])
+    ),
+    "masked_scatter_": lambda x: _changed(
+        x, lambda cells: cells.masked_scatter_(torch.arange(N)[:, None] < 5, MEMORY[0])
+    ),
+    "slice_scatter": lambda x: tokens(x)[0].slice_scatter(MEMORY[0, :5], 0, 0, 5)[None],
+    "copy_ of another type": lambda x: _changed(
+        x, lambda cells: cells[:5].copy_(MEMORY[0, :5].half())
+    ),
+}  # fmt: skip
+
+
+def _changed(x, change):
+    cells = tokens(x).clone()
+    change(cells[0])
+    return cells
+
+
+@pytest.mark.parametrize("way", OVERWRITTEN)
+def test_what_a_memory_was_written_over_is_no_cell_any_more(way):
+    coordinates, core, _ = _followed(OVERWRITTEN[way], picture())
+    kind = coordinates.kind(core.expand(1, N, 3)[0, :, 0])
+    assert (kind[:5] == Kind.NOTHING).all()
+    assert (kind[5:] == Kind.CELL).all()
+
+
+MASKED = {
+    "a number": lambda cells: cells.__setitem__(slice(0, 5), 0),
+    "one vector for all": lambda cells: cells.__setitem__(torch.arange(N) < 5, MEMORY[0, 0]),
+    "one vector expanded": lambda cells: cells[:5].index_put_(
+        (torch.arange(5),), MEMORY[0, :1].expand(5, 3)
+    ),
+}
+
+
+@pytest.mark.parametrize("way", MASKED)
+def test_a_masked_patch_still_lies_where_it_was(way):
+    coordinates, core, _ = _followed(lambda x: _changed(x, MASKED[way]), picture())
+    centre = coordinates.centre(core[0, :, 0])[:, 2:]
+    torch.testing.assert_close(centre, tokens(picture())[0, :, :2], atol=1e-2, rtol=0)
+
+
+class Remembers(nn.Module):
+    """Keys that a memory is written over, as the queries keep their places."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.stem, self.first = nn.Conv2d(3, 16, 4, stride=4), first
+        self.register_buffer("memory", torch.rand(1, N, 16))
+
+    def forward(self, x):
+        q = self.stem(x).flatten(2).transpose(1, 2)
+        k = q.clone()
+        if self.first < N:
+            k[:, : self.first] = self.memory[:, : self.first]
+        else:
+            k.copy_(self.memory)
+        return F.scaled_dot_product_attention(q[:, None], k[:, None], k[:, None])
+
+
+def test_keys_that_a_memory_was_written_over_are_constants_beside_the_others():
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, ROWS * 4, COLS * 4)
+    (affinity,) = nlviz.capture(Remembers(5), x).affinities.values()
+    assert affinity.tokens == tuple(f"constant {i + 1}" for i in range(5))
+    with pytest.raises(CaptureError, match="no place of the picture among its slots"):
+        nlviz.capture(Remembers(N), x)
+
+
 def test_a_matrix_from_the_left_mixes_the_rows():
     def way(x):  # x.__rmatmul__(weights)
         return torch.Tensor.__rmatmul__(tokens(x), torch.eye(N))

@@ -241,6 +241,7 @@ class _Log:
             running.attach(self.module, hooks)
             for name, parts in blocks.items():
                 Listener(name, parts, self.sample, places, ended).attach(hooks)
+            hooks.enter_context(places.outside.hearing_scripts(places.holds))
             hooks.enter_context(watch)
             yield
 

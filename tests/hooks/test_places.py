@@ -191,14 +191,6 @@ def test_what_cannot_be_followed_is_lost_and_named(way):
     assert by in known.by
 
 
-def test_what_leaves_torch_is_no_place_whatever_weights_do_with_it():
-    x, linear = picture(), nn.Linear(3, 3)
-    places = Places(linear, (x,))
-    with torch.no_grad(), Following(places):
-        out = linear(torch.from_numpy(tokens(x).numpy()[:, ::-1].copy()))
-    assert places.of(out) is None
-
-
 def test_a_mean_over_everything_is_no_place_and_a_gate_of_it_moves_none():
     x = picture()
     places = Places(nn.Identity(), (x,))

@@ -22,6 +22,7 @@ from nlviz.hooks.places.coordinates import Coordinates
 from nlviz.hooks.places.inputs import Clips, Given, given_of
 from nlviz.hooks.places.layout import SlotLayout, laid_out
 from nlviz.hooks.places.notes import Known, Note, Placed
+from nlviz.hooks.places.outside import Outside
 from nlviz.hooks.places.putting import FILLS
 from nlviz.hooks.places.rules import noted
 from nlviz.hooks.places.writes import Writes
@@ -52,6 +53,7 @@ class Places:
     ) -> None:
         self.wanted = wanted
         self.writes = Writes()
+        self.outside = Outside(module)
         self.names = {id(p): name for name, p in module.named_parameters()}
         self.notes: Any = WeakTensorKeyDictionary()
         given = given_of(inputs, module, layout)
@@ -95,8 +97,14 @@ class Places:
             name, shape = self.names[id(tensor)], tuple(tensor.shape)
             note = Note(name, shape, lambda: Placed((self.coordinates.parameter(name, shape),)))
             self._put(tensor, note)
+        if note is None and self.outside.has(tensor):
+            note = Note(f"what {self.outside.by} made of it", tuple(tensor.shape), None)
         found: Note | None = note
         return found
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether something of a tensor comes from the input, as far as is known."""
+        return tensor.numel() > 1 and tensor in self.notes and not isinstance(tensor, nn.Parameter)
 
     def follow(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         """Note what a call did to the places of what it was given."""
@@ -106,17 +114,21 @@ class Places:
         if out is None and name in ("__setitem__", "__set__"):
             out = args[0]
         outs = tensors(out if isinstance(out, (tuple, list)) else [out])
+        given = tensors((*args, *kwargs.values()))
+        self.outside.left(name, given, self.holds)
         try:
             made = list(noted(self.coordinates, self.of, func, args, kwargs, outs))
         except Exception as fault:  # noqa: BLE001 — a note must not end the module's own pass
             lost = Note(f"{name} ({type(fault).__name__})", (), None)
             made = [(tensor, lost) for tensor in outs]
-        given = (*args, *kwargs.values())
-        puts = len(tensors(given)) > 1 or name.rstrip("_") in FILLS
+        puts = len(given) > 1 or name.rstrip("_") in FILLS
         for tensor, note in made:
             if puts and any(tensor is each for each in given):
                 self.writes.add(tensor, note)
             self._put(tensor, note)
+        for tensor in outs:
+            if tensor not in self.notes:
+                self.outside.made(name, tensor)
 
     def laid_out(
         self, queries: Tensor, keys: Tensor, *, alone: bool, apart: bool = False

@@ -44,41 +44,35 @@ def reduce(call: Call) -> list[Note | None]:
     return [call.note(out, reduced) for out in call.outs]
 
 
-def _contract(
-    call: Call,
-    operands: Sequence[tuple[Tensor, str]],
-    result: str,
-    *,
-    weighs: bool = False,
-) -> list[Note | None]:
+def _contract(call: Call, operands: Sequence[tuple[Tensor, str]], result: str) -> list[Note | None]:
     """A sum of products, in letters as of an einsum.
 
-    Args:
-        call: the call.
-        operands: each tensor with its letters.
-        result: the letters of what is put out.
-        weighs: the last operand is a weight, which has no places if it is learned.
+    A matrix behind what it is multiplied with is a weight where it holds no cell, as what is worked
+    out of learned ones does not: it has no places.
     """
     notes = [(call.of(tensor), letters) for tensor, letters in operands]
-    known = [(note, letters) for note, letters in notes if note is not None]
     tracked = [
-        (n, s) for (n, s), (t, _) in zip(notes, operands, strict=True)
+        (n, s, i > 0 and t.ndim < 3)
+        for i, ((n, s), (t, _)) in enumerate(zip(notes, operands, strict=True))
         if n is not None and not isinstance(t, nn.Parameter)
-    ]  # fmt: skip
-    known = tracked or known[:1]
+    ]
+    learned = [(n, s, False) for n, s in notes if n is not None]
+    known = tracked or learned[:1]
     if not known:
         return [None]
-    places, letters = call.coordinates, [each for _, each in known]
+    places = call.coordinates
 
     def rule(*every: Cores) -> Known:
-        pairs = list(zip(every, letters, strict=True))
-        if weighs and not any(has_cells(places, core) for core in every[-1]):
-            pairs = pairs[:-1]
+        pairs = [
+            (cores, letters)
+            for cores, (_, letters, weighs) in zip(every, known, strict=True)
+            if not weighs or any(has_cells(places, core) for core in cores)
+        ]
         if not pairs:
             return Placed((torch.zeros((1,) * len(result), dtype=torch.long),))
         return Placed(sums.contracted(places, pairs, result))
 
-    return [Note(call.name, tuple(call.outs[0].shape), rule, tuple(note for note, _ in known))]
+    return [Note(call.name, tuple(call.outs[0].shape), rule, tuple(note for note, *_ in known))]
 
 
 def linear(call: Call) -> list[Note | None]:
@@ -89,7 +83,7 @@ def linear(call: Call) -> list[Note | None]:
     operands = [(x, most + "y")]
     if isinstance(weight, Tensor) and not isinstance(weight, nn.Parameter):
         operands.append((weight, rows + "y"))
-    return _contract(call, operands, most + rows, weighs=len(operands) > 1)
+    return _contract(call, operands, most + rows)
 
 
 def matmul(call: Call) -> list[Note | None]:

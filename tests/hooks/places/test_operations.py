@@ -246,6 +246,43 @@ def test_weights_that_are_worked_out_have_no_places():
     torch.testing.assert_close(centre[..., 2:], patches(x)[0, :2].movedim(0, -1))
 
 
+class Worked(nn.Module):
+    """Two halves of the cells, each multiplied by a matrix that is worked out of learned ones."""
+
+    def __init__(self, way) -> None:
+        super().__init__()
+        self.way, self.weight = way, nn.Parameter(torch.eye(3))
+
+    def forward(self, x):
+        parts = [self.way(each, self.weight) for each in tokens(x).tensor_split(2, 1)]
+        out = torch.zeros_like(tokens(x))
+        out[:, : N // 2] = parts[0]
+        return out * 0 + torch.cat(parts, 1)
+
+
+MULTIPLIED = {
+    "matmul": lambda x, w: x @ w.t(),
+    "matmul, of a memory": lambda x, w: x + 0 * (torch.ones(3, 3) @ w.t())[None, :1],
+    "einsum": lambda x, w: torch.einsum("bnc,dc->bnd", x, w * 1),
+    "addmm": lambda x, w: torch.addmm(torch.zeros(3), x[0], w.t())[None],
+    "tensordot": lambda x, w: torch.tensordot(x, w * 1, ([2], [0])),
+    "linear": lambda x, w: F.linear(x, w / w.norm() * 3**0.5),
+}
+
+
+@pytest.mark.parametrize("name", MULTIPLIED)
+def test_a_learned_matrix_makes_no_product_of_places(name):
+    module, x = Worked(MULTIPLIED[name]), picture()
+    places = Places(module, (x,))
+    with torch.no_grad(), Following(places):
+        out = module(x)
+    known = places.of(out).read()
+    assert not isinstance(known, Unknown), known
+    (core,) = known.cores
+    centre = places.coordinates.centre(core[0, :, 0])[:, 2:]
+    torch.testing.assert_close(centre, tokens(x)[0, :, :2], atol=1e-2, rtol=0)
+
+
 REFUSED = {
     "an operation that torch does not have": (shuffle, "shuffle"),
     "a running sum along the rows": (lambda x: x.cumsum(2), "cumsum"),

@@ -75,8 +75,8 @@ def resampled(places: Coordinates, core: Tensor, axis: int, at: Tensor, scale: f
     if scale == 1 and bool((at == near).all()):
         whole = len(near) == n and bool((near == torch.arange(n)).all())
         return core if whole else core.index_select(axis, near)
-    if n == 1:  # one frame, say: it has no step that could be carried on
-        return torch.where(inside, core, places.padding)
+    if n == 1:
+        return _carried_on(places, core, axis, at.reshape(shape), scale)
     low = at.floor().long().clamp(0, n - 2)
     part = (at - low).reshape(shape)
     exact = inside & ((part == 0) | (part == 1))
@@ -97,6 +97,29 @@ def resampled(places: Coordinates, core: Tensor, axis: int, at: Tensor, scale: f
     kind = torch.where(inside, places.kind(nearest), torch.tensor(Kind.PADDING.value))
     made[firm] = places.cells(centre[firm], grown[firm], kind[firm].float())
     return made
+
+
+def _carried_on(places: Coordinates, core: Tensor, axis: int, at: Tensor, scale: float) -> Tensor:
+    """One step along an axis, one frame say, read at other positions: its size is the step."""
+    inside = at.abs() < 0.5 + _TOUCH
+    made = torch.where(inside, core, places.padding)
+    which = _runs_over(places, core, axis)
+    firm = (places.firm(core) & (which > 0)).expand(made.shape)
+    if bool(firm.any()):
+        step = torch.eye(4)[which] * places.size(core)
+        centre = places.centre(core) + at[..., None] * step
+        size = (places.size(core) + (scale - 1) * step).expand(centre.shape)
+        kind = torch.where(inside, places.kind(core), torch.tensor(Kind.PADDING.value))
+        made[firm] = places.cells(centre[firm], size[firm], kind[firm].float())
+    return made
+
+
+def _runs_over(places: Coordinates, core: Tensor, axis: int) -> int:
+    """Which of time, y and x (1 to 3) an axis of one step runs over; 0 if that is not known."""
+    centre = places.centre(core).reshape(-1, 4).nan_to_num(0)
+    still = [i for i in (1, 2, 3) if bool((centre[:, i] == centre[0, i]).all())]
+    usual = max(1, 4 - (core.ndim - axis))  # the last axes are rows and columns
+    return usual if usual in still else next(iter(still), 0)
 
 
 def along(places: Coordinates, core: Tensor, axis: int) -> int | None:

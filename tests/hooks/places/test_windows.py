@@ -308,6 +308,49 @@ def test_what_lies_between_cells_is_read_at_the_rate_that_was_given(size, rate, 
     )
 
 
+def behind(x: torch.Tensor, how: str) -> torch.Tensor:
+    """One frame and three behind it."""
+    if how == "zeros put behind":
+        return torch.cat([x, x.new_zeros(*x.shape[:2], 3, *x.shape[3:])], 2)
+    return F.pad(x, (0, 0, 0, 0, 0, 3), mode=how)
+
+
+ALONE = {  # one frame that is made a tubelet of four: where that lies, and how far it reaches
+    "zeros behind": (lambda x: behind(x, "constant"), 2.0, 4.0),
+    "zeros put behind": (lambda x: behind(x, "zeros put behind"), 2.0, 4.0),
+    "zeros in front": (lambda x: in_front(x, 3, "zeros"), -1.0, 4.0),
+    "zeros put before": (lambda x: in_front(x, 3, "zeros put before"), -1.0, 4.0),
+    "repeated behind": (lambda x: behind(x, "replicate"), 0.5, 1.0),
+    "repeated in front": (lambda x: in_front(x, 3, "replicate"), 0.5, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("flat", [False, True])
+def test_one_frame_that_is_padded_to_a_tubelet_is_its_cell(name, flat):
+    way, frame, reach = ALONE[name]
+
+    def tubelet(x):
+        return F.conv3d(way(x[:, :, None] if flat else x), kernel(4, 4, 4), stride=4)
+
+    x = clip()[:, :, 0] if flat else clip()[:, :, :1]
+    layout = "BCHW" if flat else "BCTHW"
+    places = Places(nn.Identity(), (x,), layout=layout)
+    with torch.no_grad(), Following(places):
+        out = tubelet(x)
+    (core,) = places.of(out).read().cores
+    assert (places.coordinates.kind(core) == Kind.CELL).all()
+    centre, size = (
+        get(core)[0, 0, 0] for get in (places.coordinates.centre, places.coordinates.size)
+    )
+    assert (centre[..., 1] == frame).all()
+    assert (size[..., 1] == reach).all()
+    assert centre[:, 0, 2].tolist() == [2, 6, 10, 14]
+    seen = nlviz.capture(Attends(tubelet), torch.rand(x.shape), layout=layout)
+    (affinity,) = seen.affinities.values()
+    assert affinity.query_grid.shape == (1, 4, 6)
+
+
 def test_tubelets_of_every_third_frame_lie_between_their_frames():
     kind, centre, _ = followed(
         lambda x: F.conv3d(x[:, :, ::2], kernel(2, 4, 4), stride=(2, 4, 4)), clip()

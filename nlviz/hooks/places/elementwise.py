@@ -128,12 +128,20 @@ def nothing(call: Call) -> list[Note | None]:
     return []
 
 
+def made_of(call: Call) -> list[Note | None]:
+    """``x.new_tensor(y)``: a copy of y, which x says nothing of."""
+    data = call.argument(1, "data", "other")
+    given = call.of(data) if isinstance(data, Tensor) else None
+    return [] if given is None else [call.note(call.outs[0], lambda core: core, of=given)]
+
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ALIKE, as_first),
     **dict.fromkeys(ALIASES, alike),
     **dict.fromkeys(RUNNING, running),
     **{"glu": gated, "view_as_complex": from_pairs, "view_as_real": as_pairs},
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like", "full_like"), nothing),
-    **dict.fromkeys(("rand_like", "randn_like"), nothing),
+    **dict.fromkeys(("rand_like", "randn_like", "randint_like"), nothing),
     **dict.fromkeys(("new_zeros", "new_ones", "new_empty", "new_full"), nothing),
+    **{"new_empty_strided": nothing, "new": made_of, "new_tensor": made_of},
 }

@@ -238,6 +238,32 @@ def join(call: Call) -> list[Note | None]:
     return [Note(call.name, tuple(out.shape), rule, known)]
 
 
+def join_sequences(call: Call) -> list[Note | None]:
+    """``pad_sequence``: sequences of several lengths, each padded behind its end, stacked."""
+    parts, out = list(call.argument(0, "sequences")), call.outs[0]
+    before = call.argument(3, "padding_side", default="right") == "left"
+    dim = 0 if call.argument(1, "batch_first", default=False) else 1
+    most, ndim = out.shape[1 - dim], out.ndim
+    notes = [call.of(part) for part in parts]
+    lengths, places = [len(part) for part in parts], call.coordinates
+
+    def rule(*every: Cores) -> Known:
+        given = iter(every)
+        rows = []
+        for note, length in zip(notes, lengths, strict=True):
+            none = torch.zeros((1,) * (ndim - 1), dtype=torch.long)
+            cores = (none,) if note is None else next(given)
+            if len(cores) > 1:
+                return Unknown(f"{call.name} of products")
+            core = cores[0].expand(length, *cores[0].shape[1:])
+            more = core.new_full((most - length, *core.shape[1:]), places.padding)
+            rows.append(torch.cat([more, core] if before else [core, more]).unsqueeze(dim))
+        return Placed((sums.joined(places, rows, [1] * len(rows), dim),))
+
+    known = tuple(note for note in notes if note is not None)
+    return [Note(call.name, tuple(out.shape), rule, known)]
+
+
 def _stacked(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape with which a tensor takes part in ``vstack`` and its like."""
     if name in ("vstack", "row_stack", "dstack") and len(shape) < 2:
@@ -262,5 +288,5 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("gather", "take_along_dim"), gather),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", *STACKS), join),
     **{"diagonal": diagonal, "getitem": index, "masked_select": masked_select},
-    **{"embedding": embed},
+    **{"embedding": embed, "pad_sequence": join_sequences},
 }

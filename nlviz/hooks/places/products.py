@@ -75,6 +75,20 @@ def _contract(call: Call, operands: Sequence[tuple[Tensor, str]], result: str) -
     return [Note(call.name, tuple(call.outs[0].shape), rule, tuple(note for note, *_ in known))]
 
 
+def likeness(call: Call) -> list[Note | None]:
+    """``cosine_similarity``: of what stands at the same place, over an axis."""
+    out, places, ndim = call.outs[0], call.coordinates, max(each.ndim for each in call.given)
+    dim = call.argument(2, "dim", default=1) % ndim
+
+    def rule(*every: Cores) -> Known:
+        cores = sums.merged(places, ndim, every)
+        return Placed(tuple(places.mixed(core, [dim]).squeeze(dim) for core in cores))
+
+    notes = (call.of(each) for each in call.given)
+    known = tuple(note for note in notes if note is not None)
+    return [Note(call.name, tuple(out.shape), rule, known)]
+
+
 def linear(call: Call) -> list[Note | None]:
     """A linear layer; its weight has places where it is made of the input."""
     x, weight = call.first, call.argument(1, "weight")
@@ -178,7 +192,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), matmul),
     **dict.fromkeys(("tensordot", "inner", "outer", "ger", "dot", "vdot"), multiply),
     **dict.fromkeys(("addbmm", "addr"), multiply),
-    **{"cdist": distances, "einsum": einsum},
+    **{"cdist": distances, "einsum": einsum, "cosine_similarity": likeness},
     **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), attend),
     **dict.fromkeys(("flex_attention", "memory_efficient_attention"), attend),
 }

@@ -77,7 +77,7 @@ def convolve(call: Call) -> list[Note | None]:
 
 def pool(call: Call) -> list[Note | None]:
     """Pools with windows of one size."""
-    n = int(call.name[-2])
+    n = int(call.name.removesuffix("_with_indices")[-2])
     powers = call.name.startswith("lp")  # it has the power before the kernel, and no padding
     kernel = _for_each_axis(call.argument(2 if powers else 1, "kernel_size"), n)
     stride = _for_each_axis(call.argument(3 if powers else 2, "stride") or kernel, n)
@@ -124,7 +124,7 @@ def resize(call: Call) -> list[Note | None]:
     """Adaptive pools and pixel (un)shuffling: an axis is read at another rate."""
     out, shape = call.outs[0], call.shape
     shuffles = call.name.startswith("pixel")
-    n = 2 if shuffles else int(call.name[-2])
+    n = 2 if shuffles else int(call.name.removesuffix("_with_indices")[-2])
     places, channels = call.coordinates, out.ndim - 3
     axes = [(axis, shape[axis], out.shape[axis]) for axis in range(out.ndim - n, out.ndim)]
 
@@ -201,11 +201,11 @@ def image_patches(call: Call) -> list[Note | None]:
         for axis, more in zip((2, 3), padding, strict=True):
             at = torch.arange(-more, core.shape[axis] + more, dtype=torch.float32)
             core = windows.resampled(call.coordinates, core, axis, at, 1.0)
-        each = [
-            F.unfold(one[:, None].float(), kernel, dilation, 0, stride).long()
-            for one in core.unbind(1)
-        ]
-        made = torch.stack(each, 1)  # (b, channels or 1, taps, windows)
+        # Which place each tap of each window reads: they are moved once, for all channels.
+        height, width = core.shape[2:]
+        which = torch.arange(height * width, dtype=torch.double).reshape(1, 1, height, width)
+        taps = F.unfold(which, kernel, dilation, 0, stride)[0].long()
+        made = core.flatten(2)[..., taps]  # (b, channels or 1, taps, windows)
         return made.expand(-1, channels, -1, -1).flatten(1, 2)
 
     return [call.note(out, unfolded)]
@@ -221,6 +221,8 @@ RULES: dict[str, Rule] = {
     **{f"conv{n}d": convolve for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": convolve for n in (1, 2, 3)},
     **{f"{kind}_pool{n}d": pool for kind in ("max", "avg", "lp") for n in (1, 2, 3)},
+    **{f"max_pool{n}d_with_indices": pool for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d_with_indices": resize for n in (1, 2, 3)},
     **{f"adaptive_{kind}_pool{n}d": resize for kind in ("max", "avg") for n in (1, 2, 3)},
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), resize),
     **dict.fromkeys(("interpolate", "upsample", *UPSAMPLES), interpolate),

@@ -103,8 +103,49 @@ WAYS = {
     "atleast_3d": lambda x: torch.atleast_3d(tokens(x)),
     "diagonal": lambda x: patches(x)[:, :, :, :ROWS].diagonal(0, 2, 3).transpose(1, 2),
     "shifted by fft's shift": lambda x: torch.fft.fftshift(patches(x), (2, 3)),
+    "pad_sequence": lambda x: nn.utils.rnn.pad_sequence([*tokens(x)], batch_first=True),
+    "pad_sequence, second axis": lambda x: nn.utils.rnn.pad_sequence([*tokens(x)]),
+    "max_pool2d with indices": lambda x: F.max_pool2d(patches(x), 1, return_indices=True)[0],
+    "adaptive_max_pool2d with indices": lambda x: F.adaptive_max_pool2d(
+        patches(x), (ROWS, COLS), return_indices=True
+    )[0],
+    "new_tensor of a number": lambda x: tokens(x) * x.new_tensor(1.0),
+    "new of a number": lambda x: tokens(x) * x.new([1.0]),
+    "new_tensor of the input": lambda x: _changed(
+        x, lambda cells: cells.copy_(cells.new_tensor(cells))
+    ),
+    "randint_like": lambda x: tokens(x) + 0 * torch.randint_like(tokens(x), 3),
+    "new_empty_strided": lambda x: tokens(x) + x.new_empty_strided((1,), (1,)).zero_(),
     "x.data =": lambda x: _data(tokens(x)),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_sequences_of_several_lengths_are_padded_where_they_end(side):
+    def way(x):
+        first, second = tokens(x)[:2]
+        return nn.utils.rnn.pad_sequence([first, second[:9]], batch_first=True, padding_side=side)
+
+    coordinates, core, _ = _followed(way, picture(2))
+    padding = coordinates.kind(core[..., 0]) == Kind.PADDING
+    assert not padding[0].any()
+    assert padding[1].nonzero()[:, 0].tolist() == [
+        *(range(N)[9:] if side == "right" else range(N - 9))
+    ]
+    assert (coordinates.centre(core[..., 0])[1][~padding[1]][:, 0] == 1).all()
+
+
+@pytest.mark.parametrize("other", [torch.rand(3), torch.rand(1, N, 3), None])
+def test_a_likeness_lies_where_what_is_compared_does(other):
+    def way(x):
+        return F.cosine_similarity(tokens(x), tokens(x) * 2 if other is None else other, dim=-1)
+
+    coordinates, core, out = _followed(way, picture())
+    assert core.shape == out.shape
+    assert (coordinates.kind(core) == Kind.CELL).all()
+    torch.testing.assert_close(
+        coordinates.centre(core)[0, :, 2:], tokens(picture())[0, :, :2], atol=1e-2, rtol=0
+    )
 
 
 def _data(cells):
@@ -123,6 +164,7 @@ def _followed(way, x):
     return places.coordinates, core, out
 
 
+@pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_place_is_where_its_values_went(way, frames):

@@ -204,6 +204,17 @@ def test_the_windows_of_an_unfold_with_padding_are_cells_at_their_middle():
     assert centre[0, :, 0, 2].tolist() == [2 * i + 0.5 for i in range(HEIGHT // 2)]
 
 
+def test_an_unfold_keeps_the_numbers_of_places_that_single_precision_cannot_hold():
+    x = clip()[:, :, 0]
+    places = Places(nn.Identity(), (x,))
+    with torch.no_grad(), Following(places):
+        out = F.unfold(x, 4, stride=4)
+    numbers = 2**24 + 1 + torch.arange(HEIGHT * WIDTH).reshape(1, 1, HEIGHT, WIDTH)
+    (core,) = places.of(out).rule((numbers,)).cores
+    assert core.unique().tolist() == numbers.flatten().tolist()
+    assert core[0, :5, 0].tolist() == [2**24 + 1 + i for i in (0, 1, 2, 3, WIDTH)]
+
+
 def test_a_window_of_nothing_but_padding_stays_padding():
     kind, _, _ = followed(
         lambda x: F.conv2d(F.pad(x, (0, 9, 0, 5)), kernel(3, 3), padding=1), clip()[:, :, 0]

@@ -6,8 +6,10 @@ axis over which places do not change, as channels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +30,7 @@ _KIND, _CENTRE, _SIZE, _TOKEN = slice(1), slice(1, 5), slice(5, 9), slice(9, 10)
 _COLUMN = slice(4, 5)
 _COLUMNS = 10
 _NOWHERE = float("nan")
+_PIXELS = 1 << 40  # numbers from here on are pixels, which stand in no table
 
 
 class Conflict(Exception):
@@ -49,6 +52,7 @@ class Coordinates:
         self._picture = torch.tensor(picture).clamp(min=1)
         self.tokens: list[tuple[str, int, int]] = []  # (parameter, which, of how many)
         self._positions: dict[tuple[int, int, int], int] = {}  # of a token, a place
+        self._inputs: list[_Pixels] = []
         kinds = [[kind.value] for kind in (Kind.NOTHING, Kind.MIXTURE, Kind.PADDING)]
         first = torch.full((3, _COLUMNS), _NOWHERE, dtype=torch.float32)
         first[:, :1] = torch.tensor(kinds)
@@ -70,6 +74,16 @@ class Coordinates:
     def token(self, core: Tensor) -> Tensor:
         """The number in ``tokens`` of each; not a number where it is none."""
         return self._read(core, _TOKEN)[..., 0]
+
+    def pixels(self, sizes: tuple[int, int, int, int], first: tuple[int, int]) -> Tensor:
+        """The places of an input: (elements, frames, rows, columns), from an element and frame on.
+
+        They are worked out from their numbers, as a clip has too many to keep them all.
+        """
+        last = self._inputs[-1] if self._inputs else _Pixels(_PIXELS, (0, 0, 0, 0), (0, 0))
+        self._inputs.append(_Pixels(last.start + math.prod(last.sizes), sizes, first))
+        start = self._inputs[-1].start
+        return torch.arange(start, start + math.prod(sizes)).reshape(sizes)
 
     def cells(self, centre: Tensor, size: Tensor, kind: Tensor | Kind = Kind.CELL) -> Tensor:
         """New places (…) at centres (…, 4)."""
@@ -258,8 +272,21 @@ class Coordinates:
 
     def _read(self, core: Tensor, columns: slice) -> Tensor:
         """(…, columns) of the table for each place."""
-        read = self._rows[:, columns].index_select(0, core.flatten())
-        return read.reshape(*core.shape, read.shape[1])
+        numbers, rows = core.flatten(), self._rows[:, columns]
+        if not self._inputs or not len(numbers) or int(numbers.amax()) < _PIXELS:
+            return rows.index_select(0, numbers).reshape(*core.shape, rows.shape[1])
+        pixels = numbers >= _PIXELS
+        if bool(pixels.all()):
+            read = rows.new_empty(len(numbers), rows.shape[1])
+        else:
+            read = rows.index_select(0, numbers.masked_fill(pixels, 0))
+        for each in self._inputs:
+            there = (numbers >= each.start) & (numbers < each.start + math.prod(each.sizes))
+            if bool(there.all()):
+                read = each.columns(numbers, columns)
+            elif bool(there.any()):
+                read[there] = each.columns(numbers[there], columns)
+        return read.reshape(*core.shape, rows.shape[1])
 
     def _added(self, rows: Tensor) -> Tensor:
         """Numbers of new places, (…, columns) → (…)."""
@@ -275,6 +302,35 @@ class Coordinates:
             more[:start] = self._rows[:start]
             self._rows = more
         return self._rows[start : self._used], torch.arange(start, self._used)
+
+
+class _Pixels(NamedTuple):
+    """The pixels of an input, numbered from ``start`` on.
+
+    Args:
+        start: the number of the first.
+        sizes: how many elements, frames, rows and columns there are.
+        first: which element and frame the first of them is.
+    """
+
+    start: int
+    sizes: tuple[int, int, int, int]
+    first: tuple[int, int]
+
+    def columns(self, numbers: Tensor, columns: slice) -> Tensor:
+        """(n, columns) what stands in the table for other places."""
+        if columns != _CENTRE:
+            value = float(Kind.CELL) if columns == _KIND else _NOWHERE if columns == _TOKEN else 1.0
+            return torch.full((len(numbers), columns.stop - (columns.start or 0)), value)
+        centre = torch.empty(len(numbers), 4)
+        rest = numbers - self.start
+        for axis in (3, 2, 1):
+            above = torch.div(rest, self.sizes[axis], rounding_mode="floor")
+            centre[:, axis] = (rest - above * self.sizes[axis]) + 0.5
+            rest = above
+        centre[:, 0] = rest + self.first[0]
+        centre[:, 1] += self.first[1]
+        return centre
 
 
 def _runs(core: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]:

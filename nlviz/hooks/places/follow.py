@@ -72,11 +72,7 @@ class Places:
         after = self.clips.before[given.picture]
 
         def rule() -> Known:
-            steps = [torch.arange(n, dtype=torch.float32) for n in sizes]
-            steps = [steps[0] + given.element, *(step + 0.5 for step in steps[1:])]
-            steps[1] = steps[1] + after
-            centre = torch.stack(torch.meshgrid(*steps, indexing="ij"), dim=-1)
-            core = self.coordinates.cells(centre, torch.ones(4))
+            core = self.coordinates.pixels(sizes, (given.element, after))
             there = [axis for axis in axes if axis is not None]
             core = core.reshape([shape[axis] for axis in there])
             for axis in sorted(set(range(len(shape))) - set(there)):

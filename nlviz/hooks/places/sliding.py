@@ -202,9 +202,11 @@ def image_patches(call: Call) -> list[Note | None]:
             at = torch.arange(-more, core.shape[axis] + more, dtype=torch.float32)
             core = windows.resampled(call.coordinates, core, axis, at, 1.0)
         # Which place each tap of each window reads: they are moved once, for all channels.
-        height, width = core.shape[2:]
-        which = torch.arange(height * width, dtype=torch.double).reshape(1, 1, height, width)
-        taps = F.unfold(which, kernel, dilation, 0, stride)[0].long()
+        steps = torch.meshgrid(*(torch.arange(float(n)) for n in core.shape[2:]), indexing="ij")
+        down, across = (
+            F.unfold(step[None, None], kernel, dilation, 0, stride)[0].long() for step in steps
+        )
+        taps = down * core.shape[3] + across
         made = core.flatten(2)[..., taps]  # (b, channels or 1, taps, windows)
         return made.expand(-1, channels, -1, -1).flatten(1, 2)
 

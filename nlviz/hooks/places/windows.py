@@ -72,31 +72,49 @@ def resampled(places: Coordinates, core: Tensor, axis: int, at: Tensor, scale: f
     shape = [-1 if i == axis else 1 for i in range(core.ndim)]
     inside = ((at > -0.5 - _TOUCH) & (at < n - 0.5 + _TOUCH)).reshape(shape)
     near = at.round().long().clamp(0, n - 1)
-    if scale == 1 and bool((at == near).all()):
+    there = at == near
+    if scale == 1 and bool(there.all()):
         whole = len(near) == n and bool((near == torch.arange(n)).all())
         return core if whole else core.index_select(axis, near)
     if n == 1:
         return _carried_on(places, core, axis, at.reshape(shape), scale)
+    if scale == 1 and bool(there.any()) and bool((at == at.round()).all()):
+        return _put_around(places, core, axis, at, there)
     low = at.floor().long().clamp(0, n - 2)
     part = (at - low).reshape(shape)
     exact = inside & ((part == 0) | (part == 1))
     one, other, nearest = (core.index_select(axis, i) for i in (low, low + 1, near))
     a, b, size = places.centre(one), places.centre(other), places.size(nearest)
-    step = (b - a).abs()
+    step = (b - a).abs_()
     together = (step <= _FAR * size).all(-1)
     if not bool(together.all()):
         together |= _is_even(places, core, axis)
-    firm = places.firm(one) & places.firm(other) & (together | exact)
-    firm |= exact & places.firm(nearest)
+    sure = ~(a[..., -1].isnan() | b[..., -1].isnan())
+    firm = sure & (together | exact)
+    firm |= exact & ~size[..., -1].isnan()
+    kind = torch.where(inside, places.kind(nearest), torch.tensor(Kind.PADDING.value)).float()
+    # Steps that are 0 grow by nothing, but are not cut either.
+    more = size.add(step, alpha=scale - 1)
+    grown = torch.where(step > 0, size * scale, size) if scale < 1 else more
+    centre = torch.lerp(a, b, part[..., None])
+    if bool((sure & firm).all()):
+        return places.cells(centre, grown, kind)
+    grown = torch.where(step.isnan(), size, grown)
+    centre = torch.where(part[..., None] == 0, a, centre)
+    centre = torch.where(part[..., None] == 1, b, centre)
     made = torch.where(exact | (one == other), nearest, places.mixture)
     made = torch.where(inside, made, places.padding)
-    centre = torch.where(part[..., None] == 0, a, a + (b - a) * part[..., None])
-    centre = torch.where(part[..., None] == 1, b, centre)
-    grown = size * scale if scale < 1 else size + (scale - 1) * step
-    grown = torch.where(step > 0, grown, size)
-    kind = torch.where(inside, places.kind(nearest), torch.tensor(Kind.PADDING.value))
-    made[firm] = places.cells(centre[firm], grown[firm], kind[firm].float())
+    made[firm] = places.cells(centre[firm], grown[firm], kind[firm])
     return made
+
+
+def _put_around(places: Coordinates, core: Tensor, axis: int, at: Tensor, there: Tensor) -> Tensor:
+    """A core read at whole steps, of which those that are ``there`` stay as they are."""
+    inner, outer = there.nonzero()[:, 0], (~there).nonzero()[:, 0]
+    kept = core.index_select(axis, at[inner].long())
+    around = resampled(places, core, axis, at[outer], 1.0)
+    made = kept.new_empty([len(at) if i == axis else n for i, n in enumerate(core.shape)])
+    return made.index_copy_(axis, inner, kept).index_copy_(axis, outer, around)
 
 
 def _carried_on(places: Coordinates, core: Tensor, axis: int, at: Tensor, scale: float) -> Tensor:
@@ -144,9 +162,10 @@ def _partly_real(
     places: Coordinates, made: Tensor, core: Tensor, axis: int, at: Tensor, own: int
 ) -> Tensor:
     """What was taken for padding, but where some of its own steps are real, as cells."""
-    padding = (places.kind(made) == Kind.PADDING) & places.firm(made)
+    padding = places.kind(made) == Kind.PADDING
     if not bool(padding.any()):
         return made
+    padding &= places.firm(made)
     n = core.shape[axis]
     real = (places.kind(core) == Kind.CELL).long().cumsum(axis)
     real = torch.cat([torch.zeros_like(real.narrow(axis, 0, 1)), real], axis)

@@ -215,6 +215,16 @@ def test_an_unfold_keeps_the_numbers_of_places_that_single_precision_cannot_hold
     assert core[0, :5, 0].tolist() == [2**24 + 1 + i for i in (0, 1, 2, 3, WIDTH)]
 
 
+@pytest.mark.parametrize("mode", ["constant", "replicate", "circular"])
+def test_padding_leaves_the_numbers_of_the_places_that_are_there(mode):
+    x = clip()[:, :, 0]
+    places = Places(nn.Identity(), (x,))
+    with torch.no_grad(), Following(places):
+        out = F.pad(x, (2, 1, 3, 0), mode=mode)
+    (before,), (after,) = (places.of(each).read().cores for each in (x, out))
+    assert torch.equal(after[:, :, 3:, 2:-1], before)
+
+
 def test_a_window_of_nothing_but_padding_stays_padding():
     kind, _, _ = followed(
         lambda x: F.conv2d(F.pad(x, (0, 9, 0, 5)), kernel(3, 3), padding=1), clip()[:, :, 0]

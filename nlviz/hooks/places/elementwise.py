@@ -17,16 +17,16 @@ ALIKE = frozenset(
         *("softmax", "log_softmax", "layer_norm", "group_norm", "batch_norm", "instance_norm"),
         *("rms_norm", "normalize", "dropout", "dropout1d", "dropout2d", "dropout3d"),
         *("alpha_dropout", "feature_alpha_dropout", "feature_dropout", "native_dropout"),
-        *("contiguous", "to", "type", "type_as", "clone", "detach", "alias", "lift_fresh"),
+        *("contiguous", "to", "type", "type_as", "detach", "alias", "lift_fresh"),
         *("float", "half", "double", "bfloat16", "cfloat", "cdouble", "chalf", "bool", "byte"),
         *("cuda", "cpu", "xpu", "ipu", "mtia", "pin_memory", "share_memory", "deepcopy"),
-        *("requires_grad", "prelu", "rrelu", "softmin", "gumbel_softmax", "local_response_norm"),
-        *("hardtanh", "threshold", "masked_fill", "index_fill", "fill_diagonal"),
+        *("requires_grad", "prelu", "softmin", "gumbel_softmax", "local_response_norm"),
+        *("masked_fill", "index_fill", "fill_diagonal"),
         *("native_layer_norm", "native_group_norm", "native_batch_norm", "_fused_rms_norm"),
-        *("quantize_per_tensor", "dequantize", "positive", "conj", "real", "imag"),
+        *("quantize_per_tensor", "dequantize", "conj", "real", "imag"),
         *("resolve_conj", "resolve_neg", "renorm", "tril", "triu", "special_softmax"),
         *("special_log_softmax", "as_tensor", "asarray"),
-        *("logsigmoid", "log_sigmoid", "tanhshrink", "softsign", "hardswish", "relu6"),
+        *("logsigmoid", "log_sigmoid", "tanhshrink", "softsign", "hardswish"),
     )
 )
 # Elementwise operations that torch does not mark as such: other names of those that it does.
@@ -34,7 +34,6 @@ ALIASES = frozenset(
     (
         *("absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh"),
         *("divide", "floor_divide", "multiply", "negative", "subtract", "fix", "complex", "polar"),
-        "clip",
         *("greater", "greater_equal", "less", "less_equal", "not_equal", "isclose", "isreal"),
         *(f"special_{name}" for name in ("digamma", "erf", "erfc", "erfinv", "exp2", "expit")),
         *(f"special_{name}" for name in ("expm1", "gammainc", "gammaincc", "gammaln", "i0")),

@@ -31,6 +31,7 @@ PARTS = {  # where the axis stands among the arguments, and its default
     **{"repeat_interleave": (2, None), "unfold": (1, None)},
     **{"unsafe_chunk": (2, 0), "unsafe_split": (2, 0), "unsafe_split_with_sizes": (2, 0)},
 }
+SPLITS = {"hsplit": 1, "vsplit": 0, "dsplit": 2}  # the axis, as their names say
 STACKS = {"hstack": 1, "vstack": 0, "row_stack": 0, "dstack": 2, "column_stack": 1}  # the axis
 
 
@@ -97,12 +98,15 @@ def repeat(call: Call) -> list[Note | None]:
 
 def part(call: Call) -> list[Note | None]:
     """A part of a tensor, or several, taken along one axis."""
-    at, default = PARTS[call.name]
+    at, default = PARTS.get(call.name, (0, None))
     if call.name == "unfold":
         names: tuple[str, ...] = ("dimension",)
     else:
         names = ("dim", "axis")
-    dim = call.argument(at, *names, default=default)
+    if call.name in SPLITS:
+        dim = min(SPLITS[call.name], len(call.shape) - 1)
+    else:
+        dim = call.argument(at, *names, default=default)
     if dim is None:
         return [Note(call.name, tuple(out.shape), None) for out in call.outs]
     dim %= len(call.shape)
@@ -116,22 +120,6 @@ def part(call: Call) -> list[Note | None]:
             return core.squeeze(dim) if less else core.unsqueeze(-1) if more else core
         part = again(core.expand([full if k == dim else n for k, n in enumerate(core.shape)]))
         return part if isinstance(part, Tensor) else part[i]
-
-    return [call.note(out, partial(taken, i=i)) for i, out in enumerate(call.outs)]
-
-
-def halves(call: Call) -> list[Note | None]:
-    """``hsplit`` and its like, which say the axis in their names."""
-    dim = {"vsplit": 0, "dsplit": 2}.get(call.name, min(1, len(call.shape) - 1))
-    full, again = call.shape[dim], call.again()
-
-    def taken(core: Tensor, i: int) -> Tensor:
-        if core.shape[dim] == 1:
-            return core
-        made: Tensor = again(
-            core.expand([full if k == dim else n for k, n in enumerate(core.shape)])
-        )[i]
-        return made
 
     return [call.note(out, partial(taken, i=i)) for i, out in enumerate(call.outs)]
 
@@ -281,8 +269,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), expand),
     **dict.fromkeys(("broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d"), pairwise),
     **dict.fromkeys(("repeat", "tile"), repeat),
-    **dict.fromkeys(PARTS, part),
-    **dict.fromkeys(("hsplit", "vsplit", "dsplit"), halves),
+    **dict.fromkeys((*PARTS, *SPLITS), part),
     **dict.fromkeys(SORTS, sort),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), shuffle),
     **dict.fromkeys(("gather", "take_along_dim"), gather),

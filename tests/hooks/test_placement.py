@@ -309,6 +309,10 @@ NO_GRID = {
         ),
         r"they are learned vectors \(codes\)",
     ),
+    "what a memory was written over": (
+        lambda _, cells: cells.clone().copy_(torch.arange(128.0).view(1, 16, 8).sin()),
+        "they are constants",
+    ),
     "what ToMe merges": (
         lambda _, cells: cells[:, :8].scatter_reduce(
             1, torch.randint(8, (1, 8, 8)), cells[:, 8:], "mean"

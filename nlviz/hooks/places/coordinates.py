@@ -324,6 +324,8 @@ class _Pixels(NamedTuple):
             return torch.full((len(numbers), columns.stop - (columns.start or 0)), value)
         centre = torch.empty(len(numbers), 4)
         rest = numbers - self.start
+        if math.prod(self.sizes) < 1 << 31:
+            rest = rest.int()  # divides twice as fast
         for axis in (3, 2, 1):
             above = torch.div(rest, self.sizes[axis], rounding_mode="floor")
             centre[:, axis] = (rest - above * self.sizes[axis]) + 0.5

@@ -159,6 +159,8 @@ class _Side:
         if kinds == {Kind.TOKEN.value}:
             names = [token_name(self.parameters[int(i)][0]) for i in np.unique(self.token)]
             return f"they are learned vectors ({', '.join(dict.fromkeys(names))})"
+        if kinds == {Kind.NOTHING.value}:
+            return "they are constants"
         if (self.slots == self.slots[:, :1]).all():
             return "they are channels, or sums, each of which stands for all places at once"
         return "they are sums over many places"

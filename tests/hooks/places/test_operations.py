@@ -11,10 +11,9 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 import nlviz
 from nlviz.errors import CaptureError
 from nlviz.hooks.places.coordinates import Kind
-from nlviz.hooks.places.follow import Following, Places
 from nlviz.hooks.places.moves import narrowed
-from nlviz.hooks.places.notes import Unknown
 from tests.hooks.test_places import COLS, ROWS, patches, picture, tokens
+from tests.support.places import followed
 
 N = ROWS * COLS
 
@@ -126,7 +125,7 @@ def test_sequences_of_several_lengths_are_padded_where_they_end(side):
         first, second = tokens(x)[:2]
         return nn.utils.rnn.pad_sequence([first, second[:9]], batch_first=True, padding_side=side)
 
-    coordinates, core, _ = _followed(way, picture(2))
+    coordinates, core, _ = followed(way, picture(2))
     padding = coordinates.kind(core[..., 0]) == Kind.PADDING
     assert not padding[0].any()
     assert padding[1].nonzero()[:, 0].tolist() == [
@@ -140,7 +139,7 @@ def test_a_likeness_lies_where_what_is_compared_does(other):
     def way(x):
         return F.cosine_similarity(tokens(x), tokens(x) * 2 if other is None else other, dim=-1)
 
-    coordinates, core, out = _followed(way, picture())
+    coordinates, core, out = followed(way, picture())
     assert core.shape == out.shape
     assert (coordinates.kind(core) == Kind.CELL).all()
     torch.testing.assert_close(
@@ -154,21 +153,11 @@ def _data(cells):
     return out
 
 
-def _followed(way, x):
-    places = Places(nn.Identity(), (x,))
-    with torch.no_grad(), Following(places):
-        out = way(x)
-    known = places.of(out).read()
-    assert not isinstance(known, Unknown), known
-    (core,) = known.cores
-    return places.coordinates, core, out
-
-
 @pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_place_is_where_its_values_went(way, frames):
-    coordinates, core, out = _followed(WAYS[way], picture(frames))
+    coordinates, core, out = followed(WAYS[way], picture(frames))
     for axis in range(core.ndim):
         core = narrowed(core, axis)
     channels = next(i for i, n in enumerate(out.shape) if n == 3 and core.shape[i] == 1)
@@ -182,7 +171,7 @@ def test_a_place_is_where_its_values_went(way, frames):
 
 @pytest.mark.parametrize("way", [patch_expand, unpatchified])
 def test_channels_that_become_rows_and_columns_lie_inside_their_cell(way):
-    coordinates, core, out = _followed(way, picture())
+    coordinates, core, out = followed(way, picture())
     axis = out.shape.index(3)
     centre = coordinates.centre(core.select(axis, 0))[0]
     coarse = out.select(0, 0).movedim(axis - 1, -1)
@@ -199,7 +188,7 @@ def test_heads_and_copies_are_no_small_cells():
         heads = cells.unsqueeze(1).expand(-1, 2, -1, -1, -1).flatten(0, 1)
         return heads.reshape(-1, 2, ROWS, COLS, 3)[:, 0]
 
-    coordinates, core, out = _followed(way, picture(2))
+    coordinates, core, out = followed(way, picture(2))
     centre = coordinates.centre(core[..., 0])
     torch.testing.assert_close(centre[..., 2:], out[..., :2], atol=1e-2, rtol=0)
 
@@ -278,13 +267,8 @@ class Weighed(nn.Module):
 
 def test_weights_that_are_worked_out_have_no_places():
     module, x = Weighed(), picture()
-    places = Places(module, (x,))
-    with torch.no_grad(), Following(places):
-        out = module(x)
-    known = places.of(out).read()
-    assert not isinstance(known, Unknown), known
-    (core,) = known.cores
-    centre = places.coordinates.centre(core[0, 0])
+    coordinates, core, _ = followed(module, x, module)
+    centre = coordinates.centre(core[0, 0])
     torch.testing.assert_close(centre[..., 2:], patches(x)[0, :2].movedim(0, -1))
 
 
@@ -315,13 +299,8 @@ MULTIPLIED = {
 @pytest.mark.parametrize("name", MULTIPLIED)
 def test_a_learned_matrix_makes_no_product_of_places(name):
     module, x = Worked(MULTIPLIED[name]), picture()
-    places = Places(module, (x,))
-    with torch.no_grad(), Following(places):
-        out = module(x)
-    known = places.of(out).read()
-    assert not isinstance(known, Unknown), known
-    (core,) = known.cores
-    centre = places.coordinates.centre(core[0, :, 0])[:, 2:]
+    coordinates, core, _ = followed(module, x, module)
+    centre = coordinates.centre(core[0, :, 0])[:, 2:]
     torch.testing.assert_close(centre, tokens(x)[0, :, :2], atol=1e-2, rtol=0)
 
 
@@ -361,7 +340,7 @@ def test_what_was_filled_has_no_place_and_the_rest_keeps_its_own():
         cells[:, 5:7].fill_(3)
         return cells
 
-    coordinates, core, _ = _followed(way, picture())
+    coordinates, core, _ = followed(way, picture())
     kind = coordinates.kind(core[0, :, 0])
     assert (kind[:7] == Kind.NOTHING).all()
     assert (kind[7:] == Kind.CELL).all()
@@ -399,7 +378,7 @@ def _changed(x, change):
 
 @pytest.mark.parametrize("way", OVERWRITTEN)
 def test_what_a_memory_was_written_over_is_no_cell_any_more(way):
-    coordinates, core, _ = _followed(OVERWRITTEN[way], picture())
+    coordinates, core, _ = followed(OVERWRITTEN[way], picture())
     kind = coordinates.kind(core.expand(1, N, 3)[0, :, 0])
     assert (kind[:5] == Kind.NOTHING).all()
     assert (kind[5:] == Kind.CELL).all()
@@ -416,7 +395,7 @@ MASKED = {
 
 @pytest.mark.parametrize("way", MASKED)
 def test_a_masked_patch_still_lies_where_it_was(way):
-    coordinates, core, _ = _followed(lambda x: _changed(x, MASKED[way]), picture())
+    coordinates, core, _ = followed(lambda x: _changed(x, MASKED[way]), picture())
     centre = coordinates.centre(core[0, :, 0])[:, 2:]
     torch.testing.assert_close(centre, tokens(picture())[0, :, :2], atol=1e-2, rtol=0)
 
@@ -452,6 +431,6 @@ def test_a_matrix_from_the_left_mixes_the_rows():
     def way(x):  # x.__rmatmul__(weights)
         return torch.Tensor.__rmatmul__(tokens(x), torch.eye(N))
 
-    coordinates, core, _ = _followed(way, picture())
+    coordinates, core, _ = followed(way, picture())
     assert len(core.unique()) == 1  # each is a sum over all
     assert coordinates.size(core).flatten()[2:].tolist() == [ROWS * 4, COLS * 4]

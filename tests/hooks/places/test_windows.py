@@ -13,7 +13,7 @@ import nlviz
 from nlviz.errors import CaptureError
 from nlviz.hooks.places.coordinates import Kind
 from nlviz.hooks.places.follow import Following, Places
-from nlviz.hooks.places.notes import Unknown
+from tests.support.places import followed
 
 FRAMES, HEIGHT, WIDTH = 8, 16, 24
 
@@ -24,16 +24,11 @@ def clip() -> torch.Tensor:
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
 
 
-def followed(way, x):
+def kinds_and_centres(way, x):
     """(kind, centre) of each element of what ``way`` makes, channels left out."""
-    places = Places(nn.Identity(), (x,))
-    with torch.no_grad(), Following(places):
-        out = way(x)
-    known = places.of(out).read()
-    assert not isinstance(known, Unknown), known
-    (core,) = known.cores
+    coordinates, core, out = followed(way, x)
     core = core.select(1, 0) if out.ndim > 3 else core
-    return places.coordinates.kind(core), places.coordinates.centre(core), core
+    return coordinates.kind(core), coordinates.centre(core), core
 
 
 def kernel(*size: int) -> torch.Tensor:
@@ -62,7 +57,7 @@ HOWS = (
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("size", [2, 3, 5])
 def test_step_t_of_a_causal_convolution_stays_step_t(size, how):
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv3d(in_front(x, size - 1, how), kernel(size, 1, 1)), clip()
     )
     assert (kind == Kind.CELL).all()
@@ -76,7 +71,7 @@ def test_a_dilated_causal_convolution_and_one_after_the_other_move_nothing(how):
         x = F.conv3d(in_front(x, 2, how), kernel(3, 3, 3), padding=(0, 1, 1))
         return F.conv3d(in_front(x, 2, how), kernel(3, 3, 3), padding=(0, 1, 1))
 
-    kind, centre, _ = followed(way, clip())
+    kind, centre, _ = kinds_and_centres(way, clip())
     assert (kind == Kind.CELL).all()
     assert centre[0, :, 5, 7, 1].tolist() == [t + 0.5 for t in range(FRAMES)]
     assert centre[0, 3, :, 7, 2].tolist() == [y + 0.5 for y in range(HEIGHT)]
@@ -84,7 +79,7 @@ def test_a_dilated_causal_convolution_and_one_after_the_other_move_nothing(how):
 
 @pytest.mark.parametrize("how", ["zeros", "first frame repeated"])
 def test_a_causal_step_of_two_frames_lies_on_the_two_that_are_new_to_it(how):
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv3d(in_front(x[:, :, :7], 2, how), kernel(3, 1, 1), stride=(2, 1, 1)),
         clip(),
     )
@@ -94,7 +89,7 @@ def test_a_causal_step_of_two_frames_lies_on_the_two_that_are_new_to_it(how):
 
 
 def test_one_frame_through_a_causal_convolution_is_that_frame():
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv3d(in_front(x[:, :, :1], 2, "zeros"), kernel(3, 1, 1)), clip()
     )
     assert (kind == Kind.CELL).all()
@@ -102,7 +97,7 @@ def test_one_frame_through_a_causal_convolution_is_that_frame():
 
 
 def test_masked_convolutions_of_pictures_look_up_and_left_and_stay():
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv2d(F.pad(x, (2, 0, 2, 0)), kernel(3, 3)), clip()[:, :, 0]
     )
     assert (kind == Kind.CELL).all()
@@ -112,7 +107,7 @@ def test_masked_convolutions_of_pictures_look_up_and_left_and_stay():
 
 @pytest.mark.parametrize("pads", [(0, 1, 0, 1), (1, 0, 1, 0)])
 def test_a_convolution_that_halves_an_axis_padded_on_one_side_tiles_it(pads):
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv2d(F.pad(x, pads), kernel(3, 3), stride=2), clip()[:, :, 0]
     )
     assert (kind == Kind.CELL).all()
@@ -121,7 +116,9 @@ def test_a_convolution_that_halves_an_axis_padded_on_one_side_tiles_it(pads):
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_an_even_kernel_that_keeps_the_size_keeps_the_places():
-    kind, centre, _ = followed(lambda x: F.conv2d(x, kernel(4, 2), padding="same"), clip()[:, :, 0])
+    kind, centre, _ = kinds_and_centres(
+        lambda x: F.conv2d(x, kernel(4, 2), padding="same"), clip()[:, :, 0]
+    )
     assert (kind == Kind.CELL).all()
     assert centre[0, :, 0, 2].tolist() == [y + 0.5 for y in range(HEIGHT)]
 
@@ -141,7 +138,7 @@ def test_with_as_much_padding_on_both_sides_a_window_lies_at_its_middle(
         x = F.pad(x, (padding,) * 4, mode=mode)
         return F.conv2d(x, kernel(size, size), stride=stride)
 
-    kind, centre, _ = followed(way, clip()[:, :, 0])
+    kind, centre, _ = kinds_and_centres(way, clip()[:, :, 0])
     assert (kind == Kind.CELL).all()
     middle = -padding + (size - 1) / 2 + 0.5
     assert centre[0, :, 0, 2].tolist() == [middle + stride * i for i in range(centre.shape[1])]
@@ -154,7 +151,7 @@ def test_a_patch_that_is_partly_padding_is_a_cell(mode):
     def way(x):
         return F.conv2d(F.pad(x, (0, 0, 0, 3), mode=mode), kernel(4, 4), stride=4)
 
-    kind, centre, _ = followed(way, x)
+    kind, centre, _ = kinds_and_centres(way, x)
     assert (kind == Kind.CELL).all()
     assert centre[0, :, 0, 2].tolist() == [2, 6, 10, 14]
 
@@ -187,7 +184,7 @@ EDGES = {
 
 @pytest.mark.parametrize("way", EDGES)
 def test_a_patch_that_is_partly_real_is_a_cell_also_by(way):
-    kind, centre, core = followed(EDGES[way], clip()[:, :, 0, :13, :])
+    kind, centre, core = kinds_and_centres(EDGES[way], clip()[:, :, 0, :13, :])
     assert (kind == Kind.CELL).all()
     assert core.shape == (1, 4, 6)
     assert centre[0, :, 0, 2].tolist() == [2, 6, 10, 14]
@@ -199,7 +196,7 @@ def test_the_windows_of_an_unfold_with_padding_are_cells_at_their_middle():
         x = F.linear(x.transpose(1, 2), torch.ones(3, 27)).transpose(1, 2)
         return x.reshape(1, 3, HEIGHT // 2, WIDTH // 2)
 
-    kind, centre, _ = followed(way, clip()[:, :, 0])
+    kind, centre, _ = kinds_and_centres(way, clip()[:, :, 0])
     assert (kind == Kind.CELL).all()
     assert centre[0, :, 0, 2].tolist() == [2 * i + 0.5 for i in range(HEIGHT // 2)]
 
@@ -226,7 +223,7 @@ def test_padding_leaves_the_numbers_of_the_places_that_are_there(mode):
 
 
 def test_a_window_of_nothing_but_padding_stays_padding():
-    kind, _, _ = followed(
+    kind, _, _ = kinds_and_centres(
         lambda x: F.conv2d(F.pad(x, (0, 9, 0, 5)), kernel(3, 3), padding=1), clip()[:, :, 0]
     )
     assert (kind[0, :HEIGHT, :WIDTH] == Kind.CELL).all()
@@ -238,7 +235,7 @@ def test_frames_that_are_not_copies_of_the_first_are_not_taken_for_padding():
     def way(x):  # the last two frames first
         return F.conv3d(x.roll(2, 2), kernel(3, 1, 1))
 
-    _, centre, core = followed(way, clip())
+    _, centre, core = kinds_and_centres(way, clip())
     assert core.shape[1] == FRAMES - 2
     assert centre[0, 2:, 0, 0, 1].tolist() == [t + 1.5 for t in range(FRAMES - 4)]
 
@@ -261,7 +258,7 @@ REPEATED = {  # way of a clip of 8 frames, the frames at the middle of each step
 @pytest.mark.parametrize("name", REPEATED)
 def test_frames_that_stand_again_are_cells_and_no_padding(name):
     way, frames = REPEATED[name]
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv3d(way(x), kernel(2, 4, 4), stride=(2, 4, 4)), clip()
     )
     assert (kind == Kind.CELL).all()
@@ -277,7 +274,7 @@ def test_what_is_padded_to_whole_windows_of_an_attention_is_padding():
     def way(x):  # SwinIR's mirrored border, wider than the convolution behind it reaches
         return F.conv2d(F.pad(x, (0, 0, 0, 7), mode="reflect"), kernel(3, 3), padding=1)
 
-    kind, centre, _ = followed(way, clip()[:, :, 0])
+    kind, centre, _ = kinds_and_centres(way, clip()[:, :, 0])
     assert (kind[0, :HEIGHT] == Kind.CELL).all()
     assert (kind[0, HEIGHT:] == Kind.PADDING).all()
     assert centre[0, :, 5, 2].tolist() == [y + 0.5 for y in range(HEIGHT + 7)]
@@ -306,7 +303,7 @@ def test_the_nearest_cell_is_the_one_that_is_read(size, rate, mode, way):
 
     axis = torch.arange(float(size)) + 0.5
     x = torch.stack(torch.meshgrid(torch.zeros(1), axis, axis, indexing="ij"))[None, :, 0]
-    kind, centre, _ = followed(read, x)
+    kind, centre, _ = kinds_and_centres(read, x)
     assert (kind == Kind.CELL).all()
     torch.testing.assert_close(centre[0, ..., 2:], read(x)[0, 1:].movedim(0, -1))
 
@@ -321,7 +318,7 @@ def test_what_lies_between_cells_is_read_at_the_rate_that_was_given(size, rate, 
 
     axis = torch.arange(float(size)) + 0.5
     x = torch.stack(torch.meshgrid(torch.zeros(1), axis, axis, indexing="ij"))[None, :, 0]
-    kind, centre, _ = followed(read, x)
+    kind, centre, _ = kinds_and_centres(read, x)
     assert (kind == Kind.CELL).all()
     inner = slice(2, -2)  # at the edge torch repeats what is there
     torch.testing.assert_close(
@@ -373,12 +370,12 @@ def test_one_frame_that_is_padded_to_a_tubelet_is_its_cell(name, flat):
 
 
 def test_tubelets_of_every_third_frame_lie_between_their_frames():
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv3d(x[:, :, ::2], kernel(2, 4, 4), stride=(2, 4, 4)), clip()
     )
     assert (kind == Kind.CELL).all()
     assert centre[0, :, 0, 0, 1].tolist() == [1.5, 5.5]
-    kind, centre, _ = followed(
+    kind, centre, _ = kinds_and_centres(
         lambda x: F.conv3d(x[:, :, ::6], kernel(2, 4, 4), stride=(2, 4, 4)), clip()
     )
     assert (kind == Kind.CELL).all()

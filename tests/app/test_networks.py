@@ -18,6 +18,7 @@ from nlviz import Point
 from nlviz.app import analysing, kept, running, store, uploads
 from nlviz.app.address.query_string import Address, write
 from nlviz.app.choice import Choice, ClipPart, OwnWeights, bundled
+from nlviz.app.sidebar import own_weights
 from nlviz.app.tabs import commands, overlay
 from nlviz.cli import parser
 from nlviz.errors import FetchError, NetworkError
@@ -124,6 +125,8 @@ def test_the_file_itself_is_let_go_once_it_is_read(page, content, monkeypatch):
         held.append(uploads._held())
 
     monkeypatch.setattr(uploads, "let_go", let_go)
+    # AppTest has a new store of uploads for each run: it must be read in the run that took it.
+    monkeypatch.setattr(own_weights, "AT_ONCE", 60)
     give(page, content)
     assert held == [len(content), 0]
 

@@ -1,15 +1,13 @@
-"""What a visitor chooses: a bundled file or an upload, a part of it, and a network."""
+"""What a visitor chooses: a sample or an upload, a part of it, and a network."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nlviz.geometry import Point
-from nlviz.resources import CLIPS, HOME
+from nlviz.media import samples
 
 if TYPE_CHECKING:
     from nlviz.export import Session
@@ -33,12 +31,12 @@ class Material:
     Args:
         id: tells materials apart; two uploads of the same bytes are one.
         title: what to call it.
-        path: where it lies, as the command line would name it; the file name of an upload.
-        about: one sentence on what it shows, or "".
+        path: as the command line names it: ``sample:FILE``; the file name of an upload.
+        about: what it shows and, where it is not nlviz's own, whose it is; or "".
         at: a good place for the first pin, or None.
-        data: the content of an upload; None for a bundled file.
-        digest: of the content of an upload; empty for a bundled file.
-        content: a longer one, that nobody can find another file for; the id of a bundled file.
+        data: the content of an upload; None for a sample.
+        digest: of the content of an upload; empty for a sample.
+        content: a longer one, that nobody can find another file for; the id of a sample.
         session: what an upload holds that is a session file; its ``data`` is then empty.
     """
 
@@ -55,12 +53,13 @@ class Material:
     @property
     def name(self) -> str:
         """The file's name."""
-        return self.path.rpartition("/")[2]
+        name = self.path.rpartition("/")[2]
+        return name.removeprefix(samples.PREFIX) if self.data is None else name
 
     @property
     def source(self) -> str | bytes:
         """What ``nlviz.read`` takes."""
-        return str(HOME / self.path) if self.data is None else self.data
+        return self.path if self.data is None else self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +129,29 @@ class Choice:
         return self.model if self.weights is None else self.weights.of(self.model)
 
 
-@lru_cache(maxsize=1)
 def bundled() -> tuple[Material, ...]:
     """The clips and images that come with the project, in the order of their index."""
-    index = json.loads((CLIPS / "index.json").read_text(encoding="utf-8"))
-    return tuple(
-        Material(
-            id=f"bundled-{number}",
-            content=f"bundled-{number}",
-            title=entry["title"],
-            path=(CLIPS / entry["file"]).relative_to(HOME).as_posix(),
-            about=entry.get("description", ""),
-            at=Point(*entry["at"]) if entry.get("at") else None,
-        )
-        for number, entry in enumerate(index)
+    return tuple(map(_material, samples.bundled()))
+
+
+def offered() -> tuple[Material, ...]:
+    """All of the gallery: the bundled ones, then those that installed packages bring."""
+    return tuple(map(_material, samples.samples()))
+
+
+def sample(file: str) -> Material:
+    """The sample of that name; MediaError, which says why, where it is not there."""
+    return _material(samples.sample(file))
+
+
+def _material(sample: samples.Sample) -> Material:
+    return Material(
+        id=f"sample-{sample.file}",
+        content=f"sample-{sample.file}",
+        title=sample.title,
+        path=sample.name,
+        about=" ".join(filter(None, (sample.about, sample.origin))),
+        at=sample.at,
     )
 
 
@@ -159,7 +167,7 @@ def uploaded(name: str, data: bytes) -> Material:
     return Material(
         id=f"upload-{digest}-{name}",
         title=name,
-        path=name,
+        path=f"./{name}" if name.startswith(samples.PREFIX) else name,
         data=data,
         digest=digest,
         content=content,

@@ -13,7 +13,8 @@ from nlviz.query import BASELINES, EXCLUDES, RANKS
 def add_question(parser: argparse.ArgumentParser) -> None:
     """Everything that says which links of which clip."""
     add = parser.add_argument
-    add("input", metavar="INPUT", help="a video, an image, a GIF, a folder of images or a .nlviz")
+    opened = "a video, an image, a GIF, a folder of images, a .nlviz, or sample:FILE for a sample"
+    add("input", metavar="INPUT", help=opened)
     place = "a place: source frame index and source pixels; repeatable"
     add("--at", action="append", type=point, metavar="FRAME,X,Y", help=place)
     box = "a box instead of a pixel: the mean over its cells; repeatable"

@@ -29,7 +29,8 @@ def read(
     """Sampled frames of a video, an image, an animation or a folder of images, upright and RGB.
 
     Args:
-        source: a path, a folder of images (natural order, one size), bytes, or a binary file.
+        source: a path, a folder of images (natural order, one size), bytes, a binary file, or
+            ``"sample:FILE"`` for a sample.
         frames: how many frames to take, at least 1; a shorter clip gives all that it has.
         stride: source frames from one to the next; None spreads ``frames`` evenly to the end.
         start: source frame index of the first one, from 0.
@@ -39,7 +40,7 @@ def read(
 
     Raises:
         MediaError: the source cannot be read, is too large, takes too long to decode, or has no
-            frame ``start``.
+            frame ``start``; or the sample is not there.
     """
     sampling = Sampling(frames=frames, stride=stride, start=start)
     if home := _folder(source):

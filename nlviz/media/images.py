@@ -130,7 +130,7 @@ def _played(
             name=source.name,
             total=total,
             path=source.path,
-            notes=(*sampling.notes(total), *notes, *_turned(upright)),
+            notes=(*source.notes, *sampling.notes(total), *notes, *_turned(upright)),
         )
         return _info(source.name, (clip.width, clip.height), total, ends), clip
 

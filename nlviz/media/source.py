@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nlviz.errors import MediaError
+from nlviz.media import samples
 
 Given = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 """What ``read`` and ``probe`` take."""
@@ -27,13 +28,17 @@ class Source:
 
     Args:
         name: what messages call it.
-        path: the path as given; None for bytes and file objects.
+        path: the path as given, or a sample's name; None for bytes and file objects.
         file: the open file where there is no path; it is never closed here.
+        lies: where the file of a sample lies on this machine.
+        origin: of a sample: who made it, and its licence.
     """
 
     name: str
     path: str | None
     file: IO[bytes] | None = None
+    lies: str | None = None
+    origin: str = ""
 
     @classmethod
     def of(cls, given: Given, name: str | None = None) -> Source:
@@ -44,6 +49,8 @@ class Source:
         """
         if isinstance(given, (str, os.PathLike)):
             path = os.fspath(given)
+            if path.startswith(samples.PREFIX):
+                return cls._of_sample(path, name)
             _check_path(path)
             return cls(name or Path(path).name, path)
         found = name or getattr(given, "name", None)
@@ -55,6 +62,17 @@ class Source:
             raise _empty(found)
         return cls(Path(found).name, None, file)
 
+    @classmethod
+    def _of_sample(cls, path: str, name: str | None) -> Source:
+        sample = samples.sample(path.removeprefix(samples.PREFIX))
+        _check_path(str(sample.path))
+        return cls(name or sample.file, path, lies=str(sample.path), origin=sample.origin)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is told with every clip of it."""
+        return (self.origin,) if self.origin else ()
+
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """The content from its first byte on; a file opened here is closed here."""
@@ -64,7 +82,7 @@ class Source:
             return
         with ExitStack() as stack:
             try:
-                file = stack.enter_context(open(str(self.path), "rb"))
+                file = stack.enter_context(open(self.lies or str(self.path), "rb"))
             except OSError as error:
                 raise _unreadable(self.name, error) from None
             yield file

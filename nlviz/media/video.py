@@ -104,7 +104,7 @@ def _clip(
         name=source.name,
         total=total,
         path=source.path,
-        notes=(*sampling.notes(total), *notes),
+        notes=(*source.notes, *sampling.notes(total), *notes),
     )
 
 

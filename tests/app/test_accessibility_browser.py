@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from nlviz.app.choice import bundled
+from nlviz.app.choice import offered
 from nlviz.app.stage.tab_row import TABS
 from tests.support.app_page import AppPage
 
@@ -59,7 +59,7 @@ def test_titles_in_the_gallery_have_the_same_room(
     page = open_page(viewport={"width": width, "height": 900})
     page.ready()
     titles = page.page.locator('[class*="st-key-tile-"] button p').filter(visible=True)
-    expect(titles).to_have_count(len(bundled()))
+    expect(titles).to_have_count(len(offered()))
     sizes = titles.evaluate_all(
         "titles => titles.map(title => [title.clientHeight, title.scrollHeight])"
     )

@@ -11,7 +11,6 @@ from nlviz.app.choice import Choice, ClipPart, Material, bundled
 from nlviz.app.tabs import commands
 from nlviz.cli import parser
 from nlviz.provenance import Provenance
-from nlviz.resources import ASSETS
 from nlviz.viewer.options import Options
 from tests.support import make
 
@@ -64,7 +63,6 @@ def test_a_record_holds_the_very_command_that_is_shown():
 
 @pytest.mark.slow
 def test_the_python_lines_shown_run(monkeypatch, tmp_path):
-    (tmp_path / "assets").symlink_to(ASSETS)
     monkeypatch.chdir(tmp_path)
     material = bundled()[0]
     small = Choice(material, ClipPart(frames=3), "nl-lite0", 96)

@@ -38,8 +38,8 @@ class Address:
     """What an address holds.
 
     Args:
-        clip: file name of a bundled clip or of an upload; empty where nothing is said.
-        digest: tells whether a file is the upload; empty for a bundled clip.
+        clip: file name of a sample or of an upload; empty where nothing is said.
+        digest: tells whether a file is the upload; empty for a sample.
         part: which frames.
         model: the network's name, or empty.
         size: of its input, or None.

@@ -1,10 +1,10 @@
-"""The gallery: bundled clips and images as pictures to click."""
+"""The gallery: samples as pictures to click."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from nlviz.app.choice import Material, bundled
+from nlviz.app.choice import Material, offered
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.sidebar.timeline import thumbnail
@@ -18,7 +18,7 @@ def show(visit: Visit) -> None:
     """Two tiles a row; the chosen one is framed."""
     st.markdown("##### Gallery")
     with st.container(key="gallery", horizontal=True, gap="xsmall"):
-        for material in bundled():
+        for material in offered():
             _tile(material, visit)
 
 
@@ -38,12 +38,11 @@ def _tile(material: Material, visit: Visit) -> None:
         )
 
 
-@st.cache_data(show_spinner=False)
-def _thumbnail(path: str, frame: int) -> str:
-    material = next(each for each in bundled() if each.path == path)
-    clip = read(material.source, frames=1, start=frame)
-    return thumbnail(clip.frames[0], _TALL)
-
-
 def _picture(material: Material) -> str:
     return _thumbnail(material.path, material.at.frame if material.at else 0)
+
+
+@st.cache_data(show_spinner=False)
+def _thumbnail(path: str, frame: int) -> str:
+    clip = read(path, frames=1, start=frame)
+    return thumbnail(clip.frames[0], _TALL)

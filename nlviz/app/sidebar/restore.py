@@ -9,9 +9,10 @@ import streamlit as st
 
 from nlviz.app import startup
 from nlviz.app.address import reading
-from nlviz.app.choice import ClipPart, Material, bundled
+from nlviz.app.choice import ClipPart, Material, sample
 from nlviz.app.sidebar.networks import MODEL, SIZES
 from nlviz.app.visit import Awaited, Visit
+from nlviz.errors import MediaError
 from nlviz.provenance import sampling_of
 from nlviz.viewer import settings
 from nlviz.viewer.pins import Pins
@@ -32,7 +33,7 @@ def from_address(visit: Visit, said: Mapping[str, Sequence[str]]) -> None:
         visit.keep(_AWAITED, _pins(address))
         visit.awaited = Awaited(address.clip, address.digest, address.part, _AWAITED)
     elif address.clip:
-        _bundled(visit, address, of_frames="frames" in said)
+        _sample(visit, address, of_frames="frames" in said)
     _network(visit, address)
 
 
@@ -63,17 +64,13 @@ def from_session(visit: Visit, material: Material) -> None:
         visit.sizes[made.model] = max(made.input)
 
 
-def _bundled(visit: Visit, address: Address, *, of_frames: bool) -> None:
+def _sample(visit: Visit, address: Address, *, of_frames: bool) -> None:
     """Show a sample; ``of_frames``: the address says how many frames of it."""
-    named = [each for each in bundled() if each.name == address.clip]
-    if not named:
-        names = ", ".join(each.name for each in bundled())
-        visit.remarks += (
-            f"The sample '{address.clip:.60}' does not exist; choose one of {names}, or upload "
-            "your own file.",
-        )
+    try:
+        material = sample(address.clip)
+    except MediaError as error:
+        visit.remarks += (str(error),)
         return
-    material = named[0]
     visit.material = material
     visit.parts[material.id] = address.part
     if not of_frames:

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from nlviz.app import uploads
-from nlviz.app.choice import SESSION, UPLOADS, bundled, uploaded
+from nlviz.app.choice import SESSION, UPLOADS, bundled, offered, uploaded
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.sidebar import restore
@@ -19,7 +19,7 @@ def ask(visit: Visit, key: str) -> None:
     awaited = visit.awaited
     if awaited is None:
         return
-    for sample in bundled():
+    for sample in offered():
         if sample.name == awaited.name:
             st.button(
                 f"Open {plain(sample.name)}",

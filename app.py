@@ -4,5 +4,5 @@ import streamlit as st
 
 from nlviz.app import page
 
-st.set_page_config(page_title="nlviz", page_icon="🔗", layout="wide")
+st.set_page_config(page_title="nlviz", page_icon=page.ICON, layout="wide")
 page.show()

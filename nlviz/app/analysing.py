@@ -8,7 +8,6 @@ from nlviz.app.reading import clip_of, is_kept
 from nlviz.app.running import loaded, one_at_a_time
 from nlviz.app.shown import Shown
 from nlviz.clip import Clip
-from nlviz.inference.forward import analyse
 from nlviz.progress import Progress
 from nlviz.viewer.staged import packed
 
@@ -41,6 +40,8 @@ def _analysed(choice: Choice, progress: Progress) -> Shown:
             return kept
         if clip is None:
             clip = clip_of(material, part, told)
+        from nlviz.inference.forward import analyse  # torch is loaded by now
+
         analysis = analyse(
             clip,
             found.network,

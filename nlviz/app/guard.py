@@ -28,6 +28,15 @@ def guarded() -> Iterator[None]:
         st.error(_SORRY, icon="⚠️")
 
 
+@contextmanager
+def logged() -> Iterator[None]:
+    """Log an unexpected error of what runs ahead: whoever needs it comes to it again."""
+    try:
+        yield
+    except Exception:
+        logger.exception("the app failed ahead of a visitor")
+
+
 def safely(callback: Callable[..., None]) -> Callable[..., None]:
     """What a control does, for Streamlit calls it before anything is drawn, outside ``guarded``.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +11,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from nlviz.app import tidying
 from nlviz.app.choice import bundled
-from nlviz.app.guard import guarded
+from nlviz.app.guard import guarded, logged
+from nlviz.app.stage.component import mount_code
+
+ICON = Path(__file__).with_name("icon.svg")
+"""The picture beside the page's title in the browser."""
 
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
@@ -19,14 +25,16 @@ def show() -> None:
     tidying.note()
     st.html(f"<style>{_STYLE}</style>")
     with guarded():
+        mount_code(key="store-code", height=1)  # first: the page reads it while Python goes on
         place = st.empty()  # what is being done
         if "nlviz" not in st.session_state:
             _while_starting(place)
-        # These load torch; the frames' grey shapes are on the page before.
+        preparing = _preparing()
         from nlviz.app.sidebar import restore, sidebar
         from nlviz.app.stage import stage
         from nlviz.app.visit import current, is_new
 
+        preparing.join()
         new = is_new()
         visit = current(bundled()[0])
         if new:
@@ -34,11 +42,12 @@ def show() -> None:
                 visit, {name: st.query_params.get_all(name) for name in st.query_params}
             )
         with st.sidebar:
-            choice = sidebar.choose(visit, place)
+            choice, draw_rest = sidebar.choose(visit, place)
         place.empty()
         if choice is not None:
             stage.update(visit, choice, place)
         stage.show(visit)
+        draw_rest()
 
 
 def _while_starting(place: DeltaGenerator) -> None:
@@ -46,4 +55,19 @@ def _while_starting(place: DeltaGenerator) -> None:
 
     with place.container():
         skeleton()
-        st.progress(0.0, "Starting PyTorch …")
+        st.progress(0.0, "Starting …")
+
+
+@cache
+def _preparing() -> threading.Thread:
+    """The first sample is read while the modules of the page are loaded: once for the server."""
+    thread = threading.Thread(target=_prepare, name="first-picture", daemon=True)
+    thread.start()
+    return thread
+
+
+def _prepare() -> None:
+    with logged():
+        from nlviz.app import first
+
+        first.prepare()

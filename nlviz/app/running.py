@@ -8,20 +8,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-import torch
-from torch.nn.modules.module import register_module_forward_pre_hook
 
-from nlviz.app import startup, store
+from nlviz.app import startup, store, torch_loading
 from nlviz.app.choice import OwnWeights
 from nlviz.errors import NetworkError
 from nlviz.models import zoo
 from nlviz.progress import Progress
 
+if TYPE_CHECKING:
+    import torch
+
 _PATIENCE = 0.1  # seconds between two checks whether the visitor has chosen something else
 
+_waiting: list[object] = []  # one for each who waits to run a network
 _fingerprints: dict[str, str] = {}  # name → that of the weights that were loaded last
 
 
@@ -91,6 +93,8 @@ def _marked(name: str, made: Any) -> Loaded:
 
 def fingerprint(module: torch.nn.Module) -> str:
     """A hash of everything in the module's state; 0.1 s for 100 MB."""
+    import torch
+
     digest = hashlib.blake2b(digest_size=16)
     for name, value in module.state_dict().items():
         digest.update(name.encode())
@@ -107,6 +111,11 @@ def _inference_lock() -> threading.Lock:
     return threading.Lock()
 
 
+def is_wanted() -> bool:
+    """Whether somebody waits to run a network."""
+    return bool(_waiting)
+
+
 @contextmanager
 def one_at_a_time(progress: Progress) -> Iterator[Progress]:
     """Hold this to run a network; ``progress`` is told while somebody else does.
@@ -114,10 +123,18 @@ def one_at_a_time(progress: Progress) -> Iterator[Progress]:
     Report to what it gives: that is told again between two modules of a pass as well, so that
     whoever wants it stopped need not wait for the end of the pass.
     """
+    torch_loading.wait(progress)
+    from torch.nn.modules.module import register_module_forward_pre_hook
+
     last = (0.05, "Waiting for another computation to end")
     lock = _inference_lock()
-    while not lock.acquire(timeout=_PATIENCE):
-        progress(*last)
+    turn = object()
+    _waiting.append(turn)
+    try:
+        while not lock.acquire(timeout=_PATIENCE):
+            progress(*last)
+    finally:
+        _waiting.remove(turn)
 
     def told(fraction: float, what: str) -> None:
         nonlocal last

@@ -11,7 +11,6 @@ from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice
 from nlviz.app.running import loaded, one_at_a_time
 from nlviz.errors import NetworkError
-from nlviz.experiments.ablation import with_sizes
 from nlviz.progress import Progress
 from nlviz.query import origin
 from nlviz.viewer import blobs
@@ -23,7 +22,8 @@ class Shown:
 
     ``sizes`` and ``constants`` are further blobs by the block's tag, made when first asked for: a
     record is never changed, for all visitors of a clip share it. ``made_with`` is the fingerprint
-    of the network that was run; empty for a session file.
+    of the network that was run; empty for a session file. ``half`` says that it comes from the
+    session file of the first sample, its θ and φ at half precision, until it is made afresh.
     """
 
     choice: Choice
@@ -33,6 +33,7 @@ class Shown:
     sizes: Mapping[str, bytes] = field(default_factory=dict)
     constants: Mapping[str, bytes] = field(default_factory=dict)
     made_with: str = ""
+    half: bool = False
 
     def network(self) -> Any:
         """The network that was run, with the very weights that it had.
@@ -46,16 +47,33 @@ class Shown:
                 "to run one, upload its clip again in the sidebar."
             )
         found = loaded(self.choice.model, self.choice.weights)
-        if found.fingerprint != self.made_with:
+        same = found.fingerprint == self.made_with
+        if self.half:  # nobody had run it
+            same = found.network.weights == self.analysis.weights
+        if not same:
             raise NetworkError(
                 f"The weights of {self.choice.network} have changed since this analysis was made; "
                 "choose the clip again to analyse it with those that are here now."
             )
         return found.network
 
+    def made_afresh(self, fresh: Shown) -> Shown:
+        """With all of a fresh analysis; the page keeps the blobs that it has.
+
+        They hold half precision in any case, and so the numbers of the fresh ones.
+        """
+        analysis = replace(fresh.analysis, sizes=self.analysis.sizes or fresh.analysis.sizes)
+        return replace(self, analysis=analysis, made_with=fresh.made_with, half=False)
+
     def tag(self, block: str) -> str:
         """What the page calls a block."""
         return self.tags[1 + self.analysis.blocks.index(block)]
+
+    @property
+    def needed_first(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The tags of the clip and of the block that opens with it, and those of all others."""
+        at_once = self.tags[0], self.tag(self.analysis.default_block)
+        return at_once, tuple(tag for tag in self.tags if tag not in at_once)
 
     def constants_of(self, block: str) -> bytes:
         """The blob of a block's constants; it takes a pass over all of the block's weights."""
@@ -70,6 +88,8 @@ class Shown:
         if self.analysis.sizes:  # a session file may have them
             return self.analysis
         with one_at_a_time(progress) as told:
+            from nlviz.experiments.ablation import with_sizes
+
             told(0.5, "measuring what each place adds")
             return with_sizes(self.analysis, self.network())
 

@@ -62,7 +62,7 @@ class Visit:
     is the choice that is being worked out beside what is shown. ``restoring`` is true until what it
     asked for is shown. ``given_weights`` is the checkpoint that is being read, and ``own`` those
     that were: what the menu calls them → the network that each is for, and what tells it from
-    others.
+    others. ``drawn`` says that the viewer was sent before.
     """
 
     material: Material | None
@@ -84,6 +84,7 @@ class Visit:
     timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     given_weights: GivenWeights | None = None
     own: dict[str, tuple[str, OwnWeights]] = field(default_factory=dict)
+    drawn: bool = False
     _pins: dict[str, Pins] = field(default_factory=dict)
 
     @property

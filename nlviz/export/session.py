@@ -1,7 +1,9 @@
 """Session: an analysis and what was asked of it in one file, opened again without the network.
 
 A ``.nlviz`` file is a zip of three parts, none of them compressed: ``session.json``, and as
-safetensors ``frames.safetensors`` and ``blocks.safetensors``.
+safetensors ``frames.safetensors`` and ``blocks.safetensors``. Format 2 knows three things more, and
+a file is of it only where it has one of them: a φ that equals θ is stored once; and a slim session,
+which lies beside its clip, has no frames and its θ and φ at half precision.
 """
 
 from __future__ import annotations
@@ -21,16 +23,18 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from nlviz.analysis import Analysis
+from nlviz.clip import Clip
 from nlviz.errors import ExportError, NlvizError
 from nlviz.export import session_contents
 from nlviz.export.arrays import affinity_arrays
-from nlviz.provenance import Provenance
+from nlviz.provenance import Provenance, checksum
 from nlviz.query import Query
 
-FORMAT = 1
-"""Of the files that this version writes and opens."""
+FORMAT = 2
+"""The newest format of the files that this version writes; it opens all up to it."""
 
 _TEXT, _FRAMES, _BLOCKS = PARTS = ("session.json", "frames.safetensors", "blocks.safetensors")
+_SLIM_SINCE = 2  # the format that knows sessions without frames
 _LONGEST_TEXT = 16 << 20
 _LARGEST = 4 << 30
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same session gives the same bytes
@@ -45,24 +49,40 @@ class Session:
         queries: what was asked, the pins.
         settings: of the view, as its host names them: plain JSON.
         provenance: how it was made.
+        slim: whether it comes from a slim session, its θ and φ rounded to half precision.
     """
 
     analysis: Analysis
     provenance: Provenance
     queries: tuple[Query, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    slim: bool = False
 
 
-def save(session: Session) -> bytes:
-    """The content of a session file."""
+def save(session: Session, *, slim: bool = False) -> bytes:
+    """The content of a session file.
+
+    Args:
+        session: what is kept.
+        slim: leave out the frames and round θ and φ to half precision (float16, a relative error of
+            up to 0.0005): a third of the bytes, for a session that lies beside its clip, which is
+            needed to open it.
+
+    Raises:
+        ExportError: half precision does not reach as far as θ or φ, 65,504.
+    """
     analysis = session.analysis
     arrays: dict[str, NDArray[Any]] = {}
+    tied = False
     for block, affinity in analysis.affinities.items():
-        arrays |= affinity_arrays(block, affinity)
+        arrays |= _halved(block, affinity_arrays(block, affinity), slim=slim)
+        if session_contents.is_tied(affinity):
+            tied = True
+            del arrays[f"{block}/phi"]
         if block in analysis.sizes:
             arrays[f"{block}/sizes"] = analysis.sizes[block]
     text = {
-        "format": FORMAT,
+        "format": FORMAT if slim or tied else 1,
         "nlviz": session.provenance.version,
         **session_contents.told(analysis, session.queries),
         "settings": dict(session.settings),
@@ -70,7 +90,9 @@ def save(session: Session) -> bytes:
     }
     parts = {
         _TEXT: json.dumps(text, ensure_ascii=False, allow_nan=False, indent=1).encode(),
-        _FRAMES: safetensors.save({"frames": np.ascontiguousarray(analysis.clip.frames)}),
+        _FRAMES: safetensors.save(
+            {} if slim else {"frames": np.ascontiguousarray(analysis.clip.frames)}
+        ),
         _BLOCKS: safetensors.save(arrays),
     }
     content = io.BytesIO()
@@ -80,21 +102,43 @@ def save(session: Session) -> bytes:
     return content.getvalue()
 
 
-def open_session(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Session:
+def _halved(
+    block: str, arrays: Mapping[str, NDArray[Any]], *, slim: bool
+) -> Mapping[str, NDArray[Any]]:
+    """A block's arrays, those of float32 as float16 where the session is slim."""
+    if not slim:
+        return arrays
+    far = max(float(np.abs(each).max()) for each in arrays.values() if each.dtype == np.float32)
+    if far > float(np.finfo(np.float16).max):
+        raise ExportError(
+            f"θ or φ of block {block} reach {far:.3g}, beyond half precision; save the session "
+            "with its frames, at full precision."
+        )
+    return {
+        name: each.astype(np.float16) if each.dtype == np.float32 else each
+        for name, each in arrays.items()
+    }
+
+
+def open_session(
+    source: str | os.PathLike[str] | bytes, name: str | None = None, *, clip: Clip | None = None
+) -> Session:
     """Open a session file: the same analysis again, and no network is needed.
 
     Args:
         source: a path, or the content.
         name: what messages call it.
+        clip: whose frames a slim session was made of; others hold their frames and need none.
 
     Raises:
         ExportError: it cannot be read, is cut short, comes from another version, or is not what a
-            session file is. Nothing in it is run or written anywhere.
+            session file is; a slim session without its clip, or with another one. Nothing in it is
+            run or written anywhere.
     """
     called = name or ("The session file" if isinstance(source, bytes) else repr(str(source)))
     parts = _parts(source, called)
     try:
-        return _session(parts, called)
+        return _session(parts, called, clip)
     except (SafetensorError, NlvizError, ValueError, TypeError, KeyError, RecursionError) as error:
         if isinstance(error, ExportError):
             raise
@@ -104,19 +148,23 @@ def open_session(source: str | os.PathLike[str] | bytes, name: str | None = None
         ) from error
 
 
-def _session(parts: Mapping[str, bytes], called: str) -> Session:
+def _session(parts: Mapping[str, bytes], called: str, given: Clip | None) -> Session:
     text = session_contents.whole_object(
         json.loads(parts[_TEXT], parse_constant=session_contents.no_number)
     )
-    if text.get("format") != FORMAT:
+    if text.get("format") not in range(1, FORMAT + 1):
         raise ExportError(
             f"{called} was written by nlviz {text.get('nlviz')!s:.20} in format "
-            f"{text.get('format')!s:.20}, and this is nlviz for format {FORMAT}; open it with the "
-            "version that wrote it."
+            f"{text.get('format')!s:.20}, and this is nlviz for formats 1 to {FORMAT}; open it "
+            "with the version that wrote it."
         )
-    frames = safetensors.load(parts[_FRAMES])["frames"]
     made = session_contents.provenance(text["provenance"])
-    seen = session_contents.analysis(text, frames, safetensors.load(parts[_BLOCKS]))
+    frames = safetensors.load(parts[_FRAMES])
+    slim = not frames and text["format"] >= _SLIM_SINCE
+    clip = _own_clip(given, made, called) if slim else None
+    if clip is None:
+        clip = session_contents.clip(session_contents.whole_object(text["clip"]), frames["frames"])
+    seen = session_contents.analysis(text, clip, safetensors.load(parts[_BLOCKS]))
     analysis = replace(seen, weights=made.weights)
     queries = tuple(session_contents.query(each, analysis) for each in text["queries"])
     return Session(
@@ -124,7 +172,23 @@ def _session(parts: Mapping[str, bytes], called: str) -> Session:
         provenance=made,
         queries=queries,
         settings=session_contents.whole_object(text["settings"]),
+        slim=slim,
     )
+
+
+def _own_clip(given: Clip | None, made: Provenance, called: str) -> Clip:
+    """The clip that a slim session was made of; ExportError where it is another or none."""
+    if given is None:
+        raise ExportError(
+            f"{called} holds no frames, for it lies beside its clip {made.clip}; open it with "
+            f"open_session(…, clip=nlviz.read('{made.clip}'))."
+        )
+    if checksum(given) != made.checksum:
+        raise ExportError(
+            f"{called} was made of other frames than those of {given.name}; give the frames "
+            f"{', '.join(map(str, made.frames))} of {made.clip}."
+        )
+    return given
 
 
 def _parts(source: str | os.PathLike[str] | bytes, called: str) -> dict[str, bytes]:

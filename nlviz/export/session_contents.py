@@ -30,6 +30,7 @@ LONGEST_NAME = 300
 LONGEST = 8000
 """Signs of a sentence or a command that a session file holds, at most."""
 
+_TIED = "theta"  # what a block's φ is where it equals θ
 _MOST = 2**31
 _MOST_CORNERS = 100_000  # of one region: each is compared with every line of the frame
 _MOST_STEPS = 256  # for each frame: networks repeat a photo to the frames that they need
@@ -55,6 +56,7 @@ def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
                 "fidelity": analysis.fidelity[block],
                 "kind": analysis.kinds.get(block),
                 "places": analysis.places.get(block),
+                **({"phi": _TIED} if is_tied(affinity) else {}),
             }
             for block, affinity in analysis.affinities.items()
         },
@@ -64,9 +66,14 @@ def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
     }
 
 
-def analysis(text: Text, frames: NDArray[Any], arrays: Arrays) -> Analysis:
+def is_tied(affinity: Affinity) -> bool:
+    """Whether θ and φ are the same numbers, so that one of them says it all."""
+    return np.array_equal(affinity.theta, affinity.phi)
+
+
+def analysis(text: Text, clip: Clip, arrays: Arrays) -> Analysis:
     """The analysis again; ValueError, TypeError, KeyError or NlvizError where that cannot be."""
-    clip = _clip(whole_object(text["clip"]), frames)
+    frames = clip.frames
     source, size = (_whole_numbers(text["view"][name], 2, 1) for name in ("source", "input"))
     if source != (clip.width, clip.height):
         raise ValueError("the frames have another size than the view")
@@ -179,7 +186,8 @@ def no_number(value: str) -> float:
     raise ValueError(f"{value} is not a number")
 
 
-def _clip(text: Text, frames: NDArray[Any]) -> Clip:
+def clip(text: Text, frames: NDArray[Any]) -> Clip:
+    """The clip again, of its frames (T, H, W, 3); errors as ``analysis``."""
     indices = _whole_numbers(text["indices"], least=0)
     if list(indices) != sorted(set(indices)):
         raise ValueError("the frames are not in order")
@@ -198,10 +206,11 @@ def _affinity(block: str, text: Text, arrays: Arrays) -> Affinity:
         Groups(*(_array(arrays, f"{block}/reach/{i}/{of}", np.int32, 1) for of in ("query", "key")))
         for i in range(_whole(text["reach"], 0))
     )
+    theta = _channels(arrays, f"{block}/theta")
     return Affinity(
         function=_words(text["function"]),
-        theta=_array(arrays, f"{block}/theta", np.float32, 2),
-        phi=_array(arrays, f"{block}/phi", np.float32, 2),
+        theta=theta,
+        phi=theta if text.get("phi") == _TIED else _channels(arrays, f"{block}/phi"),
         query_grid=_grid(text["query_grid"]),
         key_grid=_grid(text["key_grid"]),
         scale=_number(text["scale"]),
@@ -225,6 +234,13 @@ def _grid(text: Text) -> Grid:
         raise ValueError("a grid's first cell must lie near the frames")
     t, rows, cols = (_whole(text[name]) for name in ("t", "rows", "cols"))
     return Grid(t, rows, cols, stride, first)  # type: ignore[arg-type]  # three, checked above
+
+
+def _channels(arrays: Arrays, name: str) -> NDArray[np.float32]:
+    """θ or φ; of a slim session they are at half precision."""
+    half = arrays[name].dtype == np.float16
+    array = _array(arrays, name, np.float16 if half else np.float32, 2)
+    return array.astype(np.float32, copy=False)
 
 
 def _array(

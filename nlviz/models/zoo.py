@@ -12,6 +12,7 @@ from nlviz.errors import ZooError
 from nlviz.models.bundled import RECORDS as BUNDLED
 from nlviz.models.bundled import Record, backbone_weights
 from nlviz.models.bundled import weights as bundled_weights
+from nlviz.models.published.cache import is_fetched
 from nlviz.models.published.catalogue import RECORDS as PUBLISHED
 from nlviz.models.published.record import Published
 from nlviz.models.taps import Tap
@@ -80,10 +81,8 @@ def published(name: str) -> Published:
 
 def is_here(name: str, folder: Path | str | None = None) -> bool:
     """Whether a network can be loaded at once: bundled, or fetched."""
-    from nlviz.models.published import fetch
-
     known = record(name)
-    return isinstance(known, Record) or fetch.is_fetched(known, folder)
+    return isinstance(known, Record) or is_fetched(known, folder)
 
 
 def load(
@@ -100,7 +99,7 @@ def load(
         device: "cuda", "mps", "cpu", or "auto" for the first of these that is available.
         weights: your own checkpoint of a published kind of network, in any project's format,
             with as many classes as it has; nothing needs to be fetched then.
-        folder: of fetched networks; see ``nlviz.models.published.fetch.cache``.
+        folder: of fetched networks; see ``nlviz.models.published.cache``.
 
     Raises:
         ZooError: an unknown name, a network not fetched yet, a device that is not available,

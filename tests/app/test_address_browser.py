@@ -150,7 +150,7 @@ def test_a_session_file_opens_to_the_same_picture_without_its_network(
     best = held.analysis.prediction[0].label.split(",")[0]
     expect(page.page.get_by_label("Top classes").get_by_text(best, exact=True)).to_be_visible()
     expect(page.page.get_by_text(held.provenance.checksum[:16])).to_be_visible()
-    expect(page.page.get_by_test_id("stCode").first).to_contain_text("nlviz links ball.nlviz")
+    expect(page.page.locator(".code").first).to_contain_text("nlviz links ball.nlviz")
     page.page.get_by_role("tab", name="Does it matter?").click()
     expect(page.page.get_by_text("is a saved session and holds no network")).to_be_visible()
     page.page.get_by_role("button", name="Open ball.mp4").click()

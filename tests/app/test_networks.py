@@ -27,6 +27,7 @@ from nlviz.models.published import fetch
 from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pins
 from tests.models.test_checkpoints import caffe2_pickle
+from tests.support.code_blocks import code_of
 from tests.support.restated import PROJECTS, state
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
@@ -244,7 +245,7 @@ def test_the_whole_app_works_with_weights_of_ones_own(small, content):
     assert visit.shown.analysis.network == "small (weights.pkl)"
     assert visit.shown.analysis.weights == "sha256:" + hashlib.sha256(content).hexdigest()
     assert visit.shown.network().name == "small (weights.pkl)"
-    line, lines = (each.value for each in page.code)
+    line, lines = code_of(page)
     assert "--model small --weights weights.pkl" in line
     assert "weights='weights.pkl'" in lines
     said = [each.value.replace("\\", "") for each in page.caption]

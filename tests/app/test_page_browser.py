@@ -118,9 +118,7 @@ def test_a_click_pins_in_its_colour_and_python_answers(visit: AppPage) -> None:
     colour = np.array([int(pin["color"][i : i + 2], 16) for i in (1, 3, 5)])
     alike = (np.abs(near[:, :3].astype(int) - colour).max(axis=1) < 12) & (near[:, 3] > 200)
     assert alike.sum() > 8
-    expect(visit.page.get_by_test_id("stCode").first).to_contain_text(
-        f"--at {bundled()[0].at.frame}"
-    )
+    expect(visit.page.locator(".code").first).to_contain_text(f"--at {bundled()[0].at.frame}")
 
 
 def test_a_box_and_who_looks_here_are_answered_by_python(
@@ -156,7 +154,7 @@ def test_a_box_and_who_looks_here_are_answered_by_python(
             )
             for n in wanted
         ]
-    expect(visit.page.get_by_test_id("stCode").first).to_contain_text("--reverse")
+    expect(visit.page.locator(".code").first).to_contain_text("--reverse")
 
 
 def test_pins_are_removed_cleared_and_brought_back(visit: AppPage) -> None:
@@ -184,7 +182,7 @@ def test_another_block_keeps_the_pins_and_asks_python_again(visit: AppPage) -> N
     assert after["pins"][0]["id"] == before["pins"][0]["id"]
     assert after["links"] != before["links"]
     assert "nl3" in after["detail"]
-    expect(visit.page.get_by_test_id("stCode").first).to_contain_text("--block nl3")
+    expect(visit.page.locator(".code").first).to_contain_text("--block nl3")
 
 
 def test_an_uploaded_clip_is_analysed_and_can_be_pinned(visit: AppPage) -> None:
@@ -196,7 +194,7 @@ def test_an_uploaded_clip_is_analysed_and_can_be_pinned(visit: AppPage) -> None:
     visit.leave()
     state = visit.ready(pins=1)
     assert len(state["links"]) == 20
-    expect(visit.page.get_by_test_id("stCode").first).to_contain_text("square.mp4")
+    expect(visit.page.locator(".code").first).to_contain_text("square.mp4")
 
 
 def test_an_uploaded_animation_is_a_clip(visit: AppPage) -> None:

@@ -31,6 +31,7 @@ from nlviz.app.tabs import (
 )
 from nlviz.app.tabs.multiples import Mosaic
 from tests.support import make
+from tests.support.code_blocks import code_of
 
 
 def until(wanted) -> None:
@@ -436,13 +437,13 @@ def test_every_tab_opens_for_a_pin_where_the_block_has_no_query(tab, with_anothe
     page.run()
     assert not page.exception
     words = " ".join(each.value for each in (*page.info, *page.caption, *page.markdown))
-    assert words or page.code
+    assert words or code_of(page)
     if tab == "Profile" or (tab == "Spacetime" and not with_another):
         assert "its queries lie on frame 15" in words
     if tab == "Reproduce" and with_another:  # what it says can be run
-        assert all("15,20,20" in each.value or "frame=15" in each.value for each in page.code)
-        assert not any("0,20,20" in each.value.replace("15,20", "") for each in page.code)
-        assert not any("frame=0" in each.value for each in page.code)
+        assert all("15,20,20" in each or "frame=15" in each for each in code_of(page))
+        assert not any("0,20,20" in each.replace("15,20", "") for each in code_of(page))
+        assert not any("frame=0" in each for each in code_of(page))
         assert "Without Pin 2" in words
     for kind in page.segmented_control if tab == "Export" else ():
         for option in kind.options:
@@ -452,4 +453,4 @@ def test_every_tab_opens_for_a_pin_where_the_block_has_no_query(tab, with_anothe
                 (why,) = page.info
                 assert "its queries lie on frame 15" in why.value
                 assert not page.error
-                assert not page.code  # and no command for what cannot be made
+                assert not code_of(page)  # and no command for what cannot be made

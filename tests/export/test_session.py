@@ -172,7 +172,7 @@ def without(name):
         (lambda parts: {**parts, "session.json": b"[" * 100_000}, "damaged or was changed"),
         (lambda parts: {**parts, "session.json": b"[]"}, "expected an object, got"),
         (lambda parts: {**parts, "blocks.safetensors": b"x" * 99}, "damaged or was changed"),
-        (told(format=2, nlviz="9.1"), "written by nlviz 9.1 in format 2.*open it with the version"),
+        (told(format=3, nlviz="9.1"), "written by nlviz 9.1 in format 3.*open it with the version"),
         (told(clip__indices=[0, 5, 10]), "4 frames needs as many indices"),
         (told(clip__indices=[0, 10, 5, 15]), "not in order"),
         (told(clip__total="20"), "expected a whole number from 1, got '20'"),
@@ -307,3 +307,75 @@ def test_a_session_cannot_run_its_network_again(tmp_path, content, capsys):
     assert "has no network to run again" in capsys.readouterr().err
     assert main([*asked, "--size", "64"]) == 0
     assert "A session keeps the frames and the size" in capsys.readouterr().err
+
+
+def tied():
+    """An analysis whose blocks look with what they are looked at."""
+    analysis = make.analysis()
+    affinities = {}
+    for block, each in analysis.affinities.items():
+        if each.theta.shape == each.phi.shape:
+            each = replace(each, phi=each.theta.copy())
+        affinities[block] = each
+    assert any(np.array_equal(each.theta, each.phi) for each in affinities.values())
+    return replace(analysis, affinities=affinities)
+
+
+def parts_of(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def of(analysis):
+    return export.Session(analysis, export.Provenance.of(analysis))
+
+
+def test_a_phi_that_equals_theta_is_stored_once():
+    content, analysis = export.save(of(tied())), tied()
+    parts = parts_of(content)
+    assert json.loads(parts["session.json"])["format"] == 2
+    names = safetensors.load(parts["blocks.safetensors"]).keys()
+    opened = export.open_session(content).analysis
+    for block, each in analysis.affinities.items():
+        same = np.array_equal(each.theta, each.phi)
+        assert (f"{block}/phi" in names) is not same
+        np.testing.assert_array_equal(opened.affinity(block).theta, each.theta)
+        np.testing.assert_array_equal(opened.affinity(block).phi, each.phi)
+    assert export.save(of(opened)) == content or opened.weights is None
+
+
+def test_older_readers_can_open_whatever_has_nothing_new():
+    assert json.loads(parts_of(export.save(of(make.analysis())))["session.json"])["format"] == 1
+
+
+def test_a_slim_session_opens_with_its_clip_at_half_precision():
+    analysis = tied()
+    content = export.save(of(analysis), slim=True)
+    assert len(content) < len(export.save(of(analysis))) / 1.9
+    opened = export.open_session(content, clip=analysis.clip)
+    assert opened.slim
+    assert not export.open_session(export.save(of(analysis)), clip=analysis.clip).slim
+    assert opened.analysis.clip is analysis.clip
+    for block, each in analysis.affinities.items():
+        found = opened.analysis.affinity(block)
+        np.testing.assert_array_equal(found.theta, each.theta.astype(np.float16))
+        np.testing.assert_array_equal(found.phi, each.phi.astype(np.float16))
+
+
+def test_a_slim_session_without_its_clip_is_told():
+    analysis = make.analysis()
+    content = export.save(of(analysis), slim=True)
+    with pytest.raises(ExportError, match=r"holds no frames.*open it with open_session"):
+        export.open_session(content, "first.nlviz")
+    other = replace(analysis.clip, frames=255 - analysis.clip.frames)
+    with pytest.raises(ExportError, match="was made of other frames"):
+        export.open_session(content, "first.nlviz", clip=other)
+
+
+def test_numbers_beyond_half_precision_are_refused():
+    analysis = make.analysis()
+    far = {
+        block: replace(each, theta=each.theta * 1e6) for block, each in analysis.affinities.items()
+    }
+    with pytest.raises(ExportError, match="beyond half precision"):
+        export.save(of(replace(analysis, affinities=far)), slim=True)

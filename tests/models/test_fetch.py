@@ -28,6 +28,7 @@ from nlviz.cli import main
 from nlviz.errors import CheckpointError, FetchError, ZooError
 from nlviz.models import zoo
 from nlviz.models.published import fetch
+from nlviz.models.published.cache import cache
 from nlviz.models.published.catalogue import RECORDS
 from nlviz.models.published.download import download
 from tests.models.test_checkpoints import caffe2_pickle
@@ -137,7 +138,7 @@ def test_the_cache_folder_is_the_users_choice(monkeypatch, environment, expected
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert fetch.cache() == Path(expected)
+    assert cache() == Path(expected)
 
 
 def test_a_wrong_hash_is_refused_and_not_kept(small, server, tmp_path):

@@ -1,7 +1,8 @@
 // Bar: puts the query string into the page's address, and copies that address on a click.
 
-const SAID = 2500; // ms that the answer stays
-const mounts = new WeakMap();
+import { copyOnClick } from "../copying.js";
+
+const mounts = new WeakMap(); // mount → what ends it
 
 /** Streamlit's own parts of an address (embed, embed_options) stay. */
 function follow(query) {
@@ -17,38 +18,17 @@ function follow(query) {
   }
 }
 
-/** The clipboard is shut to pages that come over plain http; an old way still works there. */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = document.createElement("textarea");
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    return copied;
-  }
-}
-
-export default function ({ data, parentElement: root }) {
-  follow(data.query);
+export default function ({ data: [query, hint], parentElement: root }) {
+  follow(query);
   const button = root.querySelector("button");
-  button.title = data.hint;
+  button.title = hint;
   if (!mounts.has(root)) {
-    const mount = { timer: 0 };
-    mounts.set(root, mount);
-    button.addEventListener("click", async () => {
-      const status = root.querySelector("[role=status]");
-      status.textContent = (await copy(location.href)) ? "Copied" : "Copy it from the address bar";
-      clearTimeout(mount.timer);
-      mount.timer = setTimeout(() => (status.textContent = ""), SAID);
-    });
+    const status = root.querySelector("[role=status]");
+    const instead = "Copy it from the address bar";
+    mounts.set(root, copyOnClick(button, status, () => location.href, instead));
   }
   return () => {
-    clearTimeout(mounts.get(root)?.timer);
+    mounts.get(root)?.();
     mounts.delete(root);
   };
 }

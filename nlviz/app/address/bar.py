@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from nlviz.app.address.query_string import Address, shortened, write
+from nlviz.viewer import bundle
 
 _HERE = Path(__file__).parent
 _WHOLE = "This page's address holds the clip's name, the pins and the options."
@@ -18,7 +19,7 @@ _mount = st.components.v2.component(
 <span role="status"></span></div>
 """,
     css=(_HERE / "bar.css").read_text(encoding="utf-8"),
-    js=(_HERE / "bar.js").read_text(encoding="utf-8"),
+    js=bundle.join(_HERE / "bar.js"),
 )
 
 
@@ -27,4 +28,4 @@ def follow(address: Address) -> None:
     hints = [_UPLOAD if address.digest else _WHOLE]
     if shortened(address) != address:
         hints.append(_SHORT)
-    _mount(key="location", data={"query": write(address), "hint": " ".join(hints)})
+    _mount(key="location", data=[write(address), " ".join(hints)])

@@ -1,8 +1,15 @@
-"""The gallery: samples as pictures to click."""
+"""The gallery: samples as pictures to click.
+
+Its tiles stand at once, and their pictures come last in a server's first run, for each has to be
+decoded once and the visitor waits for something else.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from nlviz.app.choice import Material, offered
 from nlviz.app.guard import safely
@@ -12,20 +19,30 @@ from nlviz.app.visit import Visit
 from nlviz.media import read
 
 _TALL = 90
+_BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"
+_pictures: dict[str, str] = {}  # a material's id → its picture, as a data address
 
 
-def show(visit: Visit) -> None:
-    """Two tiles a row; the chosen one is framed."""
+def show(visit: Visit) -> Callable[[], None]:
+    """Two tiles a row, the chosen one framed; what it returns draws the pictures not there yet."""
     st.markdown("##### Gallery")
     with st.container(key="gallery", horizontal=True, gap="xsmall"):
-        for material in offered():
-            _tile(material, visit)
+        late = [(_tile(material, visit), material) for material in offered()]
+
+    def draw_late() -> None:
+        for place, material in late:
+            if material.id not in _pictures:
+                _pictures[material.id] = _picture(material)
+                place.html(_image(material))
+
+    return draw_late
 
 
-def _tile(material: Material, visit: Visit) -> None:
+def _tile(material: Material, visit: Visit) -> DeltaGenerator:
     chosen = visit.material is not None and material.id == visit.material.id
     with st.container(key=f"tile-{'on' if chosen else 'off'}-{material.id}", gap=None):
-        st.html(f'<img src="{_picture(material)}" alt="">')
+        place = st.empty()
+        place.html(_image(material))
         # The button's area covers the picture (page.css), so that the whole tile is one target.
         st.button(
             plain(material.title),
@@ -36,13 +53,13 @@ def _tile(material: Material, visit: Visit) -> None:
             on_click=safely(visit.choose_material),
             args=(material,),
         )
+    return place
+
+
+def _image(material: Material) -> str:
+    return f'<img src="{_pictures.get(material.id, _BLANK)}" alt="">'
 
 
 def _picture(material: Material) -> str:
-    return _thumbnail(material.path, material.at.frame if material.at else 0)
-
-
-@st.cache_data(show_spinner=False)
-def _thumbnail(path: str, frame: int) -> str:
-    clip = read(path, frames=1, start=frame)
+    clip = read(material.source, frames=1, start=material.at.frame if material.at else 0)
     return thumbnail(clip.frames[0], _TALL)

@@ -13,6 +13,7 @@ from nlviz.app.markdown import plain
 from nlviz.app.sidebar import own_weights
 from nlviz.app.visit import Visit
 from nlviz.errors import NetworkError, NlvizError
+from nlviz.models import zoo
 
 MODEL = "model"
 """Key of the menu: what is put there before it is drawn is chosen in it."""
@@ -22,8 +23,6 @@ SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
 def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
     """The choice to run; while a network is not downloaded yet, the one before it stays."""
-    from nlviz.models import zoo  # brings torch: the gallery above need not wait for it
-
     with st.container(key="network", gap="xsmall"):
         st.markdown("##### Network")
         read = own_weights.read(visit)
@@ -48,7 +47,8 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
         record = zoo.record(model)
         what = "; ".join(filter(None, (record.summary, getattr(record, "conventions", ""))))
         st.caption(plain(f"{what}. {record.short}"))
-        step = max(round(tap.stride[0]) for tap in zoo.record(model).taps.values())
+        published = isinstance(record, zoo.Published)  # blocks of the bundled ones see each frame
+        step = max(round(tap.stride[0]) for tap in record.taps.values()) if published else 1
         if 1 < part.frames < 2 * step:
             st.caption(f"One time step of its blocks covers {step:d} frames; choose more frames.")
         if not here[model]:
@@ -56,7 +56,7 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
             own_weights.offer(visit, model)
             return _instead(visit, material, part)
         size = _size(visit, model, SIZES, _usual_size(model))
-        if isinstance(record, zoo.Published):
+        if published:
             own_weights.offer(visit, model)
         return Choice(material, part, model, size)
 
@@ -64,14 +64,16 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
 def usual_frames(visit: Visit) -> int:
     """How many frames the network that comes to be shown is given where nobody says."""
     from nlviz.app.running import network
-    from nlviz.inference import loading
-    from nlviz.models import zoo
 
     names = _names(visit)
     model = st.session_state.get(MODEL)
     model = model if model in names else names[0]
     if model in zoo.names() and not zoo.is_here(model):
         model = _before(visit)
+    if model in zoo.bundled():
+        return zoo.record(model).frames or ClipPart().frames
+    from nlviz.inference import loading
+
     own = None
     if startup.is_user_model(model):
         with suppress(NlvizError):  # ``choose`` says what is wrong with it
@@ -81,16 +83,12 @@ def usual_frames(visit: Visit) -> int:
 
 def _names(visit: Visit) -> tuple[str, ...]:
     """What the menu offers."""
-    from nlviz.models import zoo
-
     started = startup.user_model()
     return (*([started.name] if started else []), *visit.own, *zoo.names())
 
 
 def _before(visit: Visit) -> str:
     """The network that is on screen, else the first bundled one."""
-    from nlviz.models import zoo
-
     if visit.shown is not None and visit.shown.choice.material.session is None:
         return visit.shown.choice.model
     return zoo.bundled()[0]
@@ -141,9 +139,6 @@ def _size(visit: Visit, model: str, sizes: tuple[int, ...], usual: int) -> int:
 
 def _fetch(visit: Visit, model: str) -> None:
     """A button that fetches; the next time it resumes a download that was interrupted."""
-    from nlviz.models import zoo
-    from nlviz.models.published import fetch
-
     record = zoo.published(model)
     if not startup.may_fetch():
         st.caption(
@@ -155,6 +150,7 @@ def _fetch(visit: Visit, model: str) -> None:
         st.caption(f"Licence {plain(record.licence)}. Or: `python -m nlviz fetch {plain(model)}`")
         return
     bar = st.progress(0.0, "Connecting …")
+    from nlviz.models.published import fetch  # brings torch
 
     def tell(done: int, total: int | None) -> None:
         share = done / total if total else 0.0
@@ -180,6 +176,4 @@ def _instead(visit: Visit, material: Material, part: ClipPart) -> Choice:
 
 
 def _usual_size(model: str) -> int:
-    from nlviz.models import zoo
-
     return min(SIZES, key=lambda size: abs(size - zoo.record(model).default_size))

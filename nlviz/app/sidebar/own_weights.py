@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from nlviz.app import running, uploads
+from nlviz.app import running, torch_loading, uploads
 from nlviz.app.choice import GivenWeights, OwnWeights
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
@@ -18,6 +18,7 @@ from nlviz.app.tabs.progress import AT_ONCE, tell
 from nlviz.app.visit import Visit
 from nlviz.display import one_line
 from nlviz.errors import MediaError, NetworkError
+from nlviz.models import zoo
 from nlviz.progress import Progress
 
 ENDINGS = ("pkl", "pyth", "pth", "pt", "safetensors")
@@ -82,13 +83,12 @@ def read(visit: Visit) -> str | None:
 
 
 def _read(given: GivenWeights, progress: Progress) -> OwnWeights:
-    from nlviz.models import zoo
-
     progress(0.1, f"reading {given.file}")
     with a_turn(progress) as told, TemporaryDirectory() as folder:
         name = given.file if given.file.strip(".") else "checkpoint"
         file = Path(folder, name)
         file.write_bytes(given.data)
+        torch_loading.wait(told)
         told(0.4, f"putting {given.file} into {given.model}")
         made = zoo.load(given.model, weights=file)
     weights = OwnWeights(given.file, str(made.weights))

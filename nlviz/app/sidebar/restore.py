@@ -13,6 +13,7 @@ from nlviz.app.choice import ClipPart, Material, sample
 from nlviz.app.sidebar.networks import MODEL, SIZES
 from nlviz.app.visit import Awaited, Visit
 from nlviz.errors import MediaError
+from nlviz.models import zoo
 from nlviz.provenance import sampling_of
 from nlviz.viewer import settings
 from nlviz.viewer.pins import Pins
@@ -84,8 +85,6 @@ def _pins(address: Address) -> Pins:
 
 
 def _network(visit: Visit, address: Address) -> None:
-    from nlviz.models import zoo
-
     model = address.model
     if model and model not in _models():
         usual, named = zoo.bundled()[0], model.partition(" (")[0]
@@ -111,7 +110,5 @@ def _network(visit: Visit, address: Address) -> None:
 
 
 def _models() -> tuple[str, ...]:
-    from nlviz.models import zoo
-
     started = startup.user_model()
     return (started.name, *zoo.names()) if started else zoo.names()

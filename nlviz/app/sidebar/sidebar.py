@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +22,18 @@ _UPLOAD = "upload"
 _LOGO = Path(__file__).parents[1] / "logo.svg"
 
 
-def choose(visit: Visit, place: DeltaGenerator) -> Choice | None:
-    """What the visitor has chosen; None while it is not known, and the page says why.
+def choose(visit: Visit, place: DeltaGenerator) -> tuple[Choice | None, Callable[[], None]]:
+    """What the visitor has chosen, and what draws the rest of the sidebar once that is shown.
 
-    ``place`` on the page says how far that is, where there is nothing else to see.
+    None while the choice is not known, and the page says why: ``place`` on the page says how far
+    that is, where there is nothing else to see.
     """
     st.logo(str(_LOGO), size="large")
-    gallery.show(visit)
+    draw_rest = gallery.show(visit)
+    return _choice(visit, place), draw_rest
+
+
+def _choice(visit: Visit, place: DeltaGenerator) -> Choice | None:
     most = int(st.get_option("server.maxUploadSize"))
     st.file_uploader(
         "Your own clip, photo or session",

@@ -44,6 +44,7 @@ function asObject(data) {
 
 export default function (component) {
   const { data, parentElement } = component;
+  const scene = asObject(data?.[0] ?? data);
   let mount = mounts.get(parentElement);
   if (!mount) {
     mount = { component };
@@ -55,7 +56,7 @@ export default function (component) {
     mounts.set(parentElement, mount);
   }
   mount.component = component;
-  mount.viewer.update(asObject(data));
+  mount.viewer.update(scene);
   mount.outbox.answered();
   return () => {
     mount.outbox.close();

@@ -8,8 +8,10 @@ from functools import partial
 from html import escape
 
 import streamlit as st
+from streamlit import runtime
 from streamlit.delta_generator import DeltaGenerator
 
+from nlviz.app import first
 from nlviz.app.address import bar
 from nlviz.app.address.query_string import Address
 from nlviz.app.analysing import make
@@ -20,8 +22,8 @@ from nlviz.app.loading import wait
 from nlviz.app.markdown import plain
 from nlviz.app.shown import Shown
 from nlviz.app.sidebar import upload
-from nlviz.app.stage import needs, tab_row
-from nlviz.app.stage.component import mount_code, mount_store, mount_viewer
+from nlviz.app.stage import needs, network_word, tab_row
+from nlviz.app.stage.component import mount_store, mount_viewer
 from nlviz.app.tabs import jobs, overlay
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
 from nlviz.app.tabs.progress import tell
@@ -33,6 +35,7 @@ from nlviz.viewer.messages import Can, Scene, links_of
 _VIEWER = "viewer"
 _ANALYSIS = "analysis"
 _HEAD_START = 0.03  # seconds
+_FIRST_HEAD_START = 0.3  # seconds, where the viewer itself is still to be drawn
 _ANSWERS = Answers()  # for all visitors, by content
 
 
@@ -45,7 +48,7 @@ def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
         return
     if choice == visit.failed:
         return
-    shown = find(choice)
+    shown = find(choice) or first.find(choice)
     if shown is None:
         job = jobs.current().ask(choice, _ANALYSIS, partial(make, choice), urgent=True)
         wait(job, place, blocks=visit.shown is None)
@@ -74,10 +77,17 @@ def show(visit: Visit) -> None:
         _ask_for_the_clip(visit)
         return
     st.html(_heading(visit.shown))
-    mount_code(key="store-code", height=1)
-    for key, blob in zip(visit.shown.tags, visit.shown.blobs, strict=True):
-        mount_store(key=f"store-{key}", data=blob, height=1)
+    at_once, later = visit.shown.needed_first
+    for tag in at_once:
+        _bring(visit.shown, tag)
     _viewer_and_tabs(visit)
+    for tag in later:
+        _bring(visit.shown, tag)
+
+
+def _bring(shown: Shown, tag: str) -> None:
+    blob = shown.blobs[shown.tags.index(tag)]
+    mount_store(key=f"store-{tag}", data=blob, height=1)
 
 
 @st.fragment(key=VIEWER_FRAGMENT)
@@ -87,6 +97,7 @@ def _viewer_and_tabs(visit: Visit) -> None:
         shown = visit.shown
         if shown is None:
             return
+        network_word.refine(visit)
         needed = needs.ask(visit)
         shown = visit.shown or shown
         options = visit.options.fitting(shown.analysis)
@@ -111,12 +122,14 @@ def _viewer_and_tabs(visit: Visit) -> None:
             scene = replace(scene, pins=tuple(replace(pin, exact=None) for pin in scene.pins))
         mount_viewer(
             key=_VIEWER,
-            data=scene.json(),
+            data=[scene.json()],  # for a mapping Streamlit would bring pandas, half a second
             on_act_change=safely(lambda: visit.act(st.session_state[_VIEWER].act)),
             on_options_change=safely(lambda: visit.choose(st.session_state[_VIEWER].options)),
         )
         # Let the viewer's answer reach the page before the rest is worked out: they share a core.
-        time.sleep(_HEAD_START)
+        # The first time, the page still has to draw the viewer itself.
+        time.sleep(_HEAD_START if visit.drawn or not runtime.exists() else _FIRST_HEAD_START)
+        visit.drawn = True
         plain_options = replace(visit.options, block=options.block)  # not as one block can
         bar.follow(Address.of(shown.choice, visit.pins, plain_options))
         if needed is not None:
@@ -127,6 +140,7 @@ def _viewer_and_tabs(visit: Visit) -> None:
         if mask is not None:
             mount_store(key=f"store-mask-{blobs.tag(mask)}", data=mask, height=1)
         tab_row.show(shown, links, options)
+        network_word.show(shown)
 
 
 def _saved(shown: Shown) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,14 +11,17 @@ from nlviz.about import About, fidelity_in_words
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
+from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.display import listed
-from nlviz.experiments.receptive_field import ReceptiveField, receptive_field
 from nlviz.geometry import Point, Region
 from nlviz.progress import Progress
 from nlviz.query import origin
+
+if TYPE_CHECKING:
+    from nlviz.experiments.receptive_field import ReceptiveField
 
 _WANTED = "nlviz-field"
 
@@ -33,7 +37,7 @@ def show(context: TabContext) -> None:
     wanted = (context.shown.choice, context.block, place)
     if st.session_state.get(_WANTED) != wanted:
         st.button("Trace its receptive field", on_click=safely(_want), args=(wanted,))
-    else:
+    elif not waiting.for_network(context):
         key = ("field", context.block, place)
         found: ReceptiveField | None = job_result(
             context.shown.choice, key, _traced(context, place), name="field"
@@ -53,6 +57,8 @@ def _want(wanted: object) -> None:
 def _traced(context: TabContext, place: Point | Region) -> Work:
     def work(progress: Progress) -> ReceptiveField:
         with one_at_a_time(progress) as told:
+            from nlviz.experiments.receptive_field import receptive_field
+
             told(0.5, "tracing what the layers before the block read")
             block, _ = origin(context.block)
             return receptive_field(

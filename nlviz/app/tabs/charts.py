@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from nlviz.experiments.masking import Faithfulness
 from nlviz.statistics import BlockStatistics, Profile
+
+if TYPE_CHECKING:
+    from nlviz.experiments.masking import Faithfulness
 
 GREY = "#8A93A0"
 _SIZE = {"l": 8, "r": 8, "t": 8, "b": 8}

@@ -11,7 +11,7 @@ import streamlit as st
 from nlviz.analysis import Analysis
 from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
-from nlviz.app.tabs import side_by_side
+from nlviz.app.tabs import side_by_side, waiting
 from nlviz.app.tabs.context import VIEWER_FRAGMENT, TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.picture_grid import Tile, openable
@@ -19,7 +19,6 @@ from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tiles import TileRequest, drawn
 from nlviz.app.visit import visiting
 from nlviz.errors import CaptureError
-from nlviz.experiments.baselines import baseline
 from nlviz.progress import Progress
 from nlviz.query import BASELINES, Query, origin
 from nlviz.viewer.messages import query_of
@@ -75,6 +74,8 @@ def _choose(options: dict[str, Any]) -> None:
 
 def _baselines(context: TabContext, pin: Pin) -> None:
     """The block beside the baselines that a picture has to be compared with."""
+    if waiting.for_network(context):
+        return
     block, _ = origin(context.block)
     own = TileRequest(block, block, context.query(pin, block))
     tiles = drawn(context, pin, [own], name="own")
@@ -119,6 +120,8 @@ def _made(context: TabContext, block: str) -> Work:
     def work(progress: Progress) -> list[Analysis | str]:
         found: list[Analysis | str] = []
         with one_at_a_time(progress) as told:
+            from nlviz.experiments.baselines import baseline
+
             loaded = context.shown.network()
             for number, kind in enumerate(BASELINES):
                 told(number / len(BASELINES), f"working out the {kind} baseline")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from nlviz.app.markdown import plain
-from nlviz.app.tabs import commands
+from nlviz.app.tabs import code_block, commands
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.export import Provenance
 from nlviz.heat.colormap import PALETTE
@@ -81,7 +81,7 @@ class Download:
 def show_command(context: TabContext, download: Download) -> None:
     """The command that writes a file without a screen."""
     st.caption("Or from the command line:")
-    st.code(download.command(context), language=None)
+    code_block.show(download.command(context), download.verb)
 
 
 def shade_of(context: TabContext) -> Shade:

@@ -11,7 +11,7 @@ import streamlit as st
 from nlviz import export
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
-from nlviz.app.tabs import figure, film
+from nlviz.app.tabs import figure, film, waiting
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import Download, show_command
 from nlviz.app.tabs.progress import job_result
@@ -38,6 +38,8 @@ def show(context: TabContext) -> None:
     )
     about, draw = _KINDS[kind]
     st.caption(plain(about))
+    if waiting.for_network(context):  # what is taken away has all digits
+        return
     draw(context)
 
 

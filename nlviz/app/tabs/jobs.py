@@ -204,6 +204,14 @@ class Jobs:
         if self._latest is not None and not self._latest.stopped:
             self._latest.leave()
 
+    def forget_all(self) -> None:
+        """Forget all that is done or runs, for the analysis has better numbers now."""
+        with self._lock:
+            self.rest()
+            self._held.clear()
+            self._stopped.clear()
+            self._store.forget(self._owner)
+
     def forget(self, about: Hashable, key: Hashable) -> None:
         """Forget a job, so that asking for it again starts it again."""
         whole = (self._owner, about, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,16 +13,19 @@ from nlviz.analysis import Analysis, Prediction
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
+from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
-from nlviz.experiments.ablation import Effect, effects
-from nlviz.experiments.masking import PROTOCOL, Faithfulness, faithfulness
 from nlviz.geometry import Point
 from nlviz.progress import Progress
 from nlviz.query import Link, Query
+
+if TYPE_CHECKING:
+    from nlviz.experiments.ablation import Effect
+    from nlviz.experiments.masking import Faithfulness
 
 _WANTED = "nlviz-masking"
 _RANKS = 8
@@ -29,6 +33,8 @@ _RANKS = 8
 
 def show(context: TabContext) -> None:
     """Blocks first, then the links of one pin."""
+    if waiting.for_network(context):
+        return
     st.markdown("**Each block**")
     found = job_result(context.shown.choice, "effects", _effects(context), name="effects")
     if found is None:
@@ -51,6 +57,8 @@ def show(context: TabContext) -> None:
 def _effects(context: TabContext) -> Work:
     def work(progress: Progress) -> tuple[Effect, ...]:
         with one_at_a_time(progress) as told:
+            from nlviz.experiments.ablation import effects
+
             return effects(context.shown.without_baselines, context.shown.network(), progress=told)
 
     return work
@@ -129,6 +137,8 @@ def contributions_table(links: Sequence[Link], by_affinity: Mapping[Point, int])
 
 def _masking(context: TabContext, query: Query) -> None:
     """The faithfulness curve, once it is asked for: it runs the network some dozens of times."""
+    from nlviz.experiments.masking import PROTOCOL  # the effects above have loaded torch
+
     st.markdown("**Does the prediction rely on the linked places?**")
     wanted = (context.shown.choice, query)
     if st.session_state.get(_WANTED) != wanted:
@@ -149,6 +159,8 @@ def _want(wanted: object) -> None:
 def _masked(context: TabContext, query: Query) -> Work:
     def work(progress: Progress) -> Faithfulness:
         with one_at_a_time(progress) as told:
+            from nlviz.experiments.masking import faithfulness
+
             loaded = context.shown.network()
             return faithfulness(context.analysis, loaded, query, progress=told)
 

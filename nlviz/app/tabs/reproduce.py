@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from nlviz.app.markdown import plain
-from nlviz.app.tabs import commands
+from nlviz.app.tabs import code_block, commands
 from nlviz.app.tabs.context import TabContext
 
 
@@ -17,8 +17,8 @@ def show(context: TabContext) -> None:
         return
     points = [pin.point for pin in pins]
     choice = context.shown.choice
-    st.code(commands.command("links", choice, points, context.options), language=None)
-    st.code(commands.python(choice, points, context.options), language=None)
+    code_block.show(commands.command("links", choice, points, context.options), "command")
+    code_block.show(commands.python(choice, points, context.options), "python")
     left_out = [context.name(pin) for pin in context.pins if pin not in pins]
     if left_out:
         st.caption(f"Without {plain(', '.join(left_out))}: there are no links in this block.")

@@ -13,6 +13,7 @@ from nlviz.app.choice import Choice, OwnWeights
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.running import network, one_at_a_time
+from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.multiples import Mosaic
@@ -21,7 +22,6 @@ from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tiles import TileRequest, drawn
 from nlviz.app.visit import visiting
 from nlviz.geometry import Point
-from nlviz.inference.forward import analyse
 from nlviz.models import zoo
 from nlviz.progress import Progress
 from nlviz.viewer.messages import query_of
@@ -49,6 +49,8 @@ def show(context: TabContext, pin: Pin) -> None:
     against = context.analysis
     block = name
     if kind == "network":
+        if waiting.for_network(context):
+            return
         found: Analysis | None = job_result(
             context.shown.choice, networks[name], _analysed(context, name, networks), name="beside"
         )
@@ -91,6 +93,8 @@ def _networks(choice: Choice) -> _Networks:
 def _analysed(context: TabContext, name: str, networks: _Networks) -> Work:
     def work(progress: Progress) -> Analysis:
         with one_at_a_time(progress) as told:
+            from nlviz.inference.forward import analyse
+
             told(0.0, f"loading {name}")
             return analyse(context.analysis.clip, network(*networks[name]), progress=told)
 

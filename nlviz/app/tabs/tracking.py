@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from nlviz.app.markdown import plain
 from nlviz.app.running import one_at_a_time
-from nlviz.app.tabs import overlay
+from nlviz.app.tabs import overlay, waiting
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tracking_frames import strip
 from nlviz.app.tabs.tracking_start import Start, choose_start
 from nlviz.clip import Clip
-from nlviz.experiments.baselines import baseline
 from nlviz.media.mask_objects import Masks
 from nlviz.media.masks import mask_pngs
 from nlviz.progress import Progress
@@ -69,6 +68,9 @@ def show(context: TabContext) -> None:
         _overlay(context, None)
         return
     raw, protocol = _carried(context)
+    if raw and waiting.for_network(context):
+        _overlay(context, None)
+        return
     found: Tracked | None = job_result(
         context.shown.choice,
         ("track", context.block, raw, protocol, start.key, start.color),
@@ -160,6 +162,8 @@ def _work(context: TabContext, start: Start, protocol: Protocol, *, raw: bool) -
         masks, analysis, block = start.masks(), context.analysis, context.block
         if raw:
             with one_at_a_time(progress) as told:
+                from nlviz.experiments.baselines import baseline
+
                 told(0.0, "working out the raw features")
                 block, _ = origin(context.block)
                 analysis = baseline(

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from nlviz.errors import FetchError, ZooError
 from nlviz.models import checkpoints
+from nlviz.models.published.cache import kept_file
 from nlviz.models.published.download import ByteProgress, download
 from nlviz.models.published.file_lock import alone_with
 from nlviz.models.published.record import Published
@@ -23,20 +24,6 @@ from nlviz.models.resnet import VideoResNet
 
 _CHECKSUM = "checkpoint"  # what the kept file calls that of the file it was made from
 _LEFT = 3600.0  # seconds without a change
-
-
-def cache(folder: Path | str | None = None) -> Path:
-    """The folder of fetched networks: ``folder``, else NLVIZ_CACHE, else ~/.cache/nlviz."""
-    if folder is not None:
-        return Path(folder)
-    if chosen := os.environ.get("NLVIZ_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nlviz"
-
-
-def is_fetched(record: Published, folder: Path | str | None = None) -> bool:
-    """Whether a published network is on this machine."""
-    return _kept(record, folder).is_file()
 
 
 def fetch(
@@ -51,7 +38,7 @@ def fetch(
     Args:
         record: which one.
         source: its checkpoint, if you have it already; else nlviz downloads it.
-        folder: see ``cache``.
+        folder: see ``nlviz.models.published.cache``.
         progress: see ``download``.
 
     Raises:
@@ -59,7 +46,7 @@ def fetch(
             for a network that is here already, which is never overwritten.
         CheckpointError: a file that is not a checkpoint, holds code, or is for another network.
     """
-    kept = _kept(record, folder)
+    kept = kept_file(record, folder)
     if kept.is_file() and source is None:
         return kept
     try:
@@ -105,7 +92,7 @@ def _download(record: Published, kept: Path, progress: ByteProgress) -> None:
 
 def module(record: Published, folder: Path | str | None = None) -> VideoResNet:
     """A fetched network; ZooError with how to fetch it if it is not."""
-    kept = _kept(record, folder)
+    kept = kept_file(record, folder)
     if not kept.is_file():
         raise ZooError(
             f"Model {record.name!r} is not fetched yet; run: python -m nlviz fetch {record.name}"
@@ -143,7 +130,7 @@ def checksum(record: Published, folder: Path | str | None = None) -> str | None:
     Networks that an older nlviz kept do not say it: then as much of its hash as is published, as
     ``Published.digest``, or None.
     """
-    with safe_open(_kept(record, folder), "pt") as held:
+    with safe_open(kept_file(record, folder), "pt") as held:
         said = (held.metadata() or {}).get(_CHECKSUM)
     return said or record.digest or None
 
@@ -190,10 +177,6 @@ def _checked(record: Published, file: Path) -> str:
             f"with {wanted[:8]}; download it again."
         )
     return checkpoints.checksum(file)
-
-
-def _kept(record: Published, folder: Path | str | None) -> Path:
-    return cache(folder) / f"{record.name}.safetensors"
 
 
 def _silent(done: int, total: int | None) -> None:

@@ -1,7 +1,7 @@
-"""``python -m training.clips``: the samples of assets/clips, painted, with exact masks.
+"""``python -m training.clips [FILE …]``: the samples of assets/clips, painted, with exact masks.
 
 Rendered objects (Fluent Emoji, MIT) in painted scenes whose ground is a CC0 photograph of grass or
-gravel.
+gravel; and one scene that is traced, in which all that is seen is a CC0 photograph.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import av
 import cv2
 import numpy as np
 
+from training.court import crossing_balls
 from training.data.scenery import (
     HEIGHT,
     RATE,
@@ -29,6 +30,7 @@ from training.data.scenery import (
     meadow,
     paint,
 )
+from training.data.traced import TracedScene, trace
 
 _HERE = Path(__file__).resolve().parent
 
@@ -249,10 +251,13 @@ def _still(
     return PaintedScene(file, title, description, 1 / RATE, lambda t: back, actors, (0, 1))
 
 
-def write(scene: PaintedScene, folder: Path) -> dict[str, object]:
+def write(scene: PaintedScene | TracedScene, folder: Path) -> dict[str, object]:
     """Paint a scene into its file and FILE.masks.npz; returns its line of the index."""
-    count = round(scene.seconds * RATE)
-    painted = [paint(scene, frame) for frame in range(count)]
+    numbers = range(round(scene.seconds * RATE))
+    if isinstance(scene, TracedScene):
+        painted = [trace(scene, number) for number in numbers]
+    else:
+        painted = [paint(scene, number) for number in numbers]
     path = folder / scene.file
     if path.suffix == ".mp4":
         _encode(path, [picture for picture, _ in painted])
@@ -286,19 +291,36 @@ def _encode(path: Path, frames: list[np.ndarray]) -> None:
         out.mux(stream.encode())
 
 
+SCENES = {
+    "ball.mp4": thrown_ball,
+    "fish.mp4": crossing_fish,
+    "safari.mp4": safari,
+    "court.mp4": crossing_balls,
+    "orchard.jpg": orchard,
+    "pasture.jpg": pasture,
+}
+"""What paints each file, in the order of the gallery."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training.clips", description="Paint the sample clips of assets/clips."
     )
+    parser.add_argument("file", nargs="*", help="which of them; all without")
     parser.add_argument("--cache", type=Path, default=_HERE / "cache")
     parser.add_argument("--output", type=Path, default=_HERE.parent / "assets" / "clips")
     options = parser.parse_args(arguments)
+    if unknown := set(options.file) - SCENES.keys():
+        parser.error(f"{unknown.pop()} is not one of {', '.join(SCENES)}")
     options.output.mkdir(parents=True, exist_ok=True)
+    index = options.output / "index.json"
+    kept = json.loads(index.read_text(encoding="utf-8")) if options.file else []
+    lines = {line["file"]: line for line in kept}
     props = Props(options.cache)
-    scenes = (thrown_ball, crossing_fish, safari, orchard, pasture)
-    index = [write(make(props), options.output) for make in scenes]
-    text = json.dumps(index, indent=1, ensure_ascii=False)
-    (options.output / "index.json").write_text(text + "\n", encoding="utf-8")
+    for file in options.file or SCENES:
+        lines[file] = write(SCENES[file](props), options.output)
+    text = json.dumps([lines[file] for file in SCENES if file in lines], indent=1)
+    index.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ from nlviz.models import zoo
 from nlviz.notebook.widget import Widget
 from nlviz.resources import CLIPS
 
-assert "site-packages" in nlviz.__file__ and len(list(CLIPS.glob("*.mp4"))) == 3
+assert "site-packages" in nlviz.__file__ and len(list(CLIPS.glob("*.mp4"))) == 4
 network = nlviz.load("nl-lite0", device="cpu")
 assert len(network.classes) == 1000 and zoo.record("nl-lite0").card.is_file()
 clip = nlviz.read(CLIPS / "ball.mp4", frames=2)

@@ -16,6 +16,7 @@ import nlviz
 from nlviz.models import zoo
 from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
 from nlviz.models.nonlocal_lite import NonLocalLite
+from training import clips
 from training.__main__ import recipe_of, write_weights
 from training.cards import card, pictures
 from training.clips import Pose, _middle
@@ -384,7 +385,28 @@ def test_sample_clips_match_their_masks_and_first_queries() -> None:
             with av.open(str(path)) as video:
                 assert sum(1 for _ in video.decode(video=0)) == len(labels)
         assert labels[frame, y, x] > 0
-        assert path.stat().st_size < 1_500_000
+        assert path.stat().st_size < 400_000
+
+
+def test_every_sample_is_named_in_the_credits() -> None:
+    credits = (CLIPS.parent / "CREDITS.md").read_text(encoding="utf-8")
+    heading = next(line for line in credits.splitlines() if line.startswith("## clips/"))
+    for entry in json.loads((CLIPS / "index.json").read_text(encoding="utf-8")):
+        assert entry["file"] in heading
+
+
+def test_painting_one_sample_leaves_the_others_in_the_index(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(clips, "Props", lambda cache: None)
+    monkeypatch.setattr(clips, "write", lambda scene, folder: {"file": scene, "at": [1, 2, 3]})
+    painters = {name: lambda props, name=name: name for name in ("a.mp4", "b.mp4", "c.jpg")}
+    monkeypatch.setattr(clips, "SCENES", painters)
+    before = [{"file": "a.mp4", "at": [0, 0, 0]}, {"file": "c.jpg", "at": [0, 0, 0]}]
+    (tmp_path / "index.json").write_text(json.dumps(before), encoding="utf-8")
+    clips.main(["b.mp4", "--output", str(tmp_path)])
+    after = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
+    assert after == [before[0], {"file": "b.mp4", "at": [1, 2, 3]}, before[1]]
+    with pytest.raises(SystemExit):
+        clips.main(["d.mp4", "--output", str(tmp_path)])
 
 
 def test_the_first_query_lies_deepest_inside_its_object() -> None:

@@ -173,3 +173,6 @@ PACKAGES = (
         cutouts=("**/assets/1f[3-6]*[05].webp",),
     ),
 )
+
+SURROUNDINGS = Package("@pmndrs/assets", "npm", "CC0-1.0; its panoramas from Poly Haven")
+"""All around a traced sample clip; nothing is trained on it."""

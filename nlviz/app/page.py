@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from nlviz.app import tidying
+from nlviz.app import startup, tidying
 from nlviz.app.choice import bundled
 from nlviz.app.guard import guarded, logged
 from nlviz.app.stage.component import mount_code
@@ -27,26 +27,34 @@ def show() -> None:
     with guarded():
         mount_code(key="store-code", height=1)  # first: the page reads it while Python goes on
         place = st.empty()  # what is being done
-        if "nlviz" not in st.session_state:
-            _while_starting(place)
-        preparing = _preparing()
-        from nlviz.app.sidebar import restore, sidebar
-        from nlviz.app.stage import stage
-        from nlviz.app.visit import current, is_new
-
-        preparing.join()
-        new = is_new()
-        visit = current(bundled()[0])
+        new = "nlviz" not in st.session_state
         if new:
-            restore.from_address(
-                visit, {name: st.query_params.get_all(name) for name in st.query_params}
-            )
+            _while_starting(place)
+        reading = _preparing()
+        from nlviz.app.stage import stage
+        from nlviz.app.visit import current
+
+        reading.join()
+        visit = current(bundled()[0])
+        said = {name: st.query_params.get_all(name) for name in st.query_params}
+        # Who comes without an address sees the first picture before the sidebar is drawn.
+        first = new and not said and startup.user_model() is None and stage.open_first(visit)
+        if first:
+            place.empty()
+            stage.show(visit)
+        from nlviz.app.sidebar import restore, sidebar
+
+        if new and said:
+            restore.from_address(visit, said)
         with st.sidebar:
             choice, draw_rest = sidebar.choose(visit, place)
         place.empty()
         if choice is not None:
             stage.update(visit, choice, place)
-        stage.show(visit)
+        if not first:
+            stage.show(visit)
+        elif visit.coming is not None or visit.problem is not None:
+            st.rerun()
         draw_rest()
 
 

@@ -21,8 +21,7 @@ from nlviz.app.kept import find
 from nlviz.app.loading import wait
 from nlviz.app.markdown import plain
 from nlviz.app.shown import Shown
-from nlviz.app.sidebar import upload
-from nlviz.app.stage import needs, network_word, tab_row
+from nlviz.app.stage import needs, network_word
 from nlviz.app.stage.component import mount_store, mount_viewer
 from nlviz.app.tabs import jobs, overlay
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
@@ -35,7 +34,7 @@ from nlviz.viewer.messages import Can, Scene, links_of
 _VIEWER = "viewer"
 _ANALYSIS = "analysis"
 _HEAD_START = 0.03  # seconds
-_FIRST_HEAD_START = 0.3  # seconds, where the viewer itself is still to be drawn
+_FIRST_HEAD_START = 0.4  # seconds, where the viewer itself is still to be drawn
 _ANSWERS = Answers()  # for all visitors, by content
 
 
@@ -64,6 +63,15 @@ def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
             visit.fail(job.problem or ours, choice)
             return
     visit.show(shown)
+
+
+def open_first(visit: Visit) -> bool:
+    """Show the first sample if that takes no time; whether it did."""
+    choice = first.first_choice()
+    shown = find(choice) or first.find(choice)
+    if shown is not None:
+        visit.show(shown)
+    return shown is not None
 
 
 def show(visit: Visit) -> None:
@@ -101,6 +109,8 @@ def _viewer_and_tabs(visit: Visit) -> None:
         needed = needs.ask(visit)
         shown = visit.shown or shown
         options = visit.options.fitting(shown.analysis)
+        # Not as one block can; but the block is named, so that the viewer awaits no other.
+        plain_options = replace(visit.options, block=options.block)
         # A reverse answer takes the constants of all rows.
         waits = options.reverse and shown.tag(options.block or "") not in shown.constants
         links = {
@@ -113,7 +123,7 @@ def _viewer_and_tabs(visit: Visit) -> None:
             shown.analysis,
             shown.tags,
             links,
-            visit.options,
+            plain_options,
             can=Can.of(visit.pins, rank=rank),
             mask=None if mask is None else blobs.tag(mask),
             notice=visit.notice,
@@ -130,7 +140,6 @@ def _viewer_and_tabs(visit: Visit) -> None:
         # The first time, the page still has to draw the viewer itself.
         time.sleep(_HEAD_START if visit.drawn or not runtime.exists() else _FIRST_HEAD_START)
         visit.drawn = True
-        plain_options = replace(visit.options, block=options.block)  # not as one block can
         bar.follow(Address.of(shown.choice, visit.pins, plain_options))
         if needed is not None:
             needed.show()
@@ -139,6 +148,9 @@ def _viewer_and_tabs(visit: Visit) -> None:
                 mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
         if mask is not None:
             mount_store(key=f"store-mask-{blobs.tag(mask)}", data=mask, height=1)
+        # What the tabs are made of is loaded behind the viewer.
+        from nlviz.app.stage import tab_row
+
         tab_row.show(shown, links, options)
         network_word.show(shown)
 
@@ -158,6 +170,8 @@ def _saved(shown: Shown) -> list[str]:
 
 def _ask_for_the_clip(visit: Visit) -> None:
     """An address of an upload holds everything but the clip."""
+    from nlviz.app.sidebar import upload
+
     if visit.awaited is None or visit.material is not None:
         return
     pins = len(visit.kept_pins(visit.awaited.pins).shown)

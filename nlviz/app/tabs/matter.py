@@ -149,7 +149,7 @@ def _masking(context: TabContext, query: Query) -> None:
         )
         if found is not None:
             _curve(found)
-    st.caption(PROTOCOL)
+    st.caption(plain(PROTOCOL))
 
 
 def _want(wanted: object) -> None:

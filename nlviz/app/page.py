@@ -17,6 +17,7 @@ from nlviz.app.stage.component import mount_code
 ICON = Path(__file__).with_name("icon.svg")
 """The picture beside the page's title in the browser."""
 
+_LOGO = Path(__file__).with_name("logo.svg")
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
@@ -31,23 +32,27 @@ def show() -> None:
         if new:
             _while_starting(place)
         reading = _preparing()
+        from nlviz.app.sidebar import gallery, restore
         from nlviz.app.stage import stage
         from nlviz.app.visit import current
 
         reading.join()
         visit = current(bundled()[0])
         said = {name: st.query_params.get_all(name) for name in st.query_params}
-        # Who comes without an address sees the first picture before the sidebar is drawn.
+        # Who comes without an address sees the first picture before the sidebar's controls.
         first = new and not said and startup.user_model() is None and stage.open_first(visit)
-        if first:
-            place.empty()
-            stage.show(visit)
-        from nlviz.app.sidebar import restore, sidebar
-
         if new and said:
             restore.from_address(visit, said)
         with st.sidebar:
-            choice, draw_rest = sidebar.choose(visit, place)
+            st.logo(str(_LOGO), size="large")
+            draw_pictures = gallery.show(visit)
+        if first:
+            place.empty()
+            stage.show(visit)
+        from nlviz.app.sidebar import sidebar
+
+        with st.sidebar:
+            choice = sidebar.choose(visit, place)
         place.empty()
         if choice is not None:
             stage.update(visit, choice, place)
@@ -55,7 +60,7 @@ def show() -> None:
             stage.show(visit)
         elif visit.coming is not None or visit.problem is not None:
             st.rerun()
-        draw_rest()
+        draw_pictures()
 
 
 def _while_starting(place: DeltaGenerator) -> None:

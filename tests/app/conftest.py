@@ -55,4 +55,5 @@ def visit(open_page: Callable[..., AppPage]) -> AppPage:
     """A new visitor who sees the first clip."""
     page = open_page()
     page.ready()
+    page.loaded()
     return page

@@ -27,6 +27,7 @@ from tests.support.server import free_port, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0  # seconds; a loaded machine may need them, a quiet one does not
+WORD_COMES = 500  # ms
 
 # The component lives in a shadow root; its debugging face hangs on the card's parent.
 _FIND = """
@@ -106,6 +107,15 @@ class AppPage:
 
         return self.until(wanted, f"{pins} exact pins")
 
+    def loaded(self) -> None:
+        """Return once the network is there, and the first sample's fresh analysis with it.
+
+        The word in the corner says that it is not; it comes with the tabs.
+        """
+        self.page.get_by_role("tab").first.wait_for(timeout=PATIENCE * 1000)
+        self.page.wait_for_timeout(WORD_COMES)
+        self.page.locator(".word").wait_for(state="detached", timeout=PATIENCE * 1000)
+
     def at(self, t: int, x: float, y: float) -> tuple[float, float]:
         """CSS pixels of a place of the clip, scrolled into view."""
         point = self.page.evaluate(
@@ -165,6 +175,8 @@ def visiting(query: str = "", pins: int = 1, **context: Any) -> Iterator[AppPage
         browser = launch(playwright)
         page = AppPage(browser, f"{address}/{query}", **context)
         page.ready(pins)
+        if pins:
+            page.loaded()
         yield page
         page.close()
         browser.close()

@@ -1,10 +1,8 @@
-"""The sidebar: which clip or image, which part of it, which network."""
+"""The sidebar below the gallery: a file of one's own, which part of it, which network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,27 +11,19 @@ from nlviz import export
 from nlviz.app.choice import UPLOADS, Choice, ClipPart, Material
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
-from nlviz.app.sidebar import gallery, networks, opening, timeline, upload
+from nlviz.app.sidebar import networks, opening, timeline, upload
 from nlviz.app.visit import Visit
 from nlviz.media import MediaInfo
 
 MOST_FRAMES = 128  # what the longest network takes; the size of the input limits them further
 _UPLOAD = "upload"
-_LOGO = Path(__file__).parents[1] / "logo.svg"
 
 
-def choose(visit: Visit, place: DeltaGenerator) -> tuple[Choice | None, Callable[[], None]]:
-    """What the visitor has chosen, and what draws the rest of the sidebar once that is shown.
+def choose(visit: Visit, place: DeltaGenerator) -> Choice | None:
+    """What the visitor has chosen; None while it is not known, and the page says why.
 
-    None while the choice is not known, and the page says why: ``place`` on the page says how far
-    that is, where there is nothing else to see.
+    ``place`` on the page says how far that is, where there is nothing else to see.
     """
-    st.logo(str(_LOGO), size="large")
-    draw_rest = gallery.show(visit)
-    return _choice(visit, place), draw_rest
-
-
-def _choice(visit: Visit, place: DeltaGenerator) -> Choice | None:
     most = int(st.get_option("server.maxUploadSize"))
     st.file_uploader(
         "Your own clip, photo or session",

@@ -16,6 +16,7 @@ from nlviz.clip import Clip
 from nlviz.display import image, table
 from nlviz.errors import QueryError
 from nlviz.geometry import View
+from nlviz.models.score_windows import ScoreWindows
 from nlviz.query import Query
 
 _THUMBNAIL = 240  # pixels of its longer side
@@ -48,6 +49,8 @@ class Analysis:
         sizes: block name → (M,) ‖W_z g_j‖ of each key, where ``with_sizes`` has measured it.
         weights: checksum of the file that the network's weights came from, as ``"sha256:…"``;
             None where they came from none, or it is not known.
+        score_windows: the square windows that ``prediction`` comes from; None where it comes from
+            the same pass as the affinities.
     """
 
     clip: Clip
@@ -61,6 +64,7 @@ class Analysis:
     places: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     weights: str | None = None
+    score_windows: ScoreWindows | None = None
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -78,11 +82,24 @@ class Analysis:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """In a few words: the clip's size, its length, the network, and at most three classes."""
+        """In a few words: the clip's size, its length, the network, and what it sees.
+
+        That is at most three classes, and what their scores come from.
+        """
         clip = self.clip
         length = "image" if clip.is_image else f"{len(clip.frames)} of {clip.total} frames"
         seen = (f"{each.label.split(',')[0]} {each.score:.0%}" for each in self.prediction[:3])
-        return (f"{clip.width} × {clip.height}", length, self.network, *seen)
+        scores = (f"class scores from {self.scores_from}",) if self.prediction else ()
+        return (f"{clip.width} × {clip.height}", length, self.network, *seen, *scores)
+
+    @property
+    def scores_from(self) -> str:
+        """What the scores of ``prediction`` come from, in a few words; empty without classes."""
+        if not self.prediction:
+            return ""
+        if self.score_windows is None:
+            return "the pass that is drawn"
+        return self.score_windows.words(self.clip.width, self.clip.height)
 
     def affinity(self, block: str) -> Affinity:
         """The affinity of one block; QueryError naming the blocks there are for an unknown one."""

@@ -10,3 +10,15 @@ Progress = Callable[[float, str], None]
 
 def silent(fraction: float, what: str) -> None:
     """Progress for those who did not ask for any."""
+
+
+def part_of(report: Progress, start: float, end: float, before: str = "") -> Progress:
+    """Progress of a part of some work: 0 to 1 of it are ``start`` to ``end`` of the whole.
+
+    ``before`` stands in front of its words.
+    """
+
+    def told(fraction: float, what: str) -> None:
+        report(start + (end - start) * fraction, before + what)
+
+    return told

@@ -36,6 +36,8 @@ class Provenance:
         total: how many frames the source has.
         source: (width, height) of the clip in pixels.
         input: (width, height) of what the network was given.
+        scores: what class scores come from, in a few words; None for a network without classes,
+            and where the analysis does not say it.
         queries: what was asked, as ``report`` names it.
         command: what makes it again; None where no command can, as for a clip given as bytes.
     """
@@ -49,6 +51,7 @@ class Provenance:
     total: int
     source: tuple[int, int]
     input: tuple[int, int]
+    scores: str | None
     queries: tuple[dict[str, Any], ...]
     command: str | None
 
@@ -74,6 +77,7 @@ class Provenance:
             total=int(clip.total),
             source=analysis.view.source,
             input=analysis.view.input,
+            scores=analysis.scores_from or None,
             queries=tuple(asked(query) for query in queries),
             command=command or repeated(analysis, queries),
         )
@@ -85,6 +89,7 @@ class Provenance:
         lines = [
             f"nlviz {self.version}; {self.model}, weights {self.weights or 'of no file'}",
             f"{self.clip}, frames {frames} of {self.total}, {self.checksum}",
+            *([f"class scores from {self.scores}"] if self.scores else []),
             *([self.command] if self.command else []),
         ]
         return "\n".join(lines)

@@ -65,6 +65,7 @@ def _report(question: Question, draws: int) -> dict[str, Any]:
     ]
     return {
         **seen(analysis),
+        "scores": analysis.scores_from or None,
         "blocks": [
             {
                 "block": each.block,

@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nlviz.analysis import Analysis, Prediction
 from nlviz.errors import CaptureError
-from nlviz.experiments.rerun import Call, one_call, parts_of, run
+from nlviz.experiments.rerun import Call, Change, one_call, parts_of, run
 from nlviz.hooks.capture import PUT_BACK, evaluating
 from nlviz.hooks.memory import enough_memory
 from nlviz.inference.protocol import Network
+from nlviz.inference.score_passes import class_output, mean_logits, windows_of
 from nlviz.inference.scores import class_scores, top_classes
-from nlviz.progress import Progress, silent
+from nlviz.progress import Progress, part_of, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Effect:
         block: its name.
         size: ‖z − x‖ / ‖x‖ over all positions and channels, Eq. (6); where x is added by the
             block's caller, ‖W_z y‖ beside the size of the block's own input.
-        before: the network's top classes as it is.
+        before: the network's top classes as it is; their scores come from what those of
+            ``analyse`` come from, which is not always the pass that the picture is drawn from.
         after: its top classes with the block ablated, z = x.
         fall: by how much the score of the first class of ``before`` falls; 0 without classes.
     """
@@ -60,7 +63,11 @@ def ablated(module: nn.Module, block: str) -> Iterator[None]:
 def effects(
     analysis: Analysis, network: Network, *, progress: Progress | None = None
 ) -> tuple[Effect, ...]:
-    """The effect of each block, from input to output; one pass for each and one more.
+    """The effect of each block, from input to output.
+
+    The sizes come from one more pass of what is drawn, the classes from what the network's class
+    scores come from (that pass, or square windows): as it is, and once without each block, which
+    is then ablated in every window.
 
     Raises:
         CaptureError: a block that cannot be changed from outside.
@@ -71,18 +78,45 @@ def effects(
 
 
 def _effects(analysis: Analysis, network: Network, report: Progress) -> tuple[Effect, ...]:
-    found = []
-    whole = class_scores(run(analysis, network), network.classes)
-    for number, block in enumerate(analysis.blocks):
-        report(number / len(analysis.blocks), f"without {block}")
-        with one_call(network.module, block, z=_input) as call:
-            output = run(analysis, network)
-        after = top_classes(output, network.classes)
-        scores = class_scores(output, network.classes)
+    clip, view, classes = analysis.clip, analysis.view, network.classes
+    steps = 2 + len(analysis.blocks)
+    report(0.0, "measuring what each block adds")
+    sizes, output = _sizes(analysis, network)
+    if windows := windows_of(clip, network):
+        told = part_of(report, 1 / steps, 2 / steps, "with all blocks, ")
+        output = mean_logits(windows, clip, network, progress=told)
+    whole, before, found = class_scores(output, classes), top_classes(output, classes), []
+    for number, block in enumerate(analysis.blocks, start=2):
+        report(number / steps, f"without {block}")
+        told = part_of(report, number / steps, (number + 1) / steps, f"without {block}, ")
+        with ablated(network.module, block):
+            output = class_output(clip, view, network, progress=told)
+        after, scores = top_classes(output, classes), class_scores(output, classes)
         fall = 0.0 if whole is None or scores is None else float((whole - scores)[whole.argmax()])
-        found.append(Effect(block, _size(call, block), analysis.prediction, after, fall))
+        found.append(Effect(block, sizes[block], before, after, fall))
     report(1.0, "done")
     return tuple(found)
+
+
+def _sizes(analysis: Analysis, network: Network) -> tuple[dict[str, float], Any]:
+    """‖z − x‖ / ‖x‖ of each block in one pass of what is drawn, and what the network put out."""
+    sizes: dict[str, float] = {}
+
+    def measuring(block: str) -> Change:
+        def measure(call: Call) -> None:
+            sizes[block] = _size(call, block)
+            call.forget()  # so that no more than one block's tensors are held at a time
+
+        return measure
+
+    with ExitStack() as hooks:
+        for block in analysis.blocks:
+            hooks.enter_context(one_call(network.module, block, z=measuring(block)))
+        output = run(analysis, network)
+    for block in analysis.blocks:
+        if block not in sizes:
+            raise CaptureError(f"Block {block!r} did not run.")
+    return sizes, output
 
 
 def with_sizes(analysis: Analysis, network: Network) -> Analysis:
@@ -131,6 +165,6 @@ def _input(call: Call) -> Tensor:
 
 def _size(call: Call, block: str) -> float:
     if call.x is None or call.z is None:
-        raise CaptureError(f"Block {block!r} did not run.")
+        raise CaptureError(f"Block {block!r} has not one tensor in and one out to measure.")
     added = call.z if call.adds_outside else call.z - call.x.reshape(call.z.shape)
     return float(added.float().norm() / call.x.float().norm().clamp_min(1e-30))

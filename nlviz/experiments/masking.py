@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,12 +15,16 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
-from nlviz.experiments.rerun import Call, one_call, run
+from nlviz.experiments.rerun import Call, one_call
 from nlviz.groups import reached_from
+from nlviz.hooks.capture import capture, evaluating
 from nlviz.hooks.memory import enough_memory
+from nlviz.inference.forward import placed
+from nlviz.inference.passes import network_input
 from nlviz.inference.protocol import Network
-from nlviz.inference.scores import class_scores
-from nlviz.progress import Progress, silent
+from nlviz.inference.score_passes import Window, windows_of
+from nlviz.inference.scores import class_logits
+from nlviz.progress import Progress, part_of, silent
 from nlviz.query import Query
 
 Numbers = NDArray[np.float64]
@@ -79,7 +84,10 @@ def faithfulness(
 ) -> Faithfulness:
     """Mask the linked places of a query in its block and see the first class fall.
 
-    Runs the network once for each share and order, and once more without a mask.
+    Runs the network once for each share and order, and once more without a mask. Where its class
+    scores come from square windows (see ``nlviz.analyse``), these runs are of the windows alone:
+    the keys are masked in the block as it sees each window, namely those whose cells have their
+    middle in a cell that is masked in the picture, at the same time.
 
     Args:
         analysis: the analysis.
@@ -112,6 +120,25 @@ def faithfulness(
     return Faithfulness(query, label, scores[0], shares, curves[0], curves[1:])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pass:
+    """A pass of the network in whose block keys are masked.
+
+    Args:
+        given: what the network's module is called with.
+        affinity: of the block in this pass.
+        call: what the block did in it without a mask.
+        output: what the network put out without a mask.
+        kept: (S, M) masks of this pass's keys, the first empty.
+    """
+
+    given: Tensor
+    affinity: Affinity
+    call: Call
+    output: Any
+    kept: NDArray[np.float32]
+
+
 def _masked_scores(
     analysis: Analysis,
     network: Network,
@@ -121,21 +148,69 @@ def _masked_scores(
 ) -> tuple[str, list[float]]:
     """The first class without a mask, and its score under each of S masks (S, M), the first empty.
 
+    The masks are of the keys that are drawn. Where class scores come from square windows, the same
+    places are masked in each of them.
+    """
+    with evaluating(network.module):
+        windows = windows_of(analysis.clip, network)
+        if windows:
+            logits = torch.zeros(len(kept), len(network.classes))
+            for number, window in enumerate(windows):
+                words = f"window {number + 1} of {len(windows)}: "
+                start, end = number / len(windows), (number + 1) / len(windows)
+                told = part_of(report, start, end, words)
+                a_pass = _in_window(window, analysis, network, block, kept)
+                logits += _logits(a_pass, network, block, told) / len(windows)
+        else:
+            logits = _logits(_drawn(analysis, network, block, kept), network, block, report)
+    scores = logits.softmax(1)
+    first = int(scores[0].argmax())
+    report(1.0, "done")
+    return network.classes[first], scores[:, first].tolist()
+
+
+def _drawn(analysis: Analysis, network: Network, block: str, kept: NDArray[np.float32]) -> _Pass:
+    """The pass that is drawn."""
+    given = network_input(analysis.clip, analysis.view, network)
+    with one_call(network.module, block) as call:
+        output = network.module(given)
+    return _Pass(given, analysis.affinity(block), call, output, kept)
+
+
+def _in_window(
+    window: Window, analysis: Analysis, network: Network, block: str, kept: NDArray[np.float32]
+) -> _Pass:
+    """The pass of a window, its keys masked where those that are drawn are.
+
+    A key of the window is masked where the middle of its cell is nearest to the middle of a masked
+    cell, at the same time: the cells of a window are larger or smaller than those that are drawn.
+    """
+    given = window.input(analysis.clip, network)
+    with one_call(network.module, block) as call:
+        seen = capture(network.module, given, sample=None, recorded=tuple(network.taps))
+    if block not in seen.affinities:
+        raise CaptureError(
+            seen.refused.get(block, f"Block {block!r} did not run in a window of the picture.")
+        )
+    affinity = placed(seen.affinities[block], window.view, network.taps.get(block))
+    own, drawn = affinity.key_grid, analysis.affinity(block).key_grid
+    here = window.drawn_cells(analysis.view, own, drawn)
+    return _Pass(given, affinity, call, seen.output, kept[:, here])
+
+
+def _logits(a_pass: _Pass, network: Network, block: str, report: Progress) -> Tensor:
+    """(S, classes) under each of a pass's masks.
+
     As many y at a time as ``_PIECE_BYTES`` hold, for each is as large as the block's own.
     """
-    affinity = analysis.affinity(block)
-    with one_call(network.module, block) as call:
-        plain = _scores(run(analysis, network), network)
-    values, first = _values(call, affinity, block), int(plain.argmax())
-    scores = [float(plain[first])]
+    affinity, call, kept = a_pass.affinity, a_pass.call, a_pass.kept
+    found = [_of_classes(a_pass.output, network)]
+    values = _values(call, affinity, block)
     at_once = max(1, _PIECE_BYTES // (values.shape[1] * affinity.query_grid.size * 4))
     for start in range(0, len(kept), at_once):
         piece = kept[start : start + at_once]
-
-        def told(part: float, words: str, start: int = start, count: int = len(piece)) -> None:
-            report((start + part * count) / len(kept), words)
-
-        made = _masked(affinity, values, piece, lambda part: told(part / 2, "masking keys"))
+        told = part_of(report, start / len(kept), (start + len(piece)) / len(kept))
+        made = _masked(affinity, values, piece, part_of(told, 0.0, 0.5))
         if start == 0:
             _check_reproduced(made[0], call, block)
         for number, y in enumerate(made):
@@ -143,9 +218,8 @@ def _masked_scores(
                 continue
             told(0.5 + number / len(made) / 2, f"running {network.name} with keys masked")
             with one_call(network.module, block, y=_replaced(y)):
-                scores.append(float(_scores(run(analysis, network), network)[first]))
-    report(1.0, "done")
-    return network.classes[first], scores
+                found.append(_of_classes(network.module(a_pass.given), network))
+    return torch.stack(found)
 
 
 def _check(query: Query, fractions: Sequence[float], draws: int) -> None:
@@ -185,7 +259,7 @@ def _masked(
     affinity: Affinity,
     values: NDArray[np.float32],
     kept: NDArray[np.float32],
-    report: Callable[[float], None],
+    report: Progress,
 ) -> NDArray[np.float32]:
     """(S, C', N): y of Eq. (1) under each of S masks (S, M), rows scaled to what they had.
 
@@ -210,7 +284,7 @@ def _masked(
                 else:
                     factor = can.sum(axis=1) / np.maximum(can @ mask, 1)
                 y[h * width : (h + 1) * width, index] = ((left @ g) * np.reshape(factor, (-1, 1))).T
-            report((h + (index[-1] + 1) / queries.size) / affinity.heads)
+            report((h + (index[-1] + 1) / queries.size) / affinity.heads, "masking keys")
     return out
 
 
@@ -241,11 +315,11 @@ def _replaced(y: NDArray[np.float32]) -> Callable[[Call], Tensor | None]:
     return change
 
 
-def _scores(output: Any, network: Network) -> Tensor:
-    scores = class_scores(output, network.classes)
-    if scores is None:
+def _of_classes(output: Any, network: Network) -> Tensor:
+    logits = class_logits(output, network.classes)
+    if logits is None:
         raise QueryError(
             f"The network {network.name} has no classes, so no prediction can fall; choose a "
             "network that classifies."
         )
-    return scores
+    return logits

@@ -22,7 +22,7 @@ from nlviz.hooks.capture import PUT_BACK, evaluating
 from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.places.follow import Following, Places
-from nlviz.inference.forward import layout_of, network_input
+from nlviz.inference.passes import layout_of, network_input
 from nlviz.inference.protocol import Network
 from nlviz.query import Query
 

@@ -15,7 +15,7 @@ from nlviz.errors import CaptureError
 from nlviz.hooks.capture import evaluating
 from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.nonlocal_blocks.parts import BlockParts
-from nlviz.inference.forward import network_input
+from nlviz.inference.passes import network_input
 from nlviz.inference.protocol import Network
 
 
@@ -49,6 +49,11 @@ class Call:
         if self.attention:
             return True
         return self.z is not None and self.added is not None and _same(self.z, self.added)
+
+    def forget(self) -> None:
+        """Let go of every tensor."""
+        self.args, self.kwargs = (), None
+        self.x = self.g = self.y = self.added = self.z = None
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -18,6 +18,8 @@ from nlviz.display import printable
 from nlviz.export.arrays import affinity_header
 from nlviz.geometry import MOST_INPUT, Grid, Point, Region, View
 from nlviz.groups import Groups
+from nlviz.models.input_size import LARGEST
+from nlviz.models.score_windows import ScoreWindows
 from nlviz.provenance import Provenance
 from nlviz.query import Query, asked
 
@@ -61,6 +63,7 @@ def told(analysis: Analysis, queries: Sequence[Query]) -> dict[str, Any]:
             for block, affinity in analysis.affinities.items()
         },
         "prediction": [asdict(each) for each in analysis.prediction],
+        "score_windows": None if analysis.score_windows is None else asdict(analysis.score_windows),
         "refused": dict(analysis.refused),
         "queries": [asked(query) for query in queries],
     }
@@ -104,6 +107,7 @@ def analysis(text: Text, clip: Clip, arrays: Arrays) -> Analysis:
         prediction=tuple(
             Prediction(_name(each["label"]), _number(each["score"])) for each in text["prediction"]
         ),
+        score_windows=_score_windows(text.get("score_windows")),  # older sessions have none
         refused={_name(block): _name(why, LONGEST) for block, why in refused.items()},
         kinds={
             block: _name(each["kind"]) for block, each in blocks.items() if each["kind"] is not None
@@ -154,17 +158,19 @@ def query(text: Text, analysis: Analysis) -> Query:
 def provenance(text: Text) -> Provenance:
     """A provenance, its texts and numbers as they were written."""
     names = {each.name for each in fields(Provenance)}
+    text = {"scores": None, **text}  # older sessions do not say what class scores come from
     if set(text) != names:
         raise ValueError("the provenance is not whole")
     whole = {name: _name(text[name]) for name in ("version", "model", "clip", "checksum")}
-    weights, command = (
+    weights, scores, command = (
         None if text[name] is None else _name(text[name], LONGEST)
-        for name in ("weights", "command")
+        for name in ("weights", "scores", "command")
     )
     source, size = (_whole_numbers(text[name], 2) for name in ("source", "input"))
     return Provenance(
         **whole,
         weights=weights,
+        scores=scores,
         command=command,
         frames=_whole_numbers(text["frames"]),
         total=_whole(text["total"]),
@@ -199,6 +205,17 @@ def clip(text: Text, frames: NDArray[Any]) -> Clip:
         total=_whole(text["total"]),
         notes=tuple(_name(note, LONGEST) for note in text["notes"]),
     )
+
+
+def _score_windows(text: Any) -> ScoreWindows | None:
+    """The windows that class scores come from; None where they come from the pass that is drawn."""
+    if text is None:
+        return None
+    said = whole_object(text)
+    size, count = _whole(said["size"]), _whole(said["count"])
+    if size > LARGEST or count > LARGEST:
+        raise ValueError("class scores come from windows larger or more than any that are run")
+    return ScoreWindows(size, count)
 
 
 def _affinity(block: str, text: Text, arrays: Arrays) -> Affinity:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
@@ -19,17 +15,21 @@ from nlviz.errors import BudgetError, NetworkError
 from nlviz.geometry import MOST_INPUT, Grid, View
 from nlviz.hooks.capture import capture
 from nlviz.hooks.memory import enough_memory
-from nlviz.hooks.module_calls import this_thread
+from nlviz.inference.passes import layout_of, network_input, telling_stages
 from nlviz.inference.protocol import Network, Tap
+from nlviz.inference.score_passes import declared, mean_logits, windows_of
 from nlviz.inference.scores import top_classes, why_no_class
-from nlviz.inference.user_network import LARGEST, AxisOrder, UserNetwork
-from nlviz.progress import Progress, silent
+from nlviz.inference.user_network import LARGEST, UserNetwork
+from nlviz.progress import Progress, part_of, silent
 
 
 def analyse(
     clip: Clip, network: Network, *, size: int | None = None, progress: Progress | None = None
 ) -> Analysis:
     """Run a network once on a clip and keep each block's θ and φ.
+
+    Where the network says so (the bundled ones do), its class scores come from further passes, one
+    for each of a few square windows of the picture; nothing is captured of these.
 
     Args:
         clip: the frames.
@@ -58,9 +58,13 @@ def analyse(
             f"{len(clip.frames)} frames at {width}×{height} do not fit into memory; take at most "
             f"{most} frames, or a smaller input size."
         )
+    windows = windows_of(clip, network)
+    of_windows = sum(each.pixels for each in windows)
+    turn = width * height / (width * height + of_windows)  # from the picture to the windows
     with enough_memory(f"{len(clip.frames)} frames at {width}×{height}"):
         frames = network_input(clip, view, network)
-        with _reporting(network, report), _explaining(network, frames):
+        told = part_of(report, 0.0, turn, f"running {network.name}: ")
+        with telling_stages(network, told), _explaining(network, frames):
             seen = capture(
                 network.module,
                 frames,
@@ -68,7 +72,11 @@ def analyse(
                 recorded=tuple(network.taps),
                 layout=layout_of(network),
             )
-    why = why_no_class(seen.output, network.classes)
+    output = seen.output
+    if windows:
+        told = part_of(report, turn, 1.0, f"class scores of {network.name}, ")
+        output = mean_logits(windows, clip, network, progress=told)
+    why = why_no_class(output, network.classes)
     notes = dict.fromkeys((*clip.notes, *([why] if why else [])))
     report(1.0, "done")
     return Analysis(
@@ -77,27 +85,18 @@ def analyse(
         network=network.name,
         affinities=MappingProxyType(
             {
-                name: _placed(affinity, view, network.taps.get(name.partition("#")[0]))
+                name: placed(affinity, view, network.taps.get(name.partition("#")[0]))
                 for name, affinity in seen.affinities.items()
             }
         ),
         fidelity=MappingProxyType(dict(seen.fidelity)),
-        prediction=top_classes(seen.output, network.classes),
+        prediction=top_classes(output, network.classes),
         refused=seen.refused,
         kinds=seen.kinds,
         places=seen.places,
         weights=getattr(network, "weights", None),  # networks of others need not say
+        score_windows=declared(network),
     )
-
-
-def network_input(clip: Clip, view: View, network: Network) -> torch.Tensor:
-    """What a network's module is called with for a clip."""
-    return network.prepare(_resize(clip.frames, *view.input))
-
-
-def layout_of(network: Network) -> AxisOrder:
-    """The axes of what a network's module is called with."""
-    return network.layout if isinstance(network, UserNetwork) else "BCTHW"
 
 
 def _explaining(network: Network, frames: torch.Tensor) -> AbstractContextManager[None]:
@@ -105,14 +104,7 @@ def _explaining(network: Network, frames: torch.Tensor) -> AbstractContextManage
     return network.explaining(frames) if isinstance(network, UserNetwork) else nullcontext()
 
 
-def _resize(frames: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Area-averaged where the frames shrink, so that no detail aliases."""
-    shrinks = frames.shape[1] > height or frames.shape[2] > width
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in frames])
-
-
-def _placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
+def placed(affinity: Affinity, view: View, tap: Tap | None) -> Affinity:
     """Put the affinity's grids where the network's tap says; without one they lie as captured."""
     if tap is None:
         queries, keys = (_tiled(grid, view) for grid in (affinity.query_grid, affinity.key_grid))
@@ -130,22 +122,3 @@ def _tiled(grid: Grid, view: View) -> Grid:
     extent = (len(view.frames), *reversed(view.input))
     dt, dy, dx = (size / n for size, n in zip(extent, grid.shape, strict=True))
     return replace(grid, stride=(dt, dy, dx), first=(dt / 2, dy / 2, dx / 2))
-
-
-@contextmanager
-def _reporting(network: Network, report: Progress) -> Iterator[None]:
-    """Report each of the network's stages as it begins."""
-    stages = network.stages
-    begun: set[str] = set()
-
-    def entered(stage: str) -> None:
-        if stage not in begun:
-            begun.add(stage)
-            report(len(begun) / (len(stages) + 1), f"running {network.name}: {stage}")
-
-    with ExitStack() as hooks:
-        for stage in stages:
-            enter = this_thread(lambda module, args, stage=stage: entered(stage))
-            part = network.module.get_submodule(stage)
-            hooks.callback(part.register_forward_pre_hook(enter).remove)
-        yield

@@ -14,7 +14,13 @@ _TOP_CLASSES = 5
 
 
 def class_scores(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
-    """Softmax scores (classes,) of a network's output; None where it holds no class scores.
+    """Softmax scores (classes,) of a network's output; None where it holds no class scores."""
+    logits = class_logits(output, classes)
+    return None if logits is None else logits.softmax(0)
+
+
+def class_logits(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
+    """Logits (classes,) in a network's output, the mean over all other axes; None without any.
 
     The output is a tensor (…, classes), or a mapping, sequence or record with one in it, also
     within each other: what is called ``logits`` if that fits, as in Hugging Face's outputs, else
@@ -22,10 +28,8 @@ def class_scores(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
     """
     number = len(classes)
     fitting = (t for t in _tensors(output) if number and t.shape[-1:] == (number,) and t.numel())
-    scores = next(fitting, None)
-    if scores is None:
-        return None
-    return scores.detach().float().cpu().reshape(-1, number).mean(0).softmax(0)
+    logits = next(fitting, None)
+    return None if logits is None else logits.detach().float().cpu().reshape(-1, number).mean(0)
 
 
 def top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:

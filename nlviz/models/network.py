@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nlviz.errors import ZooError
 from nlviz.models.input_size import LARGEST, SMALLEST, fitted
+from nlviz.models.score_windows import ScoreWindows
 from nlviz.models.taps import Tap
 
 Channels = tuple[float, float, float]
@@ -38,6 +39,8 @@ class Network:
         weights: checksum of the file that its weights came from, as ``"sha256:…"``: the bundled
             one, the checkpoint that was fetched and converted, or your own; None where that is
             not known.
+        score_windows: the square windows that its class scores come from, each a pass of its own;
+            None where they come from the pass that is drawn.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Network:
     side: int
     step: int = 1
     weights: str | None = None
+    score_windows: ScoreWindows | None = None
 
     def input_size(self, width: int, height: int, size: int) -> tuple[int, int]:
         """(width, height) to resize a frame to: each side a multiple of ``side``, at least 32.

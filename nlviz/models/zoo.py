@@ -15,6 +15,7 @@ from nlviz.models.bundled import weights as bundled_weights
 from nlviz.models.published.cache import is_fetched
 from nlviz.models.published.catalogue import RECORDS as PUBLISHED
 from nlviz.models.published.record import Published
+from nlviz.models.score_windows import ScoreWindows
 from nlviz.models.taps import Tap
 from nlviz.resources import ASSETS
 
@@ -121,13 +122,13 @@ def load(
         else:
             module, checksum = fetch.module_from(known, weights), file_checksum(weights)
         labels, mean, deviation = _KINETICS, known.mean, known.deviation
-        step = known.plan.frames_step
+        step, windows = known.plan.frames_step, None
     else:
         module = NonLocalLite(known.function, known.inner)
         module.load_state_dict(bundled_weights(known))
         checksum = f"sha256:{known.sha256}"
         labels, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3
-        step = 1
+        step, windows = 1, ScoreWindows()
     classes = tuple(labels.read_text(encoding="utf-8").splitlines())
     count = module.get_parameter("classifier.weight").shape[0]
     if count != len(classes):  # of a data set that we do not know
@@ -147,6 +148,7 @@ def load(
         side=side(name),
         step=step,
         weights=checksum,
+        score_windows=windows,
     )
 
 

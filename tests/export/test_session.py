@@ -26,6 +26,7 @@ from nlviz import (
     top_links,
 )
 from nlviz.cli import main
+from nlviz.models.score_windows import ScoreWindows
 from tests.support import make
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +66,7 @@ def test_no_field_of_an_analysis_is_forgotten(session, content):
     whole = replace(
         session.analysis,
         prediction=(Prediction("cat", 0.75),),
+        score_windows=ScoreWindows(160, 2),
         refused={"odd": "Nobody knows."},
         kinds={"fine": "self-attention"},
         places={"fine": "the network's own record"},
@@ -75,6 +77,7 @@ def test_no_field_of_an_analysis_is_forgotten(session, content):
     saved = export.save(replace(session, analysis=whole, provenance=made))
     again = export.open_session(saved).analysis
     plain = {"view", "network", "fidelity", "prediction", "refused", "kinds", "places", "weights"}
+    plain |= {"score_windows"}
     for name in plain:
         assert getattr(again, name) == getattr(whole, name), name
     np.testing.assert_array_equal(again.sizes["fine"], whole.sizes["fine"])
@@ -101,6 +104,43 @@ def test_names_in_a_session_file_are_restricted_on_the_way_in(session):
     assert len(seen.clip.notes[1]) == len(again.provenance.command) == 8000
     ((name, why),) = seen.refused.items()
     assert (name, len(why)) == ("a b c d", 8000)
+
+
+def test_a_session_from_before_windows_opens_with_its_scores(session):
+    whole = replace(session.analysis, prediction=(Prediction("cat", 0.25),))
+    made = export.Provenance.of(whole)
+    assert made.scores == "the pass that is drawn"
+    saved = export.save(replace(session, analysis=whole, provenance=made))
+
+    def older(parts):
+        text = json.loads(parts["session.json"])
+        del text["score_windows"], text["provenance"]["scores"]
+        return {**parts, "session.json": json.dumps(text).encode()}
+
+    again = export.open_session(rewritten(saved, older))
+    assert again.analysis.prediction == whole.prediction
+    assert again.analysis.score_windows is None
+    assert again.provenance == replace(made, scores=None)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["many", {"size": 0, "count": 3}, {"size": 224, "count": 5000}, {"size": 224}]
+)
+def test_windows_that_nothing_runs_are_refused(content, wrong):
+    with pytest.raises(ExportError, match="is damaged or was changed"):
+        export.open_session(rewritten(content, told(score_windows=wrong)))
+
+
+def test_every_export_says_what_class_scores_come_from(session):
+    seen = replace(
+        session.analysis, prediction=(Prediction("cat", 0.2),), score_windows=ScoreWindows()
+    )
+    made = export.Provenance.of(seen)
+    words = "class scores from three square windows at 224 pixels, mean of logits"
+    assert words in made.words
+    assert words.partition("from ")[2] in made.json
+    assert export.page(seen, QUERIES[:1], made).decode().count(words) >= 2  # heading and foot
+    assert "class scores" not in export.Provenance.of(session.analysis).words
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\u202eb", "b" * 301])

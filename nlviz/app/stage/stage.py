@@ -36,6 +36,12 @@ _ANALYSIS = "analysis"
 _HEAD_START = 0.03  # seconds
 _FIRST_HEAD_START = 0.4  # seconds, where the viewer itself is still to be drawn
 _ANSWERS = Answers()  # for all visitors, by content
+_WINDOWED = (
+    "The network was trained to classify squares of this size, so its scores come from passes of "
+    "their own: square windows along the longer side, the network's blocks in each, the logits "
+    "averaged over windows and frames. The links come from the pass of the whole picture."
+)
+_DRAWN = "The scores come from the very pass of the network that the links come from."
 
 
 def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
@@ -200,9 +206,16 @@ def _heading(shown: Shown) -> str:
         f'<i style="width:{100 * each.score:.0f}%"></i></li>'
         for each in analysis.prediction[:4]
     )
+    told = _DRAWN if analysis.score_windows is None else _WINDOWED
+    source = (
+        f'<p class="scores-from" title="{escape(told)}">'
+        f"Class scores from {escape(analysis.scores_from)}</p>"
+        if analysis.prediction
+        else ""
+    )
     return (
         f'<header class="heading"><div><h2>{escape(shown.choice.material.title)}</h2>'
         f"<p>{escape(' · '.join(facts))}</p></div>"
-        f'<ol class="classes" aria-label="Top classes">{classes}</ol></header>'
+        f'<div><ol class="classes" aria-label="Top classes">{classes}</ol>{source}</div></header>'
         + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
     )

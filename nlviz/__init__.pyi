@@ -26,6 +26,8 @@ from nlviz.experiments.masking import Faithfulness as Faithfulness
 from nlviz.experiments.masking import faithfulness as faithfulness
 from nlviz.experiments.receptive_field import ReceptiveField as ReceptiveField
 from nlviz.experiments.receptive_field import receptive_field as receptive_field
+from nlviz.experiments.verdict import effects_in_words as effects_in_words
+from nlviz.experiments.verdict import masking_in_words as masking_in_words
 from nlviz.figures import Figure as Figure
 from nlviz.figures import Heat as Heat
 from nlviz.figures import Panel as Panel

@@ -33,7 +33,12 @@ ROOMS = (
     ("Numbers", ("statistics", "heat.scale", "tracking")),
     (
         "Baselines and effects",
-        ("experiments.baselines", "experiments.ablation", "experiments.masking"),
+        (
+            "experiments.baselines",
+            "experiments.ablation",
+            "experiments.masking",
+            "experiments.verdict",
+        ),
     ),
     ("Figures", ("figures",)),
     ("Errors", ("errors",)),

@@ -40,6 +40,9 @@ def _ablate(options: argparse.Namespace) -> None:
         first = [each[when][0]["label"] if each[when] else "–" for when in ("before", "after")]
         numbers = "{block:>10}  {size:>9.3g}  {fall:>9.3g}".format(**each)
         print(f"{numbers}  {' → '.join(first)}")
+    print(report["in_words"])
+    if report["scores"]:
+        print(f"Class scores from {report['scores']}.")
     for each in report["masking"]:
         print(f"\n{each['block']}, {asked_in_words(each)}: {each['label']} at {each['before']:.4g}")
         shares = " ".join(f"{share:>9.0%}" for share in each["fractions"])
@@ -47,6 +50,7 @@ def _ablate(options: argparse.Namespace) -> None:
         random = [sum(scores) / len(scores) for scores in zip(*each["by_random"], strict=True)]
         for name, scores in (("by affinity", each["by_affinity"]), ("at random", random)):
             print(f"{name:>14}  " + " ".join(f"{score:>9.4g}" for score in scores))
+        print(each["in_words"])
     if report["masking"]:
         print(f"\n{report['protocol']}")
 
@@ -54,11 +58,13 @@ def _ablate(options: argparse.Namespace) -> None:
 def _report(question: Question, draws: int) -> dict[str, Any]:
     from nlviz.experiments.ablation import effects
     from nlviz.experiments.masking import PROTOCOL, faithfulness
+    from nlviz.experiments.verdict import effects_in_words, masking_in_words
     from nlviz.export.report import seen
     from nlviz.query import place
 
     subject = Subject.run(question)
     analysis, network = subject.analysis, subject.network
+    found = effects(analysis, network, progress=progress)
     masking = [
         (query, faithfulness(analysis, network, query, draws=draws, progress=progress))
         for query in subject.queries
@@ -74,20 +80,22 @@ def _report(question: Question, draws: int) -> dict[str, Any]:
                 "before": _classes(each.before),
                 "after": _classes(each.after),
             }
-            for each in effects(analysis, network, progress=progress)
+            for each in found
         ],
+        "in_words": effects_in_words(found),
         "masking": [
             {
                 **place(query),
                 "block": query.block,
-                "label": found.label,
-                "before": found.before,
-                "fractions": found.fractions.tolist(),
-                "by_affinity": found.by_affinity.tolist(),
-                "by_random": found.by_random.tolist(),
-                "gap": found.gap,
+                "label": masked.label,
+                "before": masked.before,
+                "fractions": masked.fractions.tolist(),
+                "by_affinity": masked.by_affinity.tolist(),
+                "by_random": masked.by_random.tolist(),
+                "gap": masked.gap,
+                "in_words": masking_in_words(masked),
             }
-            for query, found in masking
+            for query, masked in masking
         ],
         "protocol": PROTOCOL,
     }

@@ -19,7 +19,7 @@ from nlviz.inference.passes import network_input, resized, telling_stages
 from nlviz.inference.protocol import Network
 from nlviz.inference.scores import class_logits
 from nlviz.models.score_windows import ScoreWindows
-from nlviz.progress import Progress, part_of, silent
+from nlviz.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,10 @@ def mean_logits(
     number = len(windows)
     with enough_memory(f"class scores of {len(clip.frames)} frames"), evaluating(network.module):
         for i, window in enumerate(windows):
-            told = part_of(report, i / number, (i + 1) / number, f"window {i + 1} of {number}: ")
+
+            def told(fraction: float, stage: str, i: int = i) -> None:
+                report((i + fraction) / number, f"window {i + 1} of {number}")
+
             with telling_stages(network, told):
                 output = network.module(window.input(clip, network))
             logits = class_logits(output, network.classes)

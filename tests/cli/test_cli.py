@@ -155,7 +155,13 @@ def test_ablate_tells_each_blocks_effect_and_masks_a_places_links(clip, capsys):
     assert len(masked["by_affinity"]) == len(masked["fractions"]) == len(masked["by_random"][0])
     assert "random orders" in report["protocol"]
     assert main(["ablate", str(clip), *SMALL]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 1 + 3
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 1 + 3 + 2
+    assert "eaving out" in lines[-2]
+    assert lines[-1] == "Class scores from three square windows at 224 pixels, mean of logits."
+    assert report["scores"] in lines[-1]
+    assert report["in_words"] == lines[-2]
+    assert "masked" in masked["in_words"]
 
 
 @pytest.mark.slow

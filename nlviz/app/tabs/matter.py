@@ -19,6 +19,7 @@ from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
+from nlviz.experiments.verdict import effects_in_words, masking_in_words
 from nlviz.geometry import Point
 from nlviz.progress import Progress
 from nlviz.query import Link, Query
@@ -39,7 +40,10 @@ def show(context: TabContext) -> None:
     found = job_result(context.shown.choice, "effects", _effects(context), name="effects")
     if found is None:
         return  # one computation at a time: the rest waits for it
+    st.markdown(plain(effects_in_words(found)))
     st.html(effects_table(found))
+    if context.analysis.prediction:
+        st.caption(f"Class scores from {plain(context.analysis.scores_from)}.")
     st.caption(
         "Added: the size of what the block adds, W_z·y, beside its input x. Without it: the "
         "network's first class where the block passes x on unchanged (z = x)."
@@ -170,12 +174,7 @@ def _masked(context: TabContext, query: Query) -> Work:
 def _curve(found: Faithfulness) -> None:
     from nlviz.app.tabs import charts
 
-    sooner = "sooner" if found.gap > 0 else "no sooner"
-    label = plain(found.label.split(",")[0])
-    st.markdown(
-        f"Masked by affinity, the score of *{label}* falls {sooner} than at random: by "
-        f"{plain(_points(found.gap))} on average over the shares below."
-    )
+    st.markdown(plain(masking_in_words(found)))
     st.plotly_chart(
         charts.masking(found),
         config={"displayModeBar": False},

@@ -37,6 +37,7 @@ class Record:
     inner: tuple[int, int, int]
     default_size: int
     frames: int = 8
+    norm: bool = True  # what the blocks compare is normalised
 
     @property
     def file(self) -> str:
@@ -91,15 +92,23 @@ _ENDINGS: Mapping[Function, str] = {
     "dot_product": "-dot",
     "concatenation": "-concat",
 }
-RECORDS: tuple[Record, ...] = tuple(
-    Record(
+
+
+def _record(ending: str, function: Function, *, norm: bool = True) -> Record:
+    how = WORDS[function] if norm else f"{WORDS[function]}, nothing normalised"
+    return Record(
         name=f"nl-lite0{ending}",
-        summary=f"EfficientNet-Lite0 on each frame with {_WHERE} ({WORDS[function]})",
+        summary=f"EfficientNet-Lite0 on each frame with {_WHERE} ({how})",
         function=function,
-        inner=(40, 64, 64),
+        inner=(40, 80, 112),
         default_size=640,
+        norm=norm,
     )
-    for function, ending in _ENDINGS.items()
+
+
+RECORDS: tuple[Record, ...] = (
+    *(_record(ending, function) for function, ending in _ENDINGS.items()),
+    _record("-plain", "embedded_gaussian", norm=False),
 )
 
 

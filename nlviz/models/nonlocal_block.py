@@ -17,6 +17,26 @@ from nlviz.models.pairwise import Function as Function
 _SOFTMAX = ("gaussian", "embedded_gaussian")
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_INSTANCE_NORM = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+_MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_MEAN_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+_LENGTH = 3.5  # ℓ to begin with, so that a position's logit with itself is about 12
+
+
+class Length(nn.Module):
+    """Vectors over the channels brought to one learned length: ℓ x / ‖x‖.
+
+    Where both θ and φ end in it, θᵀφ is a temperature times their cosine, as in QK-norm (Henry et
+    al., *Query-Key Normalization for Transformers*, 2020), and no key wins by being long.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.length = nn.Parameter(torch.tensor(_LENGTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, …) to the same shape; a vector of zeros stays one."""
+        return self.length * F.normalize(x, dim=1)
 
 
 class NonLocalBlock(nn.Module):
@@ -30,6 +50,11 @@ class NonLocalBlock(nn.Module):
         sub_sample: max-pool φ and g by 2 over space (over the one axis in 1-D), never over time.
         pool_first: pool x once, before φ and g, as the paper's authors do (the child ``pool``, or
             ``phi`` of the Gaussian kind); else φ and g each end in a pool. Other outputs come out.
+        norm: θ and φ read x̂, which is x less each channel's mean over all positions and divided by
+            its deviation (an instance norm without weights), and end in a norm themselves:
+            ``Length``. The Gaussian kind compares x̂ brought to ``Length``. Keys are then pooled by
+            their mean, as signed channels have no use for a maximum. g reads x as it is. Not in
+            the paper.
         batch_norm: end W in a batch norm; its scale, else W's own weight, starts at zero.
         scale: factor on the logits of the softmax kinds; 1 in the paper, C'^-½ in most networks.
         group: frames that see each other, of a 3-D block: frames 0 to group - 1, and so on, the
@@ -37,8 +62,15 @@ class NonLocalBlock(nn.Module):
 
     Raises:
         ValueError: for an unknown function, a dimension outside 1 to 3, a width or group below 1,
-            a scale on a function without softmax, or a group outside 3-D.
+            a scale on a function without softmax, a group outside 3-D, or a norm where x is pooled
+            first.
     """
+
+    theta: nn.Module
+    phi: nn.Module
+    g: nn.Module
+    pool: nn.Module
+    norm: nn.Module
 
     def __init__(
         self,
@@ -49,6 +81,7 @@ class NonLocalBlock(nn.Module):
         inner: int | None = None,
         sub_sample: bool = True,
         pool_first: bool = False,
+        norm: bool = False,
         batch_norm: bool = True,
         scale: float = 1.0,
         group: int | None = None,
@@ -56,36 +89,46 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         inner = max(channels // 2, 1) if inner is None else inner
         _check(channels, inner, function, dimension, scale, group)
+        if norm and pool_first:
+            raise ValueError("x cannot be pooled first where θ and φ read it normalised.")
         self.function: Function = function
         self.scale, self.group = scale, group
         conv = _CONV[dimension]
 
-        self.g: nn.Module = conv(channels, inner, kernel_size=1)
-        if function != "gaussian":
-            self.theta: nn.Module = conv(channels, inner, kernel_size=1)
-            self.phi: nn.Module = conv(channels, inner, kernel_size=1)
-        if function == "concatenation":
-            self.concat_project = nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False), nn.ReLU())
+        embedded = function != "gaussian"
+        g: list[nn.Module] = [conv(channels, inner, kernel_size=1)]
+        theta: list[nn.Module] = [conv(channels, inner, kernel_size=1)] if embedded else []
+        phi: list[nn.Module] = [conv(channels, inner, kernel_size=1)] if embedded else []
+        self.pool_first = sub_sample and pool_first
         if sub_sample:
-            pool = _spatial_pool(dimension)
-            if function == "gaussian":
-                self.phi = pool
-            elif pool_first:
+            pool = _spatial_pool(dimension, mean=norm)
+            if pool_first and embedded:
                 self.pool = pool
             else:
-                self.phi = nn.Sequential(self.phi, pool)
+                phi.append(pool)
             if not pool_first:
-                self.g = nn.Sequential(self.g, _spatial_pool(dimension))
-        self.pool_first = sub_sample and pool_first
-
+                g.append(_spatial_pool(dimension, mean=norm))
+        if norm:
+            self.norm = _INSTANCE_NORM[dimension](channels)
+            theta.append(Length())
+            phi.append(Length())
+        for name, parts in (("g", g), ("theta", theta), ("phi", phi)):
+            if parts:
+                self.add_module(name, parts[0] if len(parts) == 1 else nn.Sequential(*parts))
+        if function == "concatenation":
+            self.concat_project = nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False), nn.ReLU())
         self.W = _projection(inner, channels, dimension, batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """z of Eq. (6), the shape of ``x``: (B, C) and the block's one to three axes."""
-        theta = self.theta(x) if self.function != "gaussian" else x
-        keys = self.pool(x) if "pool" in self._modules else x
+        compared = self.norm(x) if "norm" in self._modules else x
+        theta = self.theta(compared) if "theta" in self._modules else compared
+        keys = self.pool(compared) if "pool" in self._modules else compared
         phi = self.phi(keys) if "phi" in self._modules else keys
-        values = self.g(phi if self.pool_first and self.function == "gaussian" else keys)
+        if self.pool_first:
+            values = self.g(phi if self.function == "gaussian" else keys)
+        else:
+            values = self.g(x)
         theta, phi, g = (_positions_by_channels(t) for t in (theta, phi, values))
         y = self._grouped(theta, phi, g, frames=x.shape[2])
         y = y.transpose(1, 2).reshape(*values.shape[:2], *x.shape[2:])
@@ -137,10 +180,11 @@ def _projection(inner: int, channels: int, dimension: int, batch_norm: bool) -> 
     return out if norm is None else nn.Sequential(out, norm)
 
 
-def _spatial_pool(dimension: int) -> nn.Module:
-    if dimension == 3:
-        return nn.MaxPool3d((1, 2, 2))
-    return nn.MaxPool2d(2) if dimension == 2 else nn.MaxPool1d(2)
+def _spatial_pool(dimension: int, *, mean: bool) -> nn.Module:
+    window = {1: 2, 2: 2, 3: (1, 2, 2)}[dimension]
+    pools = _MEAN_POOL if mean else _MAX_POOL
+    pool: nn.Module = pools[dimension](window)
+    return pool
 
 
 def _positions_by_channels(x: Tensor) -> Tensor:

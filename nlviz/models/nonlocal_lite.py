@@ -31,16 +31,23 @@ class NonLocalLite(nn.Module):
     Args:
         function: the blocks' pairwise function, Eqs. (2) to (5).
         inner: C', the width of θ, φ and g of nl3, nl4 and nl5; the Gaussian kind needs no θ, φ.
+        norm: what the blocks compare is normalised, as ``NonLocalBlock`` says.
     """
 
     def __init__(
-        self, function: Function = "embedded_gaussian", inner: Sequence[int] = (20, 40, 56)
+        self,
+        function: Function = "embedded_gaussian",
+        inner: Sequence[int] = (20, 40, 56),
+        *,
+        norm: bool = False,
     ) -> None:
         super().__init__()
         blocks = {
             stage: (
                 name,
-                NonLocalBlock(channels, function=function, inner=width, sub_sample=pooled),
+                NonLocalBlock(
+                    channels, function=function, inner=width, sub_sample=pooled, norm=norm
+                ),
             )
             for (name, stage, channels, _, pooled), width in zip(BLOCKS, inner, strict=True)
         }

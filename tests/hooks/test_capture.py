@@ -36,6 +36,25 @@ def test_the_captured_matrix_is_that_of_the_equations(function, dimension, poole
     assert seen.fidelity["NonLocalBlock"] < 1e-5
 
 
+@pytest.mark.parametrize(("function", "dimension", "pooled", "batch_norm"), CASES)
+def test_the_captured_matrix_of_a_normalised_block_is_that_of_the_equations(
+    function, dimension, pooled, batch_norm
+):
+    options = {"sub_sample": pooled, "batch_norm": batch_norm, "norm": True}
+    block = NonLocalBlock(6, function=function, dimension=dimension, **options)
+    for parameter in block.parameters():
+        if parameter.ndim:  # a length near 0 makes rows even, and there is nothing to check
+            nn.init.normal_(parameter)
+    x = 2 + torch.randn(1, 6, *SHAPES[dimension])
+    seen = nlviz.capture(block, x)
+    assert not seen.refused
+    expected, _ = weights_and_output(block.eval().state_dict(), function, x[0])
+    affinity = seen.affinities["NonLocalBlock"]
+    assert affinity.function == function
+    np.testing.assert_allclose(affinity.matrix(), expected, atol=1e-5)
+    assert seen.fidelity["NonLocalBlock"] < 1e-5
+
+
 def test_blocks_of_a_network_come_by_name_in_order_of_use():
     network = PlainNetwork().eval()
     x = torch.rand(1, 1, 8, 10)

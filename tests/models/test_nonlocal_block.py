@@ -28,19 +28,63 @@ def test_a_seed_state_dict_loads_and_gives_the_equations_output(function, dimens
         torch.testing.assert_close(output.double(), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("function", "dimension", "pooled", "batch_norm"), CASES)
+def test_a_normalised_block_gives_the_equations_output(function, dimension, pooled, batch_norm):
+    torch.manual_seed(0)
+    block = normalised(
+        function, dimension=dimension, sub_sample=pooled, batch_norm=batch_norm
+    ).eval()
+    x = 3 + 2 * torch.randn(2, 6, *SHAPES[dimension])
+    with torch.no_grad():
+        z = block(x)
+    for sample, output in zip(x, z, strict=True):
+        _, expected = weights_and_output(block.state_dict(), function, sample)
+        torch.testing.assert_close(output.double(), expected, atol=1e-5, rtol=1e-5)
+
+
+def normalised(function: str, **options) -> NonLocalBlock:
+    """A block whose θ and φ are normalised, with W and lengths that are not the first ones."""
+    block = NonLocalBlock(6, function=function, norm=True, **options)
+    for parameter in (*block.W.parameters(), *block.theta.parameters(), *block.phi.parameters()):
+        torch.nn.init.normal_(parameter)
+    return block
+
+
+@pytest.mark.parametrize("function", ["embedded_gaussian", "gaussian"])
+def test_rows_of_normalised_blocks_do_not_change_with_exposure_or_the_size_of_features(function):
+    torch.manual_seed(0)
+    block = normalised(function, sub_sample=False).eval()
+    x = torch.randn(1, 6, 2, 4, 5)
+    seen = []
+    block.theta.register_forward_hook(lambda _, __, out: seen.append(out))
+    with torch.no_grad():
+        block(x)
+        block(5 * x + torch.randn(1, 6, 1, 1, 1))
+    torch.testing.assert_close(seen[0], seen[1], atol=1e-4, rtol=1e-4)
+    norms = seen[0].norm(dim=1)
+    torch.testing.assert_close(norms, norms.new_full(norms.shape, float(norms.mean())))
+
+
+def test_x_is_not_pooled_first_where_it_is_normalised():
+    with pytest.raises(ValueError, match="pooled first"):
+        NonLocalBlock(6, norm=True, pool_first=True)
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("norm", [True, False])
-def test_a_new_block_changes_nothing(function, norm):
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_a_new_block_changes_nothing(function, norm, batch_norm):
     torch.manual_seed(0)
-    block = NonLocalBlock(4, function=function, batch_norm=norm)
+    block = NonLocalBlock(4, function=function, norm=norm, batch_norm=batch_norm)
     x = torch.randn(2, 4, 3, 6, 6)
     torch.testing.assert_close(block(x), x, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_parameter_learns(function):
+@pytest.mark.parametrize("norm", [True, False])
+def test_every_parameter_learns(function, norm):
     torch.manual_seed(0)
-    block = NonLocalBlock(4, function=function, batch_norm=False)
+    block = NonLocalBlock(4, function=function, norm=norm, batch_norm=False)
     torch.nn.init.normal_(block.W.weight)
     block(torch.randn(1, 4, 2, 6, 6)).square().sum().backward()
     still = [name for name, p in block.named_parameters() if p.grad is None or not p.grad.any()]

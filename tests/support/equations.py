@@ -39,23 +39,36 @@ def seed_state(
 
 
 def weights_and_output(state: dict[str, Tensor], function: str, x: Tensor) -> tuple[Tensor, Tensor]:
-    """f/C (N, M) and z (C, …) for one x (C, …), a position at a time in float64."""
+    """f/C (N, M) and z (C, …) for one x (C, …), a position at a time in float64.
+
+    Where the state has lengths, what is compared is normalised: ``NonLocalBlock(norm=True)``.
+    """
     state = {key: value.double() for key, value in state.items()}
-    pooled = "g.0.weight" in state
+    pooled, normed = "g.0.weight" in state, any(key.endswith("length") for key in state)
     x = x.double()
     columns = x.flatten(1).T
+    compared = columns
+    if normed:
+        deviation = torch.sqrt(columns.var(0, correction=0) + 1e-5)
+        compared = (columns - columns.mean(0)) / deviation
 
-    def conv(name: str, at: Tensor) -> Tensor:
-        return state[f"{name}.weight"].flatten(1) @ at + state[f"{name}.bias"]
+    def side(name: str, values: Tensor, parts: bool) -> list[Tensor]:
+        conv = f"{name}.0" if parts else name
+        if f"{conv}.weight" not in state:  # of the Gaussian kind
+            return list(values)
+        return [state[f"{conv}.weight"].flatten(1) @ at + state[f"{conv}.bias"] for at in values]
 
-    def keys(name: str) -> list[Tensor]:
-        inside = ".0" if pooled else ""
-        values = [conv(name + inside, at) if name != "x" else at for at in columns]
-        return _pool(values, x.shape[1:]) if pooled else values
+    def length(name: str, values: list[Tensor]) -> list[Tensor]:
+        if not normed:
+            return values
+        (own,) = (v for key, v in state.items() if key.startswith(name) and key.endswith("length"))
+        return [own * at / max(float(at.norm()), 1e-12) for at in values]
 
-    thetas = [at if function == "gaussian" else conv("theta", at) for at in columns]
-    phis = keys("x" if function == "gaussian" else "phi")
-    gs = keys("g")
+    thetas = length("theta", side("theta", compared, normed))
+    phis, gs = side("phi", compared, pooled or normed), side("g", columns, pooled)
+    if pooled:
+        phis, gs = (_pool(values, x.shape[1:], mean=normed) for values in (phis, gs))
+    phis = length("phi", phis)
 
     rows, outputs = [], []
     for i, theta in enumerate(thetas):
@@ -85,13 +98,14 @@ def _project(state: dict[str, Tensor], y: Tensor) -> Tensor:
     return (out - state["W.1.running_mean"]) / spread * state["W.1.weight"] + state["W.1.bias"]
 
 
-def _pool(values: list[Tensor], shape: torch.Size) -> list[Tensor]:
-    """Max over windows of two along every axis but time, which is the first of three."""
+def _pool(values: list[Tensor], shape: torch.Size, *, mean: bool) -> list[Tensor]:
+    """Max or mean over windows of two along every axis but time, which is the first of three."""
     stacked = torch.stack(values).reshape(*shape, -1)
     windows = (1, 2, 2) if len(shape) == 3 else (2,) * len(shape)
     counts = [n // w for n, w in zip(shape, windows, strict=True)]
     pooled = []
     for corner in itertools.product(*(range(n) for n in counts)):
         window = tuple(slice(c * w, c * w + w) for c, w in zip(corner, windows, strict=True))
-        pooled.append(stacked[window].flatten(0, -2).max(0).values)
+        inside = stacked[window].flatten(0, -2)
+        pooled.append(inside.mean(0) if mean else inside.max(0).values)
     return pooled

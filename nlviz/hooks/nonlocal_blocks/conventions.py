@@ -190,7 +190,9 @@ def _conventions(
     group = getattr(parts.block, "group", None)
     if not reach and isinstance(group, int) and 0 < group < queries.t:
         reach = in_groups(queries, keys, group)
-    embedded, root = "embedded_gaussian", float(width) ** 0.5
+    own_word = getattr(parts.block, "function", None)  # a Gaussian block may normalise x by a child
+    embedded = "gaussian" if own_word == "gaussian" else "embedded_gaussian"
+    root = float(width) ** 0.5
     if parts.kind == "context":
         yield _Convention(embedded, 1.0, reach)
     elif parts.kind == "gamma":

@@ -1,6 +1,6 @@
 """How well each block's affinity carries an object: label propagation, J and F, by sequence.
 
-`python -m benchmarks.tracking FOLDER [--model nl-lite0] [--json]`; FOLDER holds
+`python -m benchmarks.tracking FOLDER [--model nl-lite0] [--size 960] [--block nl5]`; FOLDER holds
 SEQUENCE/{frames,masks}, one mask a frame, as DAVIS has them. Beside each block: the cosine of its
 input (raw features), and the first mask held still. Means are over the frames after the first,
 then over sequences.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,14 +33,19 @@ def scores(masks: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 
 def measure(
-    path: Path, network: zoo.Network, protocol: nlviz.Protocol, size: int | None
+    path: Path,
+    network: zoo.Network,
+    protocol: nlviz.Protocol,
+    *,
+    size: int | None = None,
+    blocks: Sequence[str] = (),
 ) -> dict[str, tuple[float, float]]:
     """What → (J, F) on one sequence."""
     clip = nlviz.read(path / "frames", frames=LONGEST, stride=1)
     truth = nlviz.read_masks(path / "masks", clip)
     analysis = nlviz.analyse(clip, network, size=size)
     out = {}
-    for block in analysis.blocks:
+    for block in blocks or analysis.blocks:
         cosine = nlviz.baseline(analysis, network, block, "cosine")
         for seen, name in ((analysis, block), (cosine, cosine.blocks[0])):
             track = nlviz.track(seen, name, truth[0], protocol=protocol)
@@ -66,6 +72,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="holds SEQUENCE/{frames,masks}")
     parser.add_argument("--model", default="nl-lite0")
     parser.add_argument("--size", type=int)
+    parser.add_argument("--block", action="append", default=[], help="repeatable; all without")
     parser.add_argument("--context", type=int, default=usual.context)
     parser.add_argument("--radius", type=float, default=usual.radius, help="0 for anywhere")
     parser.add_argument("--heaviest", type=int, default=usual.heaviest)
@@ -74,7 +81,7 @@ def main() -> None:
     protocol = nlviz.Protocol(options.context, options.radius or None, options.heaviest)
     network = zoo.load(options.model)
     found = {
-        path.name: measure(path, network, protocol, options.size)
+        path.name: measure(path, network, protocol, size=options.size, blocks=options.block)
         for path in sorted(options.folder.iterdir())
         if (path / "masks").is_dir()
     }

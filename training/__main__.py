@@ -21,11 +21,13 @@ from tqdm import tqdm
 
 from nlviz.errors import NetworkError
 from nlviz.models import zoo
+from nlviz.models.bundled import Record
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
 from training.cards import card, pictures
-from training.data.photographs import Photographs, collect
-from training.evaluate import CACHE, evaluate, text
-from training.recipe import Recipe
+from training.data.photographs import collect
+from training.evaluate import CACHE, Measures, evaluate, text
+from training.measures import robustness
+from training.recipe import Material, Recipe
 from training.train import Example, train
 
 _HERE = Path(__file__).resolve().parent
@@ -36,6 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("name", nargs="*", help="bundled networks; all of them without")
     parser.add_argument("--real", type=Path, help="measured too: holds SEQUENCE/{frames,masks}")
+    parser.add_argument(
+        "--clips", type=int, default=robustness.CLIPS, help="that are corrupted, in measuring"
+    )
+    parser.add_argument(
+        "--no-measures", dest="measures", action="store_false", help="train and write, no card"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=CACHE)
@@ -47,39 +55,42 @@ def main(arguments: list[str] | None = None) -> int:
         records = [zoo.record(name) for name in options.name or zoo.bundled()]
         photographs, held_out = collect(options.cache), collect(options.cache, held_out=True)
         for record in records:
-            recipe = recipe_of(record.function, seed=options.seed)
-            release(record.name, recipe, photographs, held_out, options.runs, options.real)
+            recipe = recipe_of(record, seed=options.seed)
+            run = options.runs / record.name
+            module = train(
+                recipe, photographs, run, examples=options.cache / "examples", progress=_bar
+            )
+            sha256 = write_weights(record.name, module)
+            if options.measures:
+                measured = evaluate(
+                    zoo.load(record.name), held_out, options.real, count=options.clips
+                )
+                describe(measured, recipe, sha256, run / "log.jsonl")
     except (RuntimeError, NetworkError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
 
-def recipe_of(function: str, *, seed: int = 0) -> Recipe:
-    """The same recipe for each function; the Gaussian kind has nothing to find with."""
-    recipe = replace(Recipe(), function=function, seed=seed)
-    return replace(recipe, find_steps=0) if function == "gaussian" else recipe
+def recipe_of(record: Record, *, seed: int = 0) -> Recipe:
+    """The same recipe for each network, as far as its function has something to learn."""
+    return replace(
+        Recipe(),
+        function=record.function,
+        norm=record.norm,
+        tied=record.norm and record.function != "concatenation",
+        material=replace(Material(), seed=seed),
+    )
 
 
-def release(
-    name: str,
-    recipe: Recipe,
-    photographs: Photographs,
-    held_out: Photographs,
-    runs: Path,
-    real: Path | None,
-) -> None:
-    """Train what is left to train, write the weights, measure them, write the card."""
-    folder = runs / name
-    module = train(recipe, photographs, folder, progress=_bar)
-    sha256 = write_weights(name, module)
-    network = zoo.load(name)
-    measured = evaluate(network, held_out, real)
-    log = _WEIGHTS / f"{name}.log.jsonl"
-    shutil.copy(folder / "log.jsonl", log)
-    card.write(measured, recipe, sha256, log, _WEIGHTS)
-    pictures.curve(log, _WEIGHTS / f"{name}.curve.svg")
-    pictures.failures(network, measured, _WEIGHTS / f"{name}.failures.png")
+def describe(measured: Measures, recipe: Recipe, sha256: str, log: Path) -> None:
+    """Write the card of trained weights, its pictures and the run's log beside them."""
+    name = measured.model
+    kept = _WEIGHTS / f"{name}.log.jsonl"
+    shutil.copy(log, kept)
+    card.write(measured, recipe, sha256, kept, _WEIGHTS)
+    pictures.curve(kept, _WEIGHTS / f"{name}.curve.svg")
+    pictures.failures(zoo.load(name), measured, _WEIGHTS / f"{name}.failures.png")
     logging.getLogger(__name__).info("%s", text(measured))
 
 
@@ -87,7 +98,7 @@ def write_weights(name: str, module: NonLocalLite, folder: Path = _WEIGHTS) -> s
     """The blocks as NAME.safetensors, and their checksum in SHA256SUMS; returns the checksum."""
     names = tuple(f"{block}." for block, *_ in BLOCKS)
     content = save(
-        {k: v.contiguous() for k, v in module.state_dict().items() if k.startswith(names)}
+        {k: v.contiguous().clone() for k, v in module.state_dict().items() if k.startswith(names)}
     )
     sha256 = hashlib.sha256(content).hexdigest()
     file = f"{name}.safetensors"

@@ -35,19 +35,30 @@ class Measures:
     painted: tuple[Score, ...]
     correspondence: tuple[Precision, ...]
     helped: tuple[Agreement, ...]
+    clips: int  # that the help was counted over
     sizes: Mapping[str, float]
     classification: tuple[Classification, ...]
 
 
-def evaluate(network: zoo.Network, held_out: Photographs, folder: Path | None) -> Measures:
-    """Every measure of a network; ``folder`` holds real clips with masks."""
-    clips = robustness.clips(held_out, network)
+def evaluate(
+    network: zoo.Network,
+    held_out: Photographs,
+    folder: Path | None,
+    *,
+    count: int = robustness.CLIPS,
+) -> Measures:
+    """Every measure of a network; ``folder`` holds real clips with masks.
+
+    ``count``: of the clips that are corrupted, most of the time that this takes.
+    """
+    clips = robustness.clips(held_out, network, count)
     return Measures(
         model=network.name,
         real=tuple(_scored(network, same_object.real(folder)) if folder else ()),
         painted=tuple(_scored(network, same_object.painted())),
         correspondence=tuple(correspondence.score(network, correspondence.clips(held_out))),
         helped=tuple(robustness.helped(network, clips)),
+        clips=count,
         sizes=robustness.sizes(network, clips),
         classification=tuple(
             robustness.classifies(network, held_out.backgrounds, size)
@@ -66,20 +77,22 @@ def precision_table(scores: Iterable[Score]) -> str:
     names = list(dict.fromkeys(s.sequence for s in scores))
     by = {(s.block, s.what, s.sequence): s for s in scores}
     lines = [
-        "| block | what | all | best link a frame | " + " | ".join(names) + " |",
-        "|---" * (4 + len(names)) + "|",
+        "| block | what | all | best link a frame | share of a row | " + " | ".join(names) + " |",
+        "|---" * (5 + len(names)) + "|",
     ]
     for block, what in dict.fromkeys((s.block, s.what) for s in scores):
         each = [by.get((block, what, name)) for name in names]
         there = [s for s in each if s]
         precision = np.mean([s.precision for s in there])
         best = np.mean([s.best_a_frame for s in there])
+        shares = [s.share for s in there if s.share is not None]
+        share = f"{np.median(shares):.0%}" if shares else "–"
         cells = " | ".join(f"{s.precision:.2f}" if s else "–" for s in each)
-        lines.append(f"| {block} | {what} | **{precision:.3f}** | {best:.3f} | {cells} |")
+        lines.append(f"| {block} | {what} | **{precision:.3f}** | {best:.3f} | {share} | {cells} |")
     chance = {s.sequence: s.chance for s in scores}
     mean = np.mean(list(chance.values()))
     cells = " | ".join(f"{chance[name]:.2f}" for name in names)
-    return "\n".join([*lines, f"| | chance | {mean:.3f} | {mean:.3f} | {cells} |"])
+    return "\n".join([*lines, f"| | chance | {mean:.3f} | {mean:.3f} | – | {cells} |"])
 
 
 def correspondence_table(found: Iterable[Precision]) -> str:
@@ -107,7 +120,7 @@ def help_table(measured: Measures) -> str:
         )
     sizes = ", ".join(f"{block} {size:.3f}" for block, size in measured.sizes.items())
     said = (
-        f"Of {robustness.CLIPS} clips, each corrupted in {len(kinds) - 1} ways. The gain is over "
+        f"Of {measured.clips} clips, each corrupted in {len(kinds) - 1} ways. The gain is over "
         "the network without any block, clip by clip, with its standard error."
     )
     return "\n".join([*lines, "", said, f"‖W_z y‖ / ‖x‖ on the clean clips: {sizes}."])
@@ -143,6 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="holds SEQUENCE/{frames,masks}")
     parser.add_argument("--model", action="append", help="repeatable; all bundled ones without")
     parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--clips", type=int, default=robustness.CLIPS, help="that are corrupted")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
@@ -150,7 +164,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     held_out = collect(options.cache, held_out=True)
     for name in options.model or zoo.bundled():
-        measured = evaluate(zoo.load(name, device=options.device), held_out, options.folder)
+        network = zoo.load(name, device=options.device)
+        measured = evaluate(network, held_out, options.folder, count=options.clips)
         print(json.dumps(asdict(measured)) if options.json else text(measured), flush=True)
 
 

@@ -17,38 +17,42 @@ from nlviz.models import zoo
 from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
 from nlviz.models.nonlocal_lite import NonLocalLite
 from training import clips
-from training.__main__ import recipe_of, write_weights
+from training.__main__ import write_weights
 from training.cards import card, pictures
 from training.clips import Pose, _middle
 from training.data import photographs as found
 from training.data.corruptions import KINDS, corrupt
 from training.data.packages import PACKAGES
 from training.data.photographs import Photographs, collect
-from training.data.render import RenderedClip, render
+from training.data.render import Layer, RenderedClip, Shadow, paint, render
 from training.evaluate import Measures, precision_table, text
+from training.examples import FindExamples, MendExamples
 from training.measures import correspondence, robustness, same_object
 from training.measures.same_object import MaskedClip, score
-from training.recipe import Recipe
+from training.recipe import Material, Recipe
 from training.stages import find, mend
 from training.stages.objective import (
     IGNORED,
     Truth,
     affinity_loss,
+    aim_at,
     choose_queries,
-    targets,
     truth_at,
 )
-from training.train import Clips, note, train
+from training.train import note, train
 
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 SMALL = Recipe(
     find_steps=2,
     mend_steps=2,
-    width=96,
-    height=64,
-    length=2,
-    mend_length=3,
-    mend_sides=(64,),
+    material=Material(
+        find_clips=2,
+        sizes=((96, 64),),
+        length=2,
+        mend_clips=2,
+        mend_length=3,
+        mend_sides=(64,),
+    ),
     inner=(4, 4, 4),
     queries=16,
 )
@@ -108,6 +112,32 @@ def test_equal_places_show_the_same_scene_point(clip: RenderedClip) -> None:
     assert np.mean(errors) < 0.4 * np.mean(chance)
 
 
+def test_bodies_are_a_matter_of_training_and_what_is_measured_on_stays_as_it_was(
+    pictures_of_noise: Photographs,
+) -> None:
+    def clip(**options) -> RenderedClip:
+        rng = np.random.default_rng(7)
+        return render(pictures_of_noise, rng, length=2, width=96, height=64, objects=3, **options)
+
+    np.testing.assert_array_equal(clip().frames, clip(bodies=False).frames)
+    assert (clip().layers != clip(bodies=True).layers).any()
+
+
+def test_a_shadow_darkens_what_is_behind_and_is_no_part_of_the_thing() -> None:
+    grid = np.stack(np.meshgrid(np.arange(40.0), np.arange(30.0)), -1).astype(np.float32)
+    ground = Layer(np.full((30, 40, 4), 200, np.uint8), lambda t, xy: xy, 1.0)
+    ground.picture[..., 3] = 255
+    thing = np.zeros((30, 40, 4), np.uint8)
+    thing[5:12, 5:12] = 255
+    shadow = Shadow(lambda t, xy: xy - np.array([15, 10]), 0.5, 0.3)
+    cast = Layer(thing, lambda t, xy: xy, 1.0, shadow=shadow)
+    picture, layers, _ = paint([ground, cast], 0, grid)
+    bare, same, _ = paint([ground, replace(cast, shadow=None)], 0, grid)
+    np.testing.assert_array_equal(layers, same)
+    np.testing.assert_allclose(picture[17:20, 22:25], 0.5 * bare[17:20, 22:25], atol=1)
+    np.testing.assert_array_equal(picture[5:12, 5:12], bare[5:12, 5:12])
+
+
 def test_truth_lies_on_the_grids_of_the_blocks(clip: RenderedClip) -> None:
     fine = truth_at(clip.layers, clip.places, stride=8)
     pooled = truth_at(clip.layers, clip.places, stride=8, pooled=True)
@@ -123,13 +153,15 @@ def grid(layers: list[int], frames: list[int]) -> Truth:
     return Truth(torch.tensor(layers), places, torch.tensor(frames))
 
 
-def test_targets_lie_on_the_same_layer_in_other_frames() -> None:
+def test_the_aim_lies_on_the_same_layer_in_other_frames() -> None:
     truth = grid([1, 0, IGNORED, 1, 0, 0], [0, 0, 0, 1, 1, 1])
-    aim = targets(truth, truth, torch.tensor([0, 1, 2]), near=4.0, same_object=0.5)
-    torch.testing.assert_close(aim.sum(1), torch.tensor([1.0, 1.0, 0.0]))
-    assert aim[0].nonzero().flatten().tolist() == [3]
-    assert aim[1].argmax() == 4
-    assert not aim[:, :3].any()
+    aim = aim_at(truth, truth, torch.tensor([0, 1, 2]), near=4.0)
+    torch.testing.assert_close(aim.places.sum(1), torch.tensor([1.0, 1.0, 0.0]))
+    assert aim.places[0].nonzero().flatten().tolist() == [3]
+    assert aim.places[1].argmax() == 4
+    assert not aim.places[:, :3].any()
+    assert aim.layer[1].nonzero().flatten().tolist() == [4, 5]
+    assert aim.counted.tolist() == [[False] * 3 + [True] * 3] * 3
 
 
 def test_queries_are_half_on_objects_and_never_on_what_is_covered(clip: RenderedClip) -> None:
@@ -144,26 +176,44 @@ def test_queries_are_half_on_objects_and_never_on_what_is_covered(clip: Rendered
 
 def test_the_affinity_loss_falls_when_a_row_looks_at_its_target() -> None:
     truth = grid([1, 0, 1, 0], [0, 0, 1, 1])
-    chosen = torch.tensor([0, 1])
-    aim = targets(truth, truth, chosen, near=3.0, same_object=0.0)
+    aim = aim_at(truth, truth, torch.tensor([0, 1]), near=3.0)
     keys = torch.eye(4)
     right, wrong = 5 * keys[[2, 3]], 5 * keys[[3, 2]]
-    own = truth.frame[chosen]
-    good = affinity_loss(right, aim, own, truth.frame)
+    good = affinity_loss(right, aim, layer=0.0)
     assert good < 0.1
-    assert affinity_loss(wrong, aim, own, truth.frame) > good + 3
+    assert affinity_loss(wrong, aim, layer=0.0) > good + 3
+    # Frames of its own count for nothing, however heavy.
+    assert affinity_loss(right + 50 * keys[[0, 1]], aim, layer=1.0) < 0.1
+
+
+def test_the_layer_term_asks_for_the_whole_thing_but_for_no_flat_row() -> None:
+    truth = grid([1, 1, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1])
+    aim = aim_at(truth, truth, torch.tensor([0]), near=3.0)
+    away, beside = torch.zeros(2, 1, 6).unbind(0)
+    away[0, 5], beside[0, 4] = 4.0, 4.0  # on another layer; on its own, at another place
+    apart = [
+        affinity_loss(row, aim, layer=1.0) - affinity_loss(row, aim, layer=0.0)
+        for row in (away, beside)
+    ]
+    assert apart[1] < 0.05 < 3 < apart[0]
+    sharp = torch.zeros(1, 6)
+    sharp[0, 3] = 9.0
+    assert affinity_loss(sharp, aim, layer=1.0) < 0.02
+
+
+def test_a_query_that_shows_nowhere_else_is_asked_for_nothing() -> None:
+    truth = grid([1, 0, 0, 0], [0, 0, 1, 1])
+    aim = aim_at(truth, truth, torch.tensor([0]), near=3.0)
+    assert affinity_loss(torch.randn(1, 4), aim, layer=1.0) == 0
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_what_is_aimed_ranks_the_keys_as_the_block_does(function: str) -> None:
     torch.manual_seed(0)
-    block = NonLocalBlock(6, function=function, sub_sample=False)
+    block = NonLocalBlock(6, function=function, sub_sample=False, norm=True)
     x = torch.randn(1, 6, 2, 4, 4)
     affinity = nlviz.capture(_moving(block), x).affinities["NonLocalBlock"]
-    if function == "gaussian":
-        assert not find.parameters(NonLocalLite("gaussian", (4, 4, 4)))
-        return
-    theta, phi = block.theta(x)[0].flatten(1), block.phi(x)[0].flatten(1)
+    theta, phi = (side(block.norm(x))[0].flatten(1) for side in (block.theta, block.phi))
     aimed = find.logits(block, theta[:, :5], phi).detach().numpy()
     rows = affinity.rows([affinity.query_grid.cell(i) for i in range(5)]).reshape(5, -1)
     for one, row in zip(aimed, rows, strict=True):
@@ -176,16 +226,70 @@ def _moving(block: NonLocalBlock) -> NonLocalBlock:
     return block.eval()
 
 
+def test_only_the_gaussian_kind_has_no_embeddings_to_learn() -> None:
+    for function in FUNCTIONS:
+        module = NonLocalLite(function, (4, 4, 4), norm=True)
+        assert bool(find.embeddings(module)) == (function != "gaussian")
+        assert len(find.lengths(module)) == 6
+        find.tie(module)
+        assert len(find.lengths(module)) == 3
+    assert not find.lengths(NonLocalLite(inner=(4, 4, 4)))
+
+
+def test_tied_sides_stay_one_embedding(pictures_of_noise: Photographs, tmp_path: Path) -> None:
+    examples = tmp_path / "examples"
+    run = train(SMALL, pictures_of_noise, tmp_path / "a", examples=examples, workers=0)
+    start = train(
+        replace(SMALL, find_steps=0),
+        pictures_of_noise,
+        tmp_path / "b",
+        examples=examples,
+        workers=0,
+    )
+    for name in ("nl3", "nl4", "nl5"):
+        block = getattr(run, name)
+        torch.testing.assert_close(block.theta[0].weight, block.phi[0].weight, atol=0, rtol=0)
+        assert (block.theta[0].weight != getattr(start, name).theta[0].weight).any()
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_a_feature_starts_with_the_logit_of_the_recipe_with_itself(
+    pictures_of_noise: Photographs, tmp_path: Path, norm: bool
+) -> None:
+    examples = FindExamples(pictures_of_noise, SMALL.material, tmp_path)
+    module = NonLocalLite(inner=(40, 80, 112), norm=norm)
+    find.initialise(module, [examples[0], examples[1]], 14.0)
+    for name in ("nl4", "nl5"):
+        block = getattr(module, name)
+        own = [examples[i].inputs[name] for i in range(2)]
+        own = [block.norm(x) for x in own] if norm else own
+        energy = torch.cat([block.theta(x).detach().pow(2).sum(1).flatten() for x in own])
+        assert float(energy.mean()) == pytest.approx(14, rel=0.05)
+
+
 def test_mending_loses_nothing_where_nothing_is_corrupted_and_blocks_are_the_identity(
-    pictures_of_noise: Photographs,
+    pictures_of_noise: Photographs, tmp_path: Path
 ) -> None:
     module = NonLocalLite(inner=(4, 4, 4)).eval()
-    sample = Clips(pictures_of_noise, SMALL)[2]
-    losses = mend.losses(module, [replace(sample, frames=sample.clean)], keep=1.0)
-    assert [abs(loss.item()) < 1e-6 for loss in losses.values()] == [True, True]
+    module.load_state_dict(zoo.backbone_weights(), strict=False)
+    mend.initialise(module)
+    example = MendExamples(pictures_of_noise, SMALL.material, tmp_path)[0]
+    clean = replace(example, corrupted=example.clean)
+    for photograph in (False, True):
+        losses = mend.losses(module, clean, keep=1.0, pictures=photograph)
+        assert [abs(loss.item()) < 1e-3 for loss in losses.values()] == [True, True]
     for name in ("nl3", "nl4", "nl5"):
-        torch.nn.init.normal_(getattr(module, name).W[1].weight, std=100)
-    assert mend.losses(module, [sample], keep=1.0)["keep"] > 1e-5
+        torch.nn.init.normal_(getattr(module, name).W[0].weight, std=1)
+    assert mend.losses(module, example, keep=1.0)["keep"] > 0.01
+
+
+def test_mending_starts_with_the_mean_of_x_itself() -> None:
+    module = NonLocalLite(inner=(40, 80, 112), norm=True).eval()
+    mend.initialise(module)
+    x = torch.randn(1, 80, 2, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(module.nl4.g(x), x)
+        torch.testing.assert_close(module.nl4(x), x)
 
 
 def test_corruption_touches_as_many_frames_as_asked(clip: RenderedClip) -> None:
@@ -199,7 +303,8 @@ def test_a_run_that_was_stopped_ends_where_an_uninterrupted_one_does(
     pictures_of_noise: Photographs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.train._EVERY", 1)
-    whole = train(SMALL, pictures_of_noise, tmp_path / "whole", workers=0)
+    where = {"examples": tmp_path / "examples", "workers": 0}
+    whole = train(SMALL, pictures_of_noise, tmp_path / "whole", **where)
 
     def stop_after_three(samples, total, done):
         for number, sample in enumerate(samples):
@@ -208,41 +313,62 @@ def test_a_run_that_was_stopped_ends_where_an_uninterrupted_one_does(
             yield sample
 
     with pytest.raises(KeyboardInterrupt):
-        train(SMALL, pictures_of_noise, tmp_path / "parts", workers=0, progress=stop_after_three)
-    parts = train(SMALL, pictures_of_noise, tmp_path / "parts", workers=0)
+        train(SMALL, pictures_of_noise, tmp_path / "parts", progress=stop_after_three, **where)
+    parts = train(SMALL, pictures_of_noise, tmp_path / "parts", **where)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[name], value, atol=1e-6, rtol=0, msg=name)
     log = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
     assert json.loads(log[0])["plan"]["mend_steps"] == 2
     with pytest.raises(RuntimeError, match="a run of another recipe"):
-        train(replace(SMALL, seed=1), pictures_of_noise, tmp_path / "parts", workers=0)
+        train(replace(SMALL, near=0.5), pictures_of_noise, tmp_path / "parts", **where)
 
 
 def test_training_leaves_the_backbone_as_it_is_and_moves_every_block(
     pictures_of_noise: Photographs, tmp_path: Path
 ) -> None:
-    state = train(SMALL, pictures_of_noise, tmp_path, workers=0).state_dict()
+    folder = tmp_path / "run"
+    run = train(SMALL, pictures_of_noise, folder, examples=tmp_path / "examples", workers=0)
+    state = run.state_dict()
     for name, value in zoo.backbone_weights().items():
         torch.testing.assert_close(state[name], value, atol=0, rtol=0, msg=name)
     for block in ("nl3", "nl4", "nl5"):
-        assert state[f"{block}.W.1.weight"].abs().sum() > 0
+        assert state[f"{block}.W.0.weight"].abs().sum() > 0
 
 
-def test_the_gaussian_kind_goes_straight_to_mending(
-    pictures_of_noise: Photographs, tmp_path: Path
+@pytest.mark.parametrize("function", ["gaussian", "concatenation", "dot_product"])
+def test_every_function_is_trained(
+    pictures_of_noise: Photographs, tmp_path: Path, function: str
 ) -> None:
-    assert recipe_of("gaussian").find_steps == 0
-    assert recipe_of("dot_product") == replace(Recipe(), function="dot_product")
-    recipe = replace(SMALL, function="gaussian", find_steps=0, mend_steps=1)
-    state = train(recipe, pictures_of_noise, tmp_path, workers=0).state_dict()
-    assert state["nl5.W.1.weight"].abs().sum() > 0
+    recipe = replace(SMALL, function=function, tied=function != "concatenation")
+    where = {"examples": tmp_path / "examples", "workers": 0}
+    state = train(recipe, pictures_of_noise, tmp_path / "run", **where).state_dict()
+    assert state["nl5.W.0.weight"].abs().sum() > 0
+    assert all(value.isfinite().all() for value in state.values())
 
 
-def test_clip_i_is_always_the_same_clip(pictures_of_noise: Photographs) -> None:
-    clips = Clips(pictures_of_noise, SMALL)
-    torch.testing.assert_close(clips[1].frames, clips[1].frames)
-    assert clips[1].frames.shape == (3, 2, 64, 96)
-    assert clips[3].frames.shape == (3, 3, 64, 64)
+def test_example_i_is_always_the_same_and_made_once(
+    pictures_of_noise: Photographs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = (pictures_of_noise, SMALL.material)
+    find_one, mend_one = FindExamples(*of, tmp_path / "a")[1], MendExamples(*of, tmp_path / "a")[1]
+    assert find_one.inputs["nl3"].shape == (1, 40, 2, 8, 12)
+    assert find_one.inputs["nl5"].shape == (1, 112, 2, 4, 6)
+    assert mend_one.corrupted.shape == (1, 40, 3, 8, 8)
+    assert mend_one.wanted.shape == (1, 1000, 3)
+    assert mend_one.picture.shape == (1, 40, 1, 8, 8)
+    assert mend_one.wanted_picture.shape == (1, 1000, 1)
+    again = FindExamples(*of, tmp_path / "b")[1]
+    torch.testing.assert_close(again.inputs, find_one.inputs, atol=0, rtol=0)
+    monkeypatch.setattr(FindExamples, "_made", None)  # what is kept is read, not made again
+    kept = FindExamples(*of, tmp_path / "a")
+    torch.testing.assert_close(kept[1].queries["nl4"].place, find_one.queries["nl4"].place)
+    # Half a file, as a full disk leaves it, and other material, are made anew.
+    file = next(kept.folder.glob("find-0001.pt"))
+    file.write_bytes(file.read_bytes()[:100])
+    other = FindExamples(of[0], replace(SMALL.material, seed=1), tmp_path / "a")
+    for folder in (kept, other):
+        with pytest.raises(TypeError):
+            folder[1]
 
 
 def test_missing_packages_are_named_and_too_few_photographs_refused(
@@ -296,8 +422,8 @@ def test_in_a_clip_that_stands_still_the_cosine_finds_every_place(
 def test_blocks_that_are_the_identity_neither_help_nor_harm(pictures_of_noise: Photographs) -> None:
     network = zoo.load("nl-lite0", device="cpu")
     for name in network.taps:
-        torch.nn.init.zeros_(network.module.get_submodule(name).W[1].weight)
-        torch.nn.init.zeros_(network.module.get_submodule(name).W[1].bias)
+        for parameter in network.module.get_submodule(name).W[1].parameters():
+            torch.nn.init.zeros_(parameter)
     photograph = pictures_of_noise.backgrounds[0]
     clips = [still(photograph[:64, :64], 7).frames]
     found = robustness.helped(network, clips)
@@ -317,9 +443,29 @@ def test_the_gain_is_counted_clip_by_clip() -> None:
     assert seen.error == pytest.approx((1 / 3) ** 0.5 / 2)  # of the gains 0, 1, 1, 0
 
 
+def test_the_share_of_a_row_is_what_its_heaviest_links_carry_in_other_frames() -> None:
+    frame = np.full((128, 160, 3), 90, np.uint8)
+    mask = np.zeros((3, 128, 160), bool)
+    mask[:, 32:112, 32:112] = True
+    network = zoo.load("nl-lite0", device="cpu")
+    clip = still(frame, 3)
+    of = {
+        (s.block, s.what): s.share for s in score(network, MaskedClip(clip, {"it": mask}), size=160)
+    }
+    assert of["nl5", "raw cosine"] is None
+    analysis = nlviz.analyse(clip, network, size=160)
+    affinity = analysis.affinity("nl5")
+    shares = []
+    for cell in same_object._queries(analysis, affinity, mask):
+        row = affinity.weights([cell])[0].reshape(3, -1)
+        others = np.delete(row, cell.t, 0).ravel()
+        shares.append(np.sort(others)[-20:].sum() / others.sum())
+    assert of["nl5", "block"] == pytest.approx(np.median(shares), rel=1e-4)
+
+
 def made_report() -> Measures:
     scores = tuple(
-        same_object.Score("fish 1", block, what, 0.8, 0.9, 0.1)
+        same_object.Score("fish 1", block, what, 0.8, 0.9, 0.1, 0.4)
         for block in ("nl3", "nl4", "nl5")
         for what in ("block", "raw cosine")
     )
@@ -335,6 +481,7 @@ def made_report() -> Measures:
             for kind in (*KINDS, robustness.ALL)
             for variant in variants
         ),
+        clips=60,
         sizes=dict.fromkeys(blocks, 0.1),
         classification=(robustness.Classification(224, 60, 0.97, 1.0),),
     )
@@ -361,7 +508,8 @@ def test_the_card_holds_every_table_the_licences_and_how_to_make_it_again(tmp_pa
 
 
 def test_written_weights_are_the_blocks_alone_with_their_checksum(tmp_path: Path) -> None:
-    module = NonLocalLite(inner=(4, 4, 4))
+    module = NonLocalLite(inner=(4, 4, 4), norm=True)
+    find.tie(module)
     sha256 = write_weights("one", module, tmp_path)
     again = write_weights("two", module, tmp_path)
     assert (

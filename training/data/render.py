@@ -33,6 +33,15 @@ class RenderedClip:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Shadow:
+    """What a thing darkens behind it; it moves with the thing and is no part of it."""
+
+    cast: Callable[[int, np.ndarray], np.ndarray]  # (t, (H, W, 2) frame xy) → xy that casts there
+    strength: float  # of the light that it takes, from 0 to 1
+    softness: float  # deviation of its blur, in pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """A picture (h, w, 4) uint8 and, for each frame, the map from the frame's pixels to it."""
 
@@ -40,6 +49,7 @@ class Layer:
     inverse: Callable[[int, np.ndarray], np.ndarray]  # (t, (H, W, 2) frame xy) → (H, W, 2) xy
     scale: float  # pixels of a frame for one of the picture, on average
     border: int = cv2.BORDER_CONSTANT
+    shadow: Shadow | None = None
 
 
 def render(
@@ -50,17 +60,20 @@ def render(
     width: int,
     height: int,
     objects: int | None = None,
+    bodies: bool = False,
 ) -> RenderedClip:
     """A clip of ``length`` frames, a new one at every call with the same ``rng``.
 
-    One to four ``objects`` fly over the background unless their number is given.
+    One to four ``objects`` fly over the background unless their number is given. With ``bodies``
+    some are bodies of several materials, or frames of thin rods and wheels, things have joints, and
+    cast shadows. What is measured on knows none of these.
     """
     size = np.array([width, height], np.float32)
     stage = [_background(photographs, rng, length, size)]
     if objects is None:
         objects = rng.choice([1, 2, 3, 4], p=[0.25, 0.35, 0.25, 0.15])
     for _ in range(objects):
-        stage.append(_object(photographs, rng, length, size))
+        stage.append(_object(photographs, rng, length, size, bodies=bodies))
     y, x = np.mgrid[:height, :width].astype(np.float32)
     grid = np.stack([x, y], -1)
     frames, clean, layers, places = [], [], [], []
@@ -84,6 +97,8 @@ def paint(
     numbers = np.zeros(grid.shape[:2], np.uint8)
     places = np.zeros(grid.shape, np.float32)
     for number, layer in enumerate(stage):
+        if layer.shadow is not None:
+            picture *= _shade(layer, layer.shadow, t, grid)
         xy = layer.inverse(t, grid).astype(np.float32)
         seen = cv2.remap(
             layer.picture, xy[..., 0], xy[..., 1], cv2.INTER_LINEAR, borderMode=layer.border
@@ -94,6 +109,14 @@ def paint(
         numbers[front] = number
         places[front] = xy[front] * layer.scale
     return picture, numbers, places
+
+
+def _shade(layer: Layer, shadow: Shadow, t: int, grid: np.ndarray) -> np.ndarray:
+    """What a layer's shadow leaves of the light, (H, W, 1)."""
+    xy = layer.inverse(t, shadow.cast(t, grid)).astype(np.float32)
+    alpha = cv2.remap(layer.picture[..., 3], xy[..., 0], xy[..., 1], cv2.INTER_LINEAR)
+    soft = cv2.GaussianBlur(alpha.astype(np.float32) / 255, (0, 0), shadow.softness)
+    return 1 - shadow.strength * soft[..., None]
 
 
 def _path(rng: np.random.Generator, length: int, dims: int = 1) -> np.ndarray:
@@ -136,10 +159,18 @@ def _background(
 
 
 def _object(
-    photographs: Photographs, rng: np.random.Generator, length: int, size: np.ndarray
+    photographs: Photographs,
+    rng: np.random.Generator,
+    length: int,
+    size: np.ndarray,
+    *,
+    bodies: bool,
 ) -> Layer:
+    built = bodies and rng.random() < 0.4
     kind = rng.random()
-    if kind < 0.62:
+    if built:
+        cut = _rods(photographs, rng) if kind < 0.35 else _body(photographs, rng)
+    elif kind < 0.62:
         cut = photographs.cutouts[rng.integers(len(photographs.cutouts))]
     elif kind < 0.72 and photographs.rendered:
         cut = photographs.rendered[rng.integers(len(photographs.rendered))]
@@ -166,15 +197,31 @@ def _object(
         )
         for _ in range(rng.integers(0, 4))
     ]
+    jointed = bodies and (built or rng.random() < 0.4)
+    joints = [_joint(rng, length, extent) for _ in range(rng.integers(1, 5) if jointed else 0)]
 
     def inverse(t: int, grid: np.ndarray) -> np.ndarray:
         p = (grid - place[t]) @ _rotation(turn[t]) / scale[t]
         p = p * np.array([squash[t], 1 / squash[t]]) + extent / 2
         for number, direction, height, phase in waves:
             p = p + height[t] * np.sin(p @ number + phase[t])[..., None] * direction
+        for joint in joints:
+            p = joint(t, p)
         return p
 
-    return Layer(_padded(cut, 2), inverse, float(scale.mean()))
+    shadow = None
+    if bodies and rng.random() < 0.6:
+        away = rng.normal(0, 0.25, 2) * target
+        flat = rng.uniform(0.3, 1.0)
+        # On the ground it lies below the thing; on a wall it is as tall as the thing.
+        below = np.array([0, 0.5 * (1 - flat) * target])
+
+        def cast(t: int, grid: np.ndarray) -> np.ndarray:
+            return (grid - place[t] - away - below) / np.array([1, flat]) + place[t]
+
+        softness = 1 + 0.06 * target * rng.random()
+        shadow = Shadow(cast, float(rng.uniform(0.3, 0.8)), float(softness))
+    return Layer(_padded(cut, 2), inverse, float(scale.mean()), shadow=shadow)
 
 
 def _rotation(angle: float) -> np.ndarray:
@@ -201,6 +248,77 @@ def _blob(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     )
     inside = np.clip((np.clip(edge, 0.2, 0.97) - np.hypot(x, y)) * n / 4, 0, 1)
     return np.dstack([piece, (255 * inside).astype(np.uint8)])
+
+
+def _body(photographs: Photographs, rng: np.random.Generator) -> np.ndarray:
+    """Limbs, a trunk and a head, each of another material: what belongs together looks unlike."""
+    n = 240
+    hip, neck = np.array([n * 0.5, n * 0.6]), np.array([n * 0.5, n * 0.28])
+    lean = rng.normal(0, 0.06 * n, 2)
+    clothes = [_material(photographs, rng, n) for _ in range(rng.integers(2, 4))]
+    parts = [(neck + lean, neck + lean + rng.normal(0, 6, 2) - [0, 26], 20, 0)]
+    parts += [(neck + lean, hip, int(rng.integers(26, 46)), 1)]
+    for start, material, half in ((neck + lean, 1, 0.15 * n), (hip, -1, 0.2 * n)):
+        for side in (-1, 1):
+            bend = start + half * np.array([side * rng.uniform(0.2, 1), rng.uniform(-0.4, 1)])
+            end = bend + half * np.array([side * rng.uniform(-0.6, 1), rng.uniform(-0.2, 1)])
+            thick = int(rng.integers(10, 22))
+            parts += [(start, bend, thick, material), (bend, end, max(thick - 3, 6), material)]
+    cut = np.zeros((n, n, 4), np.uint8)
+    for start, end, thick, material in (parts[i] for i in rng.permutation(len(parts))):
+        inside = np.zeros((n, n), np.uint8)
+        cv2.line(inside, _pixel(start), _pixel(end), 255, thick, cv2.LINE_AA)
+        shown = inside > 0
+        cut[shown, :3] = clothes[material % len(clothes)][shown]
+        cut[..., 3] = np.maximum(cut[..., 3], inside)
+    return cut
+
+
+def _rods(photographs: Photographs, rng: np.random.Generator) -> np.ndarray:
+    """A frame of thin rods, often with wheels, such as a bicycle or a scaffold has."""
+    n = 240
+    inside = np.zeros((n, n), np.uint8)
+    corners = rng.uniform(0.12 * n, 0.88 * n, (rng.integers(3, 7), 2))
+    for a, b in rng.integers(len(corners), size=(rng.integers(4, 10), 2)):
+        line = _pixel(corners[a]), _pixel(corners[b])
+        cv2.line(inside, *line, 255, int(rng.integers(4, 11)), cv2.LINE_AA)
+    for wheel in corners[: rng.integers(0, 3)]:
+        radius = int(rng.uniform(0.12, 0.24) * n)
+        cv2.circle(inside, _pixel(wheel), radius, 255, int(rng.integers(4, 10)), cv2.LINE_AA)
+    return np.dstack([_material(photographs, rng, n), inside])
+
+
+def _material(photographs: Photographs, rng: np.random.Generator, n: int) -> np.ndarray:
+    """A square of a photograph, (n, n, 3), at a scale of its own."""
+    picture = photographs.backgrounds[rng.integers(len(photographs.backgrounds))]
+    side = min(int(rng.uniform(40, 240)), *picture.shape[:2])
+    top, left = (rng.integers(length - side + 1) for length in picture.shape[:2])
+    piece = picture[top : top + side, left : left + side]
+    return _jitter(cv2.resize(piece, (n, n), interpolation=cv2.INTER_LINEAR), rng)
+
+
+def _joint(
+    rng: np.random.Generator, length: int, extent: np.ndarray
+) -> Callable[[int, np.ndarray], np.ndarray]:
+    """What lies beyond a place of the picture turns around it, as a limb does, frame by frame."""
+    centre = extent * rng.uniform(0.25, 0.75, 2)
+    away = rng.normal(0, 1, 2)
+    away /= np.linalg.norm(away)
+    soft = rng.uniform(0.08, 0.25) * extent.max()
+    angle = rng.uniform(0.2, 1.2) * _path(rng, length)[:, 0]
+
+    def turned(t: int, p: np.ndarray) -> np.ndarray:
+        apart = p - centre
+        share = 1 / (1 + np.exp(-np.clip(4 * (apart @ away) / soft - 2, -30, 30)))
+        a = angle[t] * share
+        x, y = apart[..., 0], apart[..., 1]
+        return np.stack([x * np.cos(a) - y * np.sin(a), x * np.sin(a) + y * np.cos(a)], -1) + centre
+
+    return turned
+
+
+def _pixel(point: np.ndarray) -> tuple[int, int]:
+    return int(point[0]), int(point[1])
 
 
 def _jitter(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

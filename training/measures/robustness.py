@@ -6,8 +6,8 @@ sure of it, for there is nothing to agree with elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import cv2
@@ -19,9 +19,10 @@ from nlviz.models.zoo import Network
 from training.data.corruptions import KINDS, corrupt
 from training.data.photographs import Photographs
 from training.data.render import render
+from training.stages.passes import scores, trunk
 
 SEED = 2_000_003
-CLIPS, LENGTH, SIDE, CORRUPTED, SURE = 60, 8, 224, 6, 0.25
+CLIPS, LENGTH, SIDE, CORRUPTED, SURE = 160, 8, 224, 6, 0.25
 ALL = "all"  # corruptions together
 
 
@@ -60,11 +61,12 @@ def helped(network: Network, clips: Sequence[np.ndarray]) -> list[Agreement]:
     # What agrees of each clip: (variants, corruptions, clips, clip or frames).
     same = np.zeros((len(variants), len(KINDS), len(clips), 2))
     for number, clean in enumerate(clips):
-        wanted = _scores(network, clean, blocks)
+        wanted = _scores(network, _read(network, clean), blocks)
         for k, kind in enumerate(KINDS):
             frames = corrupt(clean, kind, CORRUPTED, np.random.default_rng((SEED, number, k)))
+            read = _read(network, frames)
             for v, variant in enumerate(variants):
-                got = _scores(network, frames, variant)
+                got = _scores(network, read, variant)
                 clip = got.mean(0).argmax() == wanted.mean(0).argmax()
                 each = (got.argmax(1) == wanted.argmax(1)).float().mean()
                 same[v, k, number] = float(clip), float(each)
@@ -95,7 +97,7 @@ def clips(photographs: Photographs, network: Network, count: int = CLIPS) -> lis
         clip = render(
             photographs, rng, length=LENGTH, width=SIDE, height=SIDE, objects=int(rng.integers(2))
         ).clean
-        scores = _scores(network, clip[::4], tuple(network.taps))
+        scores = _scores(network, _read(network, clip[::4]), tuple(network.taps))
         if float(scores.mean(0).softmax(0).max()) >= SURE:
             found.append(clip)
     return found
@@ -116,7 +118,7 @@ def sizes(network: Network, clips: Iterable[np.ndarray]) -> dict[str, float]:
             handle = network.module.get_submodule(block).register_forward_hook(keep(block))
             hooks.callback(handle.remove)
         for clip in clips:
-            _scores(network, clip, ())
+            _scores(network, _read(network, clip), ())
     return {block: float(np.mean(values)) for block, values in ratios.items()}
 
 
@@ -126,33 +128,21 @@ def classifies(network: Network, photographs: Sequence[np.ndarray], size: int) -
     for picture in photographs:
         width, height = network.input_size(picture.shape[1], picture.shape[0], size)
         frame = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)[None]
-        plain = int(_scores(network, frame, tuple(network.taps))[0].argmax())
-        ours = _scores(network, frame, ())[0].topk(5).indices.tolist()
+        read = _read(network, frame)
+        plain = int(_scores(network, read, tuple(network.taps))[0].argmax())
+        ours = _scores(network, read, ())[0].topk(5).indices.tolist()
         top1.append(ours[0] == plain)
         top5.append(plain in ours)
     return Classification(size, len(photographs), float(np.mean(top1)), float(np.mean(top5)))
 
 
 @torch.no_grad()
-def _scores(network: Network, frames: np.ndarray, ablated: tuple[str, ...]) -> Tensor:
+def _read(network: Network, frames: np.ndarray) -> Tensor:
+    """What the first block reads of frames (T, H, W, 3)."""
+    return trunk(network.module, network.prepare(np.ascontiguousarray(frames)))
+
+
+@torch.no_grad()
+def _scores(network: Network, read: Tensor, ablated: tuple[str, ...]) -> Tensor:
     """Logits of each frame, (T, classes), with some blocks passing on what they are given."""
-    kept: list[Tensor] = []
-    with _without(network, ablated):
-        last = list(network.module.children())[-1]
-        handle = last.register_forward_hook(lambda _, __, logits: kept.append(logits))
-        try:
-            network.module(network.prepare(np.ascontiguousarray(frames)))
-        finally:
-            handle.remove()
-    return torch.cat(kept).cpu()
-
-
-@contextmanager
-def _without(network: Network, blocks: tuple[str, ...]) -> Iterator[None]:
-    """z = x in these blocks while the context lasts."""
-    with ExitStack() as hooks:
-        for block in blocks:
-            module = network.module.get_submodule(block)
-            handle = module.register_forward_hook(lambda _, inputs, __: inputs[0])
-            hooks.callback(handle.remove)
-        yield
+    return scores(network.module, read, without=ablated)[0].T.cpu()

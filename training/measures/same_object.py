@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,9 @@ class Score:
     """Of one block (or its raw features) on one object, all from 0 to 1.
 
     ``precision`` counts the ``K`` heaviest links into other frames, ``best_a_frame`` the heaviest
-    into each other frame; ``chance`` is the object's share of all pixels.
+    into each other frame; ``chance`` is the object's share of all pixels. ``share`` is what those
+    ``K`` links carry of a row's weight in other frames, the median over the queries; None where
+    rows do not sum to 1.
     """
 
     sequence: str
@@ -35,6 +37,7 @@ class Score:
     precision: float
     best_a_frame: float
     chance: float
+    share: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,7 @@ def painted() -> Iterator[MaskedClip]:
 
 def score(network: Network, sequence: MaskedClip, *, size: int | None = None) -> list[Score]:
     """Scores of each block, and of the cosine of its input, on each object of a sequence."""
+    network = replace(network, score_windows=None)  # each block is to run once
     with block_inputs(network) as inputs:
         analysis = nlviz.analyse(sequence.clip, network, size=size)
     rows = []
@@ -113,7 +117,7 @@ def block_inputs(network: Network) -> Iterator[dict[str, Tensor]]:
 
 def _score(
     analysis: Analysis, affinity: Affinity, masks: np.ndarray
-) -> tuple[float, float, float] | None:
+) -> tuple[float, float, float, float | None] | None:
     queries = _queries(analysis, affinity, masks)
     if len(queries) < FEWEST:
         return None
@@ -123,11 +127,18 @@ def _score(
     hit = np.array([masks[frame_of[p.frame], int(p.y), int(p.x)] for p in points])
     rows = affinity.rows(queries).reshape(len(queries), keys.t, -1)
     own = np.array([cell.t for cell in queries])
-    rows[np.arange(len(queries)), own] = -np.inf
+    rows[np.arange(len(queries)), own] = -np.inf  # of any size: they rank the keys
     top = np.argsort(-rows.reshape(len(queries), -1), axis=1, kind="stable")[:, :K]
     best = hit.reshape(keys.t, -1)[np.arange(keys.t), rows.argmax(2)]
     others = np.arange(keys.t) != own[:, None]
-    return float(hit[top].mean()), float(best[others].mean()), float(masks.mean())
+    share = None
+    if affinity.rows_sum_to_one:
+        weights = affinity.weights(queries).reshape(rows.shape)
+        weights[np.arange(len(queries)), own] = 0
+        weights = weights.reshape(len(queries), -1)
+        heaviest = np.take_along_axis(weights, top, 1).sum(1)
+        share = float(np.median(heaviest / weights.sum(1)))
+    return float(hit[top].mean()), float(best[others].mean()), float(masks.mean()), share
 
 
 def _queries(analysis: Analysis, affinity: Affinity, masks: np.ndarray) -> list[nlviz.Cell]:

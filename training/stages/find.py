@@ -3,136 +3,134 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nlviz.models.nonlocal_block import NonLocalBlock
+from nlviz.models.nonlocal_block import Length, NonLocalBlock
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
 from training.recipe import Recipe
-from training.stages.objective import affinity_loss, choose_queries, targets, truth_at
+from training.stages.objective import affinity_loss, aim_at, choose_queries
 
-_SELF_LOGIT = 6.0  # θᵀφ of a feature with itself at the start, on average
-
-
-class Found(Protocol):
-    """A rendered clip as the network reads it, (3, T, H, W), and the renderer's truth."""
-
-    frames: Tensor
-    layers: np.ndarray
-    places: np.ndarray
+if TYPE_CHECKING:
+    from training.examples import FindExample
 
 
-def parameters(module: NonLocalLite) -> list[nn.Parameter]:
-    """What learns to find: none for the Gaussian kind, whose f knows no weights, Eq. (2)."""
+def embeddings(module: NonLocalLite) -> list[nn.Parameter]:
+    """What θ and φ learn: none for the Gaussian kind, whose f knows no weights, Eq. (2)."""
+    return [p for name, p in _of_finding(module) if not name.endswith("length")]
+
+
+def lengths(module: NonLocalLite) -> list[nn.Parameter]:
+    """What normalised θ and φ are brought to, a number a block and side, or a block if tied."""
+    return [p for name, p in _of_finding(module) if name.endswith("length")]
+
+
+def _of_finding(module: NonLocalLite) -> list[tuple[str, nn.Parameter]]:
     names = ("theta", "phi", "concat_project")
     blocks = (getattr(module, name) for name, *_ in BLOCKS)
+    # A parameter that both sides share comes once.
     return [
-        p
+        (path, p)
         for block in blocks
-        for name, child in block.named_children()
-        if name in names
-        for p in child.parameters()
+        for path, p in block.named_parameters()
+        if path.split(".")[0] in names
     ]
 
 
-def initialise(module: NonLocalLite, clips: Tensor) -> None:
-    """Start θ = φ as the half-whitened principal directions of each block's own features.
-
-    That is close to the cosine of centred features, which finds objects before any training.
-    ``clips`` are (B, 3, T, H, W).
-    """
-    if not parameters(module):
-        return
-    for name, x in block_inputs(module, clips).items():
+def tie(module: NonLocalLite) -> None:
+    """Make θ and φ of every block one embedding: the same parameters, whatever they become."""
+    for name, *_ in BLOCKS:
         block = getattr(module, name)
-        flat = x.transpose(0, 1).flatten(1)
+        for kind in (nn.Conv3d, Length):
+            for a, b in zip(_of(kind, block.theta), _of(kind, block.phi), strict=True):
+                for each, parameter in a.named_parameters():
+                    setattr(b, each, parameter)
+
+
+def _of(kind: type[nn.Module], module: nn.Module) -> list[nn.Module]:
+    return [part for part in module.modules() if isinstance(part, kind)]
+
+
+@torch.no_grad()
+def initialise(module: NonLocalLite, examples: Sequence[FindExample], self_logit: float) -> None:
+    """Start θ = φ as the half-whitened principal directions of what each block compares.
+
+    That is close to the cosine of centred features, which finds objects before any training. A
+    feature's logit with itself is ``self_logit``, on average.
+    """
+    for name, *_ in BLOCKS:
+        block = getattr(module, name)
+        for part in _of(Length, block):
+            part.length.fill_(self_logit**0.5)
+        if block.function == "gaussian":
+            continue
+        inputs = [example.inputs[name] for example in examples]
+        compared = [block.norm(x) if hasattr(block, "norm") else x for x in inputs]
+        flat = torch.cat([x.transpose(0, 1).flatten(1) for x in compared], 1)
         mean = flat.mean(1)
         values, vectors = torch.linalg.eigh(torch.cov(flat))
         inner = _conv(block.theta).weight.shape[0]
         values, vectors = values[-inner:].clamp(min=1e-4), vectors[:, -inner:]
         project = (vectors * values**-0.25).T
         energy = (project @ (flat - mean[:, None])).pow(2).sum(0).mean()
-        project *= (_SELF_LOGIT / energy) ** 0.5
-        with torch.no_grad():
-            for part in (_conv(block.theta), _conv(block.phi)):
-                part.weight.copy_(project[:, :, None, None, None])
-                part.bias.copy_(-(project @ mean))
-            if block.function == "concatenation":
-                _wake(block, x)
+        project *= (self_logit / energy) ** 0.5
+        for part in (_conv(block.theta), _conv(block.phi)):
+            part.weight.copy_(project[:, :, None, None, None])
+            part.bias.copy_(-(project @ mean))
+        if block.function == "concatenation":
+            _wake(block, compared)
 
 
-def _wake(block: NonLocalBlock, x: Tensor) -> None:
+def _wake(block: NonLocalBlock, compared: Sequence[Tensor]) -> None:
     """Shift φ so that nearly every w_fᵀ[θ, φ] starts above zero: a dead ReLU learns nothing."""
     weight = block.concat_project.get_parameter("0.weight").flatten()
     of_theta, of_phi = weight.chunk(2)
-    sums = of_theta @ block.theta(x).transpose(0, 1).flatten(1)
-    sums = torch.cat([sums, of_phi @ block.phi(x).transpose(0, 1).flatten(1)])
+    sums = torch.cat(
+        [
+            part @ side(x).transpose(0, 1).flatten(1)
+            for x in compared
+            for part, side in ((of_theta, block.theta), (of_phi, block.phi))
+        ]
+    )
     _conv(block.phi).bias += 4 * sums.std() / of_phi.pow(2).sum() * of_phi
 
 
 def losses(
-    module: NonLocalLite, batch: Sequence[Found], recipe: Recipe, rng: np.random.Generator
+    module: NonLocalLite, example: FindExample, recipe: Recipe, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """The affinity loss of each block; the blocks' outputs take no part."""
-    inputs = block_inputs(module, torch.stack([sample.frames for sample in batch]))
     return {
-        name: sum(
-            _loss(getattr(module, name), x, sample, recipe, rng, stride=stride, pooled=pooled)
-            for sample, x in zip(batch, inputs[name].split(1), strict=True)
-        )
-        / len(batch)
+        name: _loss(getattr(module, name), name, example, recipe, rng, cell=stride * (1 + pooled))
         for name, _, _, stride, pooled in BLOCKS
     }
 
 
-@torch.no_grad()
-def block_inputs(module: NonLocalLite, x: Tensor) -> dict[str, Tensor]:
-    """What each block reads while all blocks are passed by."""
-    inputs: dict[str, Tensor] = {}
-    for name, child in module.named_children():
-        if isinstance(child, NonLocalBlock):
-            inputs[name] = x
-            if name == BLOCKS[-1][0]:
-                break
-        else:
-            x = per_frame(child, x)
-    return inputs
-
-
-def per_frame(child: nn.Module, x: Tensor) -> Tensor:
-    """A child for single frames on each frame of (B, C, T, …)."""
-    frames = child(x.transpose(1, 2).flatten(0, 1))
-    return frames.reshape(x.shape[0], x.shape[2], *frames.shape[1:]).transpose(1, 2)
-
-
 def _loss(
     block: NonLocalBlock,
-    x: Tensor,
-    sample: Found,
+    name: str,
+    example: FindExample,
     recipe: Recipe,
     rng: np.random.Generator,
     *,
-    stride: int,
-    pooled: bool,
+    cell: int,
 ) -> Tensor:
-    queries = truth_at(sample.layers, sample.places, stride=stride)
-    keys = truth_at(sample.layers, sample.places, stride=stride, pooled=pooled)
+    """``cell``: pixels from one key to the next."""
+    queries, x = example.queries[name], example.inputs[name]
     chosen = choose_queries(queries, recipe.queries, rng)
-    near = recipe.near * stride * (2 if pooled else 1)
-    aim = targets(queries, keys, chosen, near=near, same_object=recipe.same_object)
-    theta, phi = block.theta(x)[0].flatten(1)[:, chosen], block.phi(x)[0].flatten(1)
-    of_rows = logits(block, theta, phi)
-    aim, own, frames = (t.to(of_rows.device) for t in (aim, queries.frame[chosen], keys.frame))
-    return affinity_loss(of_rows, aim, own, frames)
+    aim = aim_at(queries, example.keys[name], chosen, near=recipe.near * cell).to(x.device)
+    compared = block.norm(x) if recipe.norm else x
+    theta = block.theta(compared)[0].flatten(1)[:, chosen]
+    of_rows = logits(block, theta, block.phi(compared)[0].flatten(1))
+    return affinity_loss(of_rows, aim, layer=recipe.layer)
 
 
 def logits(block: NonLocalBlock, theta: Tensor, phi: Tensor) -> Tensor:
     """What is put through a softmax in training, (n, M), from θ (C', n) and φ (C', M).
 
-    For the embedded Gaussian it is θᵀφ, so the softmax is the row itself. For the dot product it is
+    For the Gaussian kinds it is θᵀφ, so the softmax is the row itself. For the dot product it is
     θᵀφ too: its rows are ranked as the embedded Gaussian's are, and only the order can be aimed at
     the true places. For concatenation it is the log of f, so the softmax is f / Σ f.
     """

@@ -7,23 +7,16 @@ corrupted clip, and of the clean one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlviz.models.nonlocal_block import NonLocalBlock
 from nlviz.models.nonlocal_lite import BLOCKS, NonLocalLite
-from training.stages.find import per_frame
+from training.stages.passes import scores
 
-
-class Mended(Protocol):
-    """A clip (3, T, H, W) as the network reads it, corrupted and clean."""
-
-    frames: Tensor
-    clean: Tensor
+if TYPE_CHECKING:
+    from training.examples import MendExample
 
 
 def parameters(module: NonLocalLite) -> list[nn.Parameter]:
@@ -32,42 +25,32 @@ def parameters(module: NonLocalLite) -> list[nn.Parameter]:
     return [p for block in blocks for part in (block.g, block.W) for p in part.parameters()]
 
 
-def losses(module: NonLocalLite, batch: Sequence[Mended], *, keep: float) -> dict[str, Tensor]:
-    """How far the classes are from the plain network's on the clean clips, in nats.
+def initialise(module: NonLocalLite) -> None:
+    """Start g as the identity, as far as C' reaches, and W at zero: y is a mean of x itself."""
+    for name, *_ in BLOCKS:
+        block = getattr(module, name)
+        for part, start in ((block.g, nn.init.dirac_), (block.W, nn.init.zeros_)):
+            conv = part[0] if isinstance(part, nn.Sequential) else part
+            start(conv.weight)
+            nn.init.zeros_(conv.bias)
+        nn.init.ones_(block.W[1].weight)  # the batch norm, which would keep W from learning
 
-    Each is the divergence of the clip's classes plus that of its frames', averaged; that of clean
-    clips is weighed by ``keep``.
+
+def losses(
+    module: NonLocalLite, example: MendExample, *, keep: float, pictures: bool = False
+) -> dict[str, Tensor]:
+    """How far the classes are from the plain network's on what is clean, in nats.
+
+    Each is the divergence of the clip's classes plus that of its frames', averaged; that of what
+    is clean to begin with, the clip or with ``pictures`` the photograph, is weighed by ``keep``.
     """
-    with torch.no_grad():
-        clean = _trunk(module, torch.stack([sample.clean for sample in batch]))
-        corrupted = _trunk(module, torch.stack([sample.frames for sample in batch]))
-        wanted = _scores(module, clean, blocks=False)
+    clean, wanted = example.clean, example.wanted
+    if pictures:
+        clean, wanted = example.picture, example.wanted_picture
     return {
-        "mend": _apart(_scores(module, corrupted, blocks=True), wanted),
-        "keep": keep * _apart(_scores(module, clean, blocks=True), wanted),
+        "mend": _apart(scores(module, example.corrupted), example.wanted),
+        "keep": keep * _apart(scores(module, clean), wanted),
     }
-
-
-def _trunk(module: NonLocalLite, x: Tensor) -> Tensor:
-    """What the first block reads."""
-    for name, child in module.named_children():
-        if name == BLOCKS[0][0]:
-            break
-        x = per_frame(child, x)
-    return x
-
-
-def _scores(module: NonLocalLite, x: Tensor, *, blocks: bool) -> Tensor:
-    """Logits (B, classes, T) from what the first block reads."""
-    children = dict(module.named_children())
-    names = list(children)
-    for name in names[names.index(BLOCKS[0][0]) :]:
-        child = children[name]
-        if not isinstance(child, NonLocalBlock):
-            x = per_frame(child, x)
-        elif blocks:
-            x = child(x)
-    return x
 
 
 def _apart(got: Tensor, wanted: Tensor) -> Tensor:

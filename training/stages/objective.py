@@ -47,28 +47,46 @@ def choose_queries(truth: Truth, count: int, rng: np.random.Generator) -> Tensor
     return torch.tensor(np.concatenate([objects, background]))
 
 
-def targets(
-    queries: Truth, keys: Truth, chosen: Tensor, *, near: float, same_object: float
-) -> Tensor:
-    """What the rows of f/C should be: (n, M), each row summing to 1, or to 0 where nothing shows.
+@dataclass(frozen=True, slots=True, eq=False)
+class Aim:
+    """For n queries and M keys: where the rows should be, and which keys count.
 
-    A Gaussian of ``near`` pixels around the true place in each other frame; on objects a share
-    ``same_object`` of the weight is spread over the whole object.
+    ``places`` (n, M): each row sums to 1, or to 0 where the place shows in no other frame.
+    ``layer`` (n, M) bool: keys on the query's own layer; ``counted`` (n, M) bool: keys of other
+    frames. A query whose place shows nowhere else is asked for nothing.
     """
+
+    places: Tensor
+    layer: Tensor
+    counted: Tensor
+
+    def to(self, device: torch.device) -> Aim:
+        """The same on a device."""
+        return Aim(self.places.to(device), self.layer.to(device), self.counted.to(device))
+
+
+def aim_at(queries: Truth, keys: Truth, chosen: Tensor, *, near: float) -> Aim:
+    """The aim of the chosen queries: a Gaussian of ``near`` pixels around each true place."""
+    others = queries.frame[chosen][:, None] != keys.frame[None]
     alike = (queries.layer[chosen][:, None] == keys.layer[None]) & (keys.layer != IGNORED)[None]
-    alike &= queries.frame[chosen][:, None] != keys.frame[None]
+    alike &= others
     distance = torch.cdist(queries.place[chosen], keys.place)
     exact = torch.exp(-0.5 * (distance / near) ** 2) * (alike & (distance < 2.5 * near))
-    share = torch.where(queries.layer[chosen] > 0, same_object, 0.0)[:, None]
-    mixed = (1 - share) * _rows(exact) + share * _rows(alike.float())
-    return _rows(mixed * (exact.sum(1, keepdim=True) > 1e-3))
+    return Aim(_rows(exact * (exact.sum(1, keepdim=True) > 1e-3)), alike, others)
 
 
-def affinity_loss(logits: Tensor, aim: Tensor, own: Tensor, frames: Tensor) -> Tensor:
-    """Cross-entropy of the softmax of (n, M) logits over the keys of other frames."""
-    logits = logits.masked_fill(own[:, None] == frames[None], -1e4)
-    loss = -(aim * logits.log_softmax(1)).sum(1)
-    return loss.sum() / (aim.sum(1) > 0).sum().clamp(min=1)
+def affinity_loss(logits: Tensor, aim: Aim, *, layer: float) -> Tensor:
+    """How far rows, the softmax of (n, M) logits over the keys of other frames, are from the aim.
+
+    The cross-entropy with the aim's places, and ``layer`` times minus the log of a row's share on
+    the query's own layer: that asks for the whole thing without asking for a flat row.
+    """
+    rows = logits.masked_fill(~aim.counted, -1e4).log_softmax(1)
+    asked = aim.places.sum(1) > 0
+    places = -(aim.places * rows).sum(1)
+    share = -rows.masked_fill(~aim.layer, -1e4).logsumexp(1)
+    total = (places + layer * share)[asked]
+    return total.sum() / max(len(total), 1)
 
 
 def _rows(weights: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from nlviz.app.choice import Choice
 from nlviz.app.first import FILE, first_choice
 from nlviz.export import Provenance, Session, save
 
-MOST = 6_500_000
+MOST = 6_000_000
 """Bytes of the file at most: it travels in each wheel."""
 
 

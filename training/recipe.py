@@ -6,11 +6,6 @@ from dataclasses import asdict, dataclass
 
 from nlviz.models.nonlocal_block import Function
 
-# Of the six sequences of DAVIS that are at hand: settings are chosen on the first three alone.
-CHOSEN_ON = ("bmx-trees", "car-shadow", "dog")
-REPORTED_ON = ("breakdance", "goat", "kite-surf")
-
-
 @dataclass(frozen=True, slots=True)
 class Material:
     """The rendered clips, which all networks are trained on.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
@@ -78,19 +79,22 @@ class _Kept(Dataset[Example]):
         self.folder = folder / hashlib.sha256(told.encode()).hexdigest()[:12]
         self.backbone: NonLocalLite | None = None
 
-    def _file(self, kind: str, index: int) -> Path:
-        return self.folder / f"{kind}-{index:04}.pt"
-
-    def _read(self, file: Path) -> dict[str, Tensor] | None:
+    def _kept(self, kind: str, index: int) -> dict[str, Tensor]:
+        """What is on disk of an example; it is made where that is nothing, or half of it."""
+        file = self.folder / f"{kind}-{index:04}.pt"
         try:
             return torch.load(file, weights_only=True)
         except (OSError, RuntimeError, EOFError):  # not made yet, or a stopped run's half
-            return None
-
-    def _write(self, file: Path, made: dict[str, Tensor]) -> None:
+            pass
+        made = self._made(index)
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
+        return made
+
+    @abstractmethod
+    def _made(self, index: int) -> dict[str, Tensor]:
+        """What is kept of example i."""
 
     def _plain(self) -> NonLocalLite:
         if self.backbone is None:
@@ -107,11 +111,7 @@ class FindExamples(_Kept[FindExample]):
         return self.material.find_clips
 
     def __getitem__(self, index: int) -> FindExample:
-        file = self._file("find", index)
-        made = self._read(file)
-        if made is None:
-            made = self._made(index)
-            self._write(file, made)
+        made = self._kept("find", index)
         return FindExample(
             {name: made[f"{name}.x"].float() for name, *_ in BLOCKS},
             {name: _truth(made, f"{name}.queries") for name, *_ in BLOCKS},
@@ -153,11 +153,7 @@ class MendExamples(_Kept[MendExample]):
         return self.material.mend_clips
 
     def __getitem__(self, index: int) -> MendExample:
-        file = self._file("mend", index)
-        made = self._read(file)
-        if made is None:
-            made = self._made(index)
-            self._write(file, made)
+        made = self._kept("mend", index)
         return MendExample(*(made[field.name].float() for field in fields(MendExample)))
 
     def _made(self, index: int) -> dict[str, Tensor]:

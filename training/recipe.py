@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from nlviz.models.nonlocal_block import Function
 
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """The rendered clips, which all networks are trained on.

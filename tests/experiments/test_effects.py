@@ -23,18 +23,7 @@ CLIP = make.clip(frames=3, width=32, height=24)
 
 
 def network(function="embedded_gaussian"):
-    """A tiny network whose blocks matter: their W_z is not zero."""
-    made = make.network()
-    torch.manual_seed(2)
-    module = made.module
-    module.first = NonLocalBlock(6, function=function)
-    module.second = NonLocalBlock(6, function=function, sub_sample=False, batch_norm=False)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.6)
-    # Scores far from 0 and 1, so that they move.
-    nn.init.normal_(module.classifier.weight, std=0.002 if function == "dot_product" else 0.2)
-    nn.init.zeros_(module.classifier.bias)
-    return made
+    return make.network_that_matters(function, seed=2)
 
 
 def seen_by_hand(module, frames):

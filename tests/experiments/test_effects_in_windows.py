@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import nlviz
 from nlviz.inference.score_passes import windows_of
-from nlviz.models.nonlocal_block import NonLocalBlock
 from nlviz.models.score_windows import ScoreWindows
 from tests.support import make
 from tests.support.plain_block import counted_hooks
@@ -18,16 +16,8 @@ CLIP = make.clip(frames=3, width=32, height=24)
 
 
 def network(function="embedded_gaussian"):
-    """A tiny network whose blocks matter, and whose scores come from windows of 16 pixels."""
-    made = make.network()
-    torch.manual_seed(12)
-    module = made.module
-    module.first = NonLocalBlock(6, function=function)
-    module.second = NonLocalBlock(6, function=function, sub_sample=False, batch_norm=False)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.6)
-    nn.init.normal_(module.classifier.weight, std=0.002 if function == "dot_product" else 0.2)
-    nn.init.zeros_(module.classifier.bias)
+    """Its scores come from windows of 16 pixels."""
+    made = make.network_that_matters(function, seed=12)
     made.score_windows = ScoreWindows(16)
     return made
 

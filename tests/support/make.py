@@ -64,6 +64,21 @@ def network() -> TinyNetwork:
     return TinyNetwork(TinyModule())
 
 
+def network_that_matters(function: str, *, seed: int) -> TinyNetwork:
+    """A tiny network of two blocks whose W_z is not zero, so that its scores depend on them."""
+    made = network()
+    torch.manual_seed(seed)
+    module = made.module
+    module.first = NonLocalBlock(6, function=function)
+    module.second = NonLocalBlock(6, function=function, sub_sample=False, batch_norm=False)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.6)
+    # Scores far from 0 and 1, so that they move.
+    nn.init.normal_(module.classifier.weight, std=0.002 if function == "dot_product" else 0.2)
+    nn.init.zeros_(module.classifier.bias)
+    return made
+
+
 def analysis(
     function: str = "embedded_gaussian", frames: int = 4, *, special: bool = False
 ) -> Analysis:

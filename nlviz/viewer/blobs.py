@@ -58,7 +58,8 @@ def clip_blob(clip: Clip) -> bytes:
 def block_blob(analysis: Analysis, block: str, clip_tag: str) -> bytes:
     """θ (N, C') row-major and φ (C', M) of one block as float16, and where its cells lie.
 
-    Tokens follow the cells in θ and φ. QueryError for an unknown block.
+    θ is left out where it is φ turned, as in a block whose θ and φ were trained as one: it would
+    be half of the bytes. Tokens follow the cells in both. QueryError for an unknown block.
     """
     affinity = analysis.affinity(block)
     theta, phi, scale = halved(affinity)
@@ -80,7 +81,9 @@ def block_blob(analysis: Analysis, block: str, clip_tag: str) -> bytes:
         "joins_frames": affinity.joins_frames,
         "about": list(analysis.about(block).sentences),
     }
-    parts: list[Part] = [("theta", "f16", theta.tobytes()), ("phi", "f16", phi.tobytes())]
+    parts: list[Part] = [("phi", "f16", phi.tobytes())]
+    if not np.array_equal(theta, phi.T):
+        parts.append(("theta", "f16", theta.tobytes()))
     for number, groups in enumerate(affinity.reach):
         parts.append((f"query{number}", "i32", groups.query.tobytes()))
         parts.append((f"key{number}", "i32", groups.key.tobytes()))

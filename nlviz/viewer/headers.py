@@ -36,7 +36,10 @@ class ClipHeader(TypedDict):
 
 
 class BlockHeader(TypedDict):
-    """A block: parts theta, phi, and of each grouping query0, key0 …; width is its channels."""
+    """A block: parts phi, theta where it is another, and of each grouping query0, key0 ….
+
+    Its width is its channels.
+    """
 
     kind: Literal["block"]
     clip: str

@@ -123,8 +123,8 @@ class Block:
     def tag(self) -> str:
         return f"block-{self.label}-{self.function}"
 
-    def blob(self) -> bytes:
-        header = {
+    def header(self) -> dict[str, Any]:
+        return {
             "kind": "block",
             "tag": self.tag,
             "clip": "clip-1",
@@ -141,10 +141,12 @@ class Block:
             "key": self.key,
             "fidelity": 1.2e-6,
         }
+
+    def blob(self) -> bytes:
         parts: dict[str, tuple[str, Any]] = {"theta": ("f16", self.theta), "phi": ("f16", self.phi)}
         if self.windows:
             parts |= {"query0": ("i32", _halves(self.query)), "key0": ("i32", _halves(self.key))}
-        return pack(header, parts)
+        return pack(self.header(), parts)
 
     def constants(self) -> bytes:
         """What a softmax's rows are divided by, and the block's extremes."""

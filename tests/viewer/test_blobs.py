@@ -85,6 +85,20 @@ def test_a_block_blob_gives_the_same_logits_as_the_affinity() -> None:
         np.testing.assert_allclose(logits(header, parts), wanted, atol=0.01)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1e6])
+def test_a_theta_that_is_phi_is_not_sent_twice(factor: float) -> None:
+    theta = np.random.default_rng(3).normal(size=(5, QUERIES.size)).astype(np.float32) * factor
+    tied = Affinity("dot_product", theta, theta.copy(), QUERIES, QUERIES)
+    apart = replace(tied, phi=theta * np.float32(1.01))
+    sent = {each: blobs.block_blob(analysed(each), "nl3", "c") for each in (tied, apart)}
+    header, parts = unpacked(sent[tied])
+    assert set(parts) == {"phi"}
+    assert set(unpacked(sent[apart])[1]) == {"phi", "theta"}
+    parts["theta"] = np.frombuffer(parts["phi"], np.float16).reshape(5, -1).T.tobytes()
+    wanted = theta.T @ theta
+    np.testing.assert_allclose(logits(header, parts) / factor**2, wanted / factor**2, atol=0.02)
+
+
 @pytest.mark.parametrize("factor", [1e-9, 1e-4, 1e5, 1e9])
 def test_logits_survive_when_theta_or_phi_leave_the_range_of_float16(factor: float) -> None:
     plain = made()

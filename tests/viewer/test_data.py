@@ -119,6 +119,9 @@ def broken_blobs() -> dict[str, bytes]:
     whole = block.blob()
     short = blobs.Block()
     short.theta = short.theta[:-1]
+    lone = blobs.pack(
+        {**short.header(), "tag": "lone"}, {"phi": ("f16", short.phi)}
+    )  # its queries are more than its keys
     nameless = blobs.pack({"kind": "clip"}, {})
     return {
         "nothing": b"",
@@ -126,6 +129,7 @@ def broken_blobs() -> dict[str, bytes]:
         "cut short": whole[: len(whole) // 2],
         "a header that is no JSON": (8).to_bytes(4, "little") + b"{{{{{{{{",
         "theta of another shape": short.blob(),
+        "no theta beside fewer keys": lone,
         "no tag": nameless,
         "an unknown kind": blobs.pack({"kind": "song", "tag": "x"}, {}),
         "a missing frame": blobs.pack(

@@ -47,7 +47,7 @@ def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
             };
             globalThis.render = (data) => mountViewer({ ...common, data, parentElement: mount });
             globalThis.first = { clip: "clip-1", blocks: [tag], pins: [], max_pins: 8 };
-            globalThis.unmount = render(JSON.stringify(first));
+            globalThis.unmount = render(JSON.stringify([first]));
             const keep = (text) => mountStore({ data: bytes(text), parentElement: store });
             globalThis.unstore = keep(clip);
             keep(block);
@@ -66,7 +66,7 @@ def test_the_mounts_follow_streamlits_protocol(browser: Browser) -> None:
     assert first[1]["type"] == "add"
     place = {name: first[1][name] for name in "txy"}
     pin = {"id": "a", "color": "#E69F00", "exact": None, **place}
-    page.evaluate("pin => render({...first, pins: [pin]})", pin)
+    page.evaluate("pin => render([{...first, pins: [pin]}])", pin)
     assert len(page.evaluate("() => sent")) == 2
     page.wait_for_timeout(50)
     state = page.evaluate("() => state()")

@@ -43,8 +43,18 @@ def centred(function: str) -> Analysis:
     )
 
 
+def tied(function: str) -> Analysis:
+    """θ and φ are one, so the viewer is sent one of them."""
+    whole = make.analysis(function)
+    cells = Grid(4, 7, 9)
+    theta = np.random.default_rng(5).normal(size=(5, cells.size))
+    return replace(
+        whole, affinities={"nl": Affinity(function, theta, theta, cells, cells)}, fidelity={"nl": 0}
+    )
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("made", [make.analysis, centred])
+@pytest.mark.parametrize("made", [make.analysis, centred, tied])
 def test_hovered_links_are_those_of_the_library(
     show: Callable[..., Viewer], made: Callable[[str], Analysis], function: str
 ) -> None:

@@ -32,10 +32,14 @@ function createOutbox(send) {
   };
 }
 
-/** Streamlit turns data into a string where it finds something in it that it does not know. */
-function asObject(data) {
+/**
+ * The scene, which comes in a list. Streamlit turns data into a string where it finds something in
+ * it that it does not know.
+ */
+function sceneOf(data) {
   try {
-    return typeof data === "string" ? JSON.parse(data) : data;
+    const [scene] = typeof data === "string" ? JSON.parse(data) : data;
+    return scene;
   } catch (error) {
     console.warn("nlviz:", error);
     return { notice: "What the page sent could not be read; reload the page." };
@@ -44,7 +48,7 @@ function asObject(data) {
 
 export default function (component) {
   const { data, parentElement } = component;
-  const scene = asObject(data?.[0] ?? data);
+  const scene = sceneOf(data);
   let mount = mounts.get(parentElement);
   if (!mount) {
     mount = { component };

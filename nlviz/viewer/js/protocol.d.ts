@@ -130,7 +130,7 @@ export interface ClipHeader {
   times: number[];
 }
 
-/** A block: parts theta, phi, and of each grouping query0, key0 …; width is its channels. */
+/** A block: parts phi, theta where it is another, and of each grouping query0, key0 …. */
 export interface BlockHeader {
   kind: "block";
   clip: string;

@@ -83,8 +83,9 @@ function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 
       throw new Error(`${part} does not fit its grid`);
     }
   };
-  fits("theta", columns(query) * width);
   fits("phi", columns(key) * width);
+  if (parts.theta) fits("theta", columns(query) * width);
+  else if (columns(query) !== columns(key)) throw new Error("theta is missing");
   for (let g = 0; g < reach; g++) {
     fits(`query${g}`, columns(query));
     fits(`key${g}`, columns(key));

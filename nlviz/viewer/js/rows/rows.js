@@ -11,12 +11,22 @@ const decoded = new WeakMap(); // block → its θ and φ as 32-bit floats, and 
 function factors(block) {
   if (!decoded.has(block)) {
     const heads = block.heads ?? 1;
-    const theta = toFloats(block.parts.theta);
     const phi = toFloats(block.parts.phi);
+    const theta = block.parts.theta ? toFloats(block.parts.theta) : turned(phi, block.width);
     const [queries, keys] = [theta.length / block.width, phi.length / block.width];
     decoded.set(block, { theta, phi, queries, keys, heads, channels: block.width / heads });
   }
   return decoded.get(block);
+}
+
+/** θ where it is φ: position by position instead of channel by channel. */
+function turned(phi, width) {
+  const positions = phi.length / width;
+  const theta = new Float32Array(phi.length);
+  for (let c = 0, from = 0; c < width; c++) {
+    for (let i = 0, to = c; i < positions; i++, to += width) theta[to] = phi[from++];
+  }
+  return theta;
 }
 
 /** Decode a block now, so that its first row does not have to wait for it. */

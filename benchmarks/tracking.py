@@ -18,18 +18,9 @@ import numpy as np
 
 import nlviz
 from nlviz.models import zoo
-from nlviz.tracking import PROTOCOL
+from nlviz.tracking import PROTOCOL, mean_after
 
 LONGEST = 1000  # frames of a sequence
-
-
-def scores(masks: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Mean J and mean F over the frames after the first."""
-    pairs = list(zip(masks[1:], truth[1:], strict=True))
-    return (
-        float(np.mean([nlviz.region_similarity(*pair) for pair in pairs])),
-        float(np.mean([nlviz.contour_accuracy(*pair) for pair in pairs])),
-    )
 
 
 def measure(
@@ -49,8 +40,8 @@ def measure(
         cosine = nlviz.baseline(analysis, network, block, "cosine")
         for seen, name in ((analysis, block), (cosine, cosine.blocks[0])):
             track = nlviz.track(seen, name, truth[0], protocol=protocol)
-            out[name] = scores(track.objects, truth)
-    out["first mask held still"] = scores(np.repeat(truth[:1], len(truth), axis=0), truth)
+            out[name] = mean_after(track.objects, truth)
+    out["first mask held still"] = mean_after(np.repeat(truth[:1], len(truth), axis=0), truth)
     return out
 
 

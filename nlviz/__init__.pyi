@@ -62,9 +62,11 @@ from nlviz.statistics import Profile as Profile
 from nlviz.statistics import block_statistics as block_statistics
 from nlviz.statistics import profile as profile
 from nlviz.tracking import Protocol as Protocol
+from nlviz.tracking import SameObject as SameObject
 from nlviz.tracking import Track as Track
 from nlviz.tracking import contour_accuracy as contour_accuracy
 from nlviz.tracking import mask_of as mask_of
 from nlviz.tracking import region_similarity as region_similarity
+from nlviz.tracking import same_object as same_object
 from nlviz.tracking import track as track
 from nlviz.version import __version__ as __version__

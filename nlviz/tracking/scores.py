@@ -40,6 +40,23 @@ def contour_accuracy(found: Mask, truth: Mask) -> float:
     return 2 * precision * recall / total if total else 0.0
 
 
+def mean_after(found: Mask, truth: Mask) -> tuple[float, float]:
+    """Mean J and mean F of (T, H, W) masks over the frames after the first, as on DAVIS.
+
+    QueryError for masks of different sizes, or of one frame.
+    """
+    if len(found) < 2 or len(found) != len(truth):
+        raise QueryError(
+            f"Masks of {len(found)} and {len(truth)} frames cannot be compared; give as many of "
+            "both, at least 2."
+        )
+    pairs = list(zip(found[1:], truth[1:], strict=True))
+    return (
+        float(np.mean([region_similarity(*pair) for pair in pairs])),
+        float(np.mean([contour_accuracy(*pair) for pair in pairs])),
+    )
+
+
 def _check(found: Mask, truth: Mask) -> None:
     if found.shape != truth.shape:
         raise QueryError(

@@ -16,6 +16,7 @@ import nlviz
 from nlviz.models import zoo
 from nlviz.models.nonlocal_block import FUNCTIONS, NonLocalBlock
 from nlviz.models.nonlocal_lite import NonLocalLite
+from nlviz.tracking.precision import cells_on
 from training import clips
 from training.__main__ import write_weights
 from training.cards import card, pictures
@@ -456,7 +457,7 @@ def test_the_share_of_a_row_is_what_its_heaviest_links_carry_in_other_frames() -
     analysis = nlviz.analyse(clip, network, size=160)
     affinity = analysis.affinity("nl5")
     shares = []
-    for cell in same_object._queries(analysis, affinity, mask):
+    for cell in cells_on(analysis, affinity, mask):
         row = affinity.weights([cell])[0].reshape(3, -1)
         others = np.delete(row, cell.t, 0).ravel()
         shares.append(np.sort(others)[-20:].sum() / others.sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,10 +13,10 @@ import numpy as np
 from torch import Tensor, nn
 
 import nlviz
-from nlviz import Affinity, Analysis, Clip
+from nlviz import Affinity, Clip
 from nlviz.models.zoo import Network
+from nlviz.tracking import same_object
 
-K, QUERIES, FEWEST, COVERED = 20, 200, 5, 0.7
 _FRAMES = 8
 _CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 
@@ -25,10 +25,7 @@ _CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 class Score:
     """Of one block (or its raw features) on one object, all from 0 to 1.
 
-    ``precision`` counts the ``K`` heaviest links into other frames, ``best_a_frame`` the heaviest
-    into each other frame; ``chance`` is the object's share of all pixels. ``share`` is what those
-    ``K`` links carry of a row's weight in other frames, the median over the queries; None where
-    rows do not sum to 1.
+    The numbers are those of ``nlviz.tracking.SameObject``.
     """
 
     sequence: str
@@ -79,9 +76,9 @@ def score(network: Network, sequence: MaskedClip, *, size: int | None = None) ->
         affinity = analysis.affinity(block)
         for what, weights in (("block", affinity), ("raw cosine", cosine(affinity, inputs[block]))):
             for name, masks in sequence.objects.items():
-                found = _score(analysis, weights, masks)
+                found = same_object(analysis, weights, masks)
                 if found is not None:
-                    rows.append(Score(name, block, what, *found))
+                    rows.append(Score(name, block, what, *astuple(found)))
     return rows
 
 
@@ -113,43 +110,3 @@ def block_inputs(network: Network) -> Iterator[dict[str, Tensor]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _score(
-    analysis: Analysis, affinity: Affinity, masks: np.ndarray
-) -> tuple[float, float, float, float | None] | None:
-    queries = _queries(analysis, affinity, masks)
-    if len(queries) < FEWEST:
-        return None
-    view, keys = analysis.view, affinity.key_grid
-    frame_of = {index: t for t, index in enumerate(analysis.clip.indices)}
-    points = [view.point(keys.cell(j), keys) for j in range(keys.size)]
-    hit = np.array([masks[frame_of[p.frame], int(p.y), int(p.x)] for p in points])
-    rows = affinity.rows(queries).reshape(len(queries), keys.t, -1)
-    own = np.array([cell.t for cell in queries])
-    rows[np.arange(len(queries)), own] = -np.inf  # of any size: they rank the keys
-    top = np.argsort(-rows.reshape(len(queries), -1), axis=1, kind="stable")[:, :K]
-    best = hit.reshape(keys.t, -1)[np.arange(keys.t), rows.argmax(2)]
-    others = np.arange(keys.t) != own[:, None]
-    share = None
-    if affinity.rows_sum_to_one:
-        weights = affinity.weights(queries).reshape(rows.shape)
-        weights[np.arange(len(queries)), own] = 0
-        weights = weights.reshape(len(queries), -1)
-        heaviest = np.take_along_axis(weights, top, 1).sum(1)
-        share = float(np.median(heaviest / weights.sum(1)))
-    return float(hit[top].mean()), float(best[others].mean()), float(masks.mean()), share
-
-
-def _queries(analysis: Analysis, affinity: Affinity, masks: np.ndarray) -> list[nlviz.Cell]:
-    """Cells whose footprint is at least ``COVERED`` object, at most ``QUERIES`` of them."""
-    grid, view = affinity.query_grid, analysis.view
-    chosen = []
-    for index in range(grid.size):
-        cell = grid.cell(index)
-        box = view.footprint(cell, grid)
-        inside = masks[cell.t, round(box.y0) : round(box.y1), round(box.x0) : round(box.x1)]
-        if inside.size and inside.mean() >= COVERED:
-            chosen.append(cell)
-    order = np.random.default_rng(0).permutation(len(chosen))[:QUERIES]
-    return [chosen[i] for i in order]

@@ -1,0 +1,103 @@
+"""Same-object precision: how many of the heaviest links of an object's cells land on the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlviz.affinity import Affinity
+from nlviz.analysis import Analysis
+from nlviz.errors import QueryError
+from nlviz.geometry import Cell, Grid
+
+Masks = NDArray[np.bool_]
+
+LINKS, QUERIES, FEWEST, COVERED = 20, 200, 5, 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class SameObject:
+    """Of one affinity on one object, all from 0 to 1.
+
+    Args:
+        precision: the share of the ``LINKS`` heaviest links into other time steps that land on the
+            object, over its queries.
+        best_a_frame: the same of the heaviest link into each other time step.
+        chance: the object's share of all pixels.
+        share: what those ``LINKS`` links carry of a row's weight in other time steps, the median
+            over the queries; None where rows do not sum to 1.
+    """
+
+    precision: float
+    best_a_frame: float
+    chance: float
+    share: float | None
+
+
+def same_object(analysis: Analysis, affinity: Affinity, masks: Masks) -> SameObject | None:
+    """Where the heaviest links of an object's cells land.
+
+    Its queries are the cells whose footprint is object by at least ``COVERED``, at most
+    ``QUERIES`` of them, drawn by a fixed seed. A link into a time step that covers a frame of the
+    query's own does not count; it lands on the object where the pixel at the key's centre is.
+
+    Args:
+        analysis: whose clip and view.
+        affinity: one of its blocks', or its input's cosine.
+        masks: (T, H, W), True on the object, for each sampled frame.
+
+    Returns:
+        None where fewer than ``FEWEST`` cells are object, or there is no other time step.
+
+    Raises:
+        QueryError: masks of another shape than the clip's frames.
+    """
+    clip, view, keys = analysis.clip, analysis.view, affinity.key_grid
+    if masks.shape != clip.frames.shape[:3]:
+        raise QueryError(
+            f"The masks are {masks.shape}, the clip's frames {clip.frames.shape[:3]}; give one of "
+            "the clip's size for each frame."
+        )
+    queries = cells_on(analysis, affinity, masks)
+    other = _other_steps(analysis, affinity.query_grid, keys)[[cell.t for cell in queries]]
+    if len(queries) < FEWEST or not other.any(axis=1).all():
+        return None
+    frame_of = {index: t for t, index in enumerate(clip.indices)}
+    points = [view.point(keys.cell(j), keys) for j in range(keys.size)]
+    hit = np.array([masks[frame_of[p.frame], int(p.y), int(p.x)] for p in points])
+    rows = affinity.rows(queries).reshape(len(queries), keys.t, -1)
+    ranked = np.where(other[..., None], rows, -np.inf)  # weights of any size rank the keys
+    count = min(LINKS, int(other.sum(axis=1).min()) * rows.shape[2])
+    top = np.argsort(-ranked.reshape(len(queries), -1), axis=1, kind="stable")[:, :count]
+    best = hit.reshape(keys.t, -1)[np.arange(keys.t), ranked.argmax(2)]
+    share = None
+    if affinity.rows_sum_to_one:
+        weights = np.where(other[..., None], rows, 0).reshape(len(queries), -1)
+        heaviest = np.take_along_axis(weights, top, 1).sum(1)
+        share = float(np.median(heaviest / weights.sum(1)))
+    return SameObject(float(hit[top].mean()), float(best[other].mean()), float(masks.mean()), share)
+
+
+def _other_steps(analysis: Analysis, queries: Grid, keys: Grid) -> Masks:
+    """(T, T'), True where a query's and a key's time step have no frame in common."""
+    view = analysis.view
+    asked = [set(view.positions(t, queries)) for t in range(queries.t)]
+    there = [set(view.positions(t, keys)) for t in range(keys.t)]
+    return np.array([[not here & each for each in there] for here in asked])
+
+
+def cells_on(analysis: Analysis, affinity: Affinity, masks: Masks) -> list[Cell]:
+    """The query cells of an object, see ``same_object``, in the order in which they are drawn."""
+    grid, view, there = affinity.query_grid, analysis.view, affinity.has_query.ravel()
+    chosen = []
+    for index in np.flatnonzero(there):
+        cell = grid.cell(int(index))
+        box = view.footprint(cell, grid)
+        covered = list(view.positions(cell.t, grid))
+        inside = masks[covered, round(box.y0) : round(box.y1), round(box.x0) : round(box.x1)]
+        if inside.size and inside.mean() >= COVERED:
+            chosen.append(cell)
+    order = np.random.default_rng(0).permutation(len(chosen))[:QUERIES]
+    return [chosen[i] for i in order]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import partial
+
+from nlviz.app import sharing
 from nlviz.app.choice import Choice
-from nlviz.app.kept import find, keep
+from nlviz.app.kept import called, find, keep
 from nlviz.app.reading import clip_of, is_kept
-from nlviz.app.running import loaded, one_at_a_time
+from nlviz.app.running import kind_of, loaded, one_at_a_time
 from nlviz.app.shown import Shown
 from nlviz.clip import Clip
 from nlviz.progress import Progress
@@ -20,11 +24,21 @@ def make(choice: Choice, progress: Progress) -> Shown:
     """
     held = choice.material.session
     if held is None:
-        return _analysed(choice, progress)
+        work = partial(_analysed, choice)
+        made: Shown = sharing.shared().once(
+            _content(choice), work, progress, errors=choice.is_public
+        )
+        return made if made.choice == choice else called(made, choice)
     progress(0.92, "Sending it to the page")
     shown = Shown(choice, held.analysis, *packed(held.analysis))
     keep(shown)
     return shown
+
+
+def _content(choice: Choice) -> Hashable:
+    """What decides the numbers, and no name of a file: who asks for the same shares one pass."""
+    own = choice.weights and choice.weights.checksum
+    return "analysis", choice.material.content, choice.part, choice.model, own, choice.size
 
 
 def _analysed(choice: Choice, progress: Progress) -> Shown:
@@ -33,8 +47,8 @@ def _analysed(choice: Choice, progress: Progress) -> Shown:
     clip: Clip | None = clip_of(material, part, progress)
     if is_kept(material, part):
         clip = None  # who waits for the network holds no clip beside those that are kept for all
-    with one_at_a_time(progress) as told:
-        told(0.05, f"Loading {choice.network}")
+    with one_at_a_time(progress, kind_of("analysis", choice)) as told:
+        told(0.05, f"Loading {choice.model}")
         found = loaded(choice.model, choice.weights)
         if (kept := find(choice)) is not None:  # somebody else asked for it meanwhile
             return kept

@@ -57,6 +57,11 @@ class Material:
         return name.removeprefix(samples.PREFIX) if self.data is None else name
 
     @property
+    def is_public(self) -> bool:
+        """Whether all may know of it: it is no visitor's own."""
+        return self.data is None and self.session is None
+
+    @property
     def source(self) -> str | bytes:
         """What ``nlviz.read`` takes."""
         return self.path if self.data is None else self.data
@@ -122,6 +127,11 @@ class Choice:
     model: str
     size: int
     weights: OwnWeights | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether nothing in it is a visitor's own, not even a name."""
+        return self.material.is_public and self.weights is None
 
     @property
     def network(self) -> str:

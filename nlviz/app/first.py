@@ -13,10 +13,11 @@ import threading
 import time
 from typing import Any
 
-from nlviz.app import running, store
+from nlviz.app import store, turns
 from nlviz.app.analysing import make
 from nlviz.app.choice import Choice, ClipPart, bundled
 from nlviz.app.kept import find as kept
+from nlviz.app.meters import METERS
 from nlviz.app.reading import clip_of, look
 from nlviz.app.shown import Shown
 from nlviz.errors import ExportError, NlvizError
@@ -132,6 +133,7 @@ class Behind:
             self.problem = str(error)
         except Exception:
             logger.exception("the fresh analysis of the first sample failed")
+            METERS.error()
             self.problem = "The network could not be loaded; the server's log says why."
 
     def _tried(self, choice: Choice) -> Shown | None:
@@ -146,7 +148,7 @@ class _RoomError(BaseException):
 
 
 def _make_room(fraction: float, what: str) -> None:
-    if running.is_wanted():
+    if turns.shared().visitor_waits():
         raise _RoomError
 
 

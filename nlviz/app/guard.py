@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from nlviz.app.meters import METERS
+
 _SORRY = (
     "Something went wrong in the app itself; the server's log says what. "
     "Reload the page or choose another clip."
@@ -25,6 +27,7 @@ def guarded() -> Iterator[None]:
         yield
     except Exception:
         logger.exception("the app failed")
+        METERS.error()
         st.error(_SORRY, icon="⚠️")
 
 
@@ -35,6 +38,7 @@ def logged() -> Iterator[None]:
         yield
     except Exception:
         logger.exception("the app failed ahead of a visitor")
+        METERS.error()
 
 
 def safely(callback: Callable[..., None]) -> Callable[..., None]:

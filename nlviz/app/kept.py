@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from typing import Any
 
-from nlviz.app import running, store
+from nlviz.app import running, sharing, store
 from nlviz.app.choice import Choice
 from nlviz.app.shown import Shown
+from nlviz.progress import Progress
 from nlviz.viewer.staged import packed
 
 
@@ -15,7 +17,7 @@ def find(choice: Choice) -> Shown | None:
     """The analysis of a choice, whoever made it; only who holds an upload's content finds it."""
     key = _key(choice)
     shown: Shown | None = None if key is None else store.shared().get(key)
-    return shown if shown is None or shown.choice == choice else _called(shown, choice)
+    return shown if shown is None or shown.choice == choice else called(shown, choice)
 
 
 def keep(shown: Shown) -> None:
@@ -23,6 +25,27 @@ def keep(shown: Shown) -> None:
     key = _key(shown.choice, shown.made_with)
     if key is not None:
         store.shared().put(key, shown)
+
+
+def once(shown: Shown, key: Hashable, work: Callable[[Progress], Any]) -> Callable[[Progress], Any]:
+    """Work that is done once for all who ask it of a public clip, and kept while there is room.
+
+    ``key`` tells what is asked, and is the same for all. Of what is a visitor's own it is worked
+    out for them alone: a result may hold its name.
+    """
+    of = _key(shown.choice, shown.made_with) if shown.choice.is_public else None
+    if of is None:
+        return work
+    whole = "result", of, key
+
+    def kept_or_made(progress: Progress) -> Any:
+        found = store.shared().get(whole)
+        if found is None:
+            found = work(progress)
+            store.shared().put(whole, found)
+        return found
+
+    return lambda progress: sharing.shared().once(whole, kept_or_made, progress)
 
 
 def _key(choice: Choice, made_with: str | None = None) -> Hashable | None:
@@ -35,7 +58,7 @@ def _key(choice: Choice, made_with: str | None = None) -> Hashable | None:
     return "analysis", choice.material.content, choice.part, choice.model, made_with, choice.size
 
 
-def _called(shown: Shown, choice: Choice) -> Shown:
+def called(shown: Shown, choice: Choice) -> Shown:
     """The same under other files' names: whoever made it keeps theirs for themselves."""
     clip = replace(shown.analysis.clip, name=choice.material.name)
     analysis = replace(shown.analysis, clip=clip)

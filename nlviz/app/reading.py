@@ -6,10 +6,11 @@ import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import streamlit as st
 
-from nlviz.app import store
+from nlviz.app import sharing, store
 from nlviz.app.choice import ClipPart, Material
 from nlviz.app.sidebar import timeline
 from nlviz.clip import Clip
@@ -37,9 +38,11 @@ class Opened:
 def opened(material: Material) -> Opened | None:
     """What is known of a material, whoever gave it; None where nobody has looked yet."""
     found: Opened | None = store.shared().get(_key(material))
-    if found is None:
-        return None
-    # Whoever looked first keeps the file's name for themselves.
+    return None if found is None else _called(found, material)
+
+
+def _called(found: Opened, material: Material) -> Opened:
+    """Whoever looked first keeps the file's name for themselves."""
     info = replace(found.reel.info, name=material.name)
     return replace(found, reel=replace(found.reel, info=info))
 
@@ -49,6 +52,12 @@ def look(material: Material, progress: Progress) -> Opened:
 
     Most visitors then ask for the frames that it starts with, so these are kept as well.
     """
+    work = partial(_look, material)
+    found: Opened = sharing.shared().once(_key(material), work, progress, errors=material.is_public)
+    return _called(found, material)
+
+
+def _look(material: Material, progress: Progress) -> Opened:
     with a_turn(progress) as told:
         if (known := opened(material)) is not None:  # somebody else looked meanwhile
             return known
@@ -70,6 +79,14 @@ def clip_of(material: Material, part: ClipPart, progress: Progress) -> Clip:
     """A part of a material, decoded where it is not kept; MediaError where it cannot be read."""
     if (kept := _kept(material, part)) is not None:
         return kept
+    work = partial(_read, material, part)
+    clip: Clip = sharing.shared().once(
+        _key(material, part), work, progress, errors=material.is_public
+    )
+    return replace(clip, name=material.name)
+
+
+def _read(material: Material, part: ClipPart, progress: Progress) -> Clip:
     with a_turn(progress) as told:
         if (kept := _kept(material, part)) is not None:
             return kept

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.app import startup, store, torch_loading
-from nlviz.app.choice import OwnWeights
+from nlviz.app import startup, store, torch_loading, turns
+from nlviz.app.choice import Choice, OwnWeights
 from nlviz.errors import NetworkError
 from nlviz.models import zoo
 from nlviz.progress import Progress
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 _PATIENCE = 0.1  # seconds between two checks whether the visitor has chosen something else
+_PASS = turns.Kind("pass")
 
-_waiting: list[object] = []  # one for each who waits to run a network
 _fingerprints: dict[str, str] = {}  # name → that of the weights that were loaded last
 
 
@@ -106,42 +106,35 @@ def fingerprint(module: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-@st.cache_resource(show_spinner=False)
-def _inference_lock() -> threading.Lock:
-    return threading.Lock()
-
-
-def is_wanted() -> bool:
-    """Whether somebody waits to run a network."""
-    return bool(_waiting)
+def kind_of(stage: str, choice: Choice) -> turns.Kind:
+    """What tells how long some work on a choice takes."""
+    return turns.Kind(stage, (choice.model, choice.size, choice.part.frames))
 
 
 @contextmanager
-def one_at_a_time(progress: Progress) -> Iterator[Progress]:
-    """Hold this to run a network; ``progress`` is told while somebody else does.
+def one_at_a_time(progress: Progress, kind: turns.Kind = _PASS) -> Iterator[Progress]:
+    """Hold this to run a network; ``progress`` is told the place in the queue until then.
 
     Report to what it gives: that is told again between two modules of a pass as well, so that
-    whoever wants it stopped need not wait for the end of the pass.
+    whoever wants it stopped need not wait for the end of the pass. ``kind`` tells how long it
+    will take: the next who wait are told so.
     """
     torch_loading.wait(progress)
+    with turns.shared().take(kind, progress), _told_between_modules(progress) as told:
+        yield told
+
+
+@contextmanager
+def _told_between_modules(progress: Progress) -> Iterator[Progress]:
     from torch.nn.modules.module import register_module_forward_pre_hook
 
-    last = (0.05, "Waiting for another computation to end")
-    lock = _inference_lock()
-    turn = object()
-    _waiting.append(turn)
-    try:
-        while not lock.acquire(timeout=_PATIENCE):
-            progress(*last)
-    finally:
-        _waiting.remove(turn)
+    last = (0.05, "Running the network")
 
     def told(fraction: float, what: str) -> None:
         nonlocal last
         last = fraction, what
         progress(fraction, what)
 
-    last = 0.05, "Running the network"
     here, next_look = threading.get_ident(), 0.0
 
     def between(module: torch.nn.Module, given: object) -> None:
@@ -157,4 +150,3 @@ def one_at_a_time(progress: Progress) -> Iterator[Progress]:
     finally:
         if hook is not None:
             hook.remove()
-        lock.release()

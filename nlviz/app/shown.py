@@ -9,7 +9,7 @@ from typing import Any
 
 from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice
-from nlviz.app.running import loaded, one_at_a_time
+from nlviz.app.running import kind_of, loaded, one_at_a_time
 from nlviz.errors import NetworkError
 from nlviz.progress import Progress
 from nlviz.query import origin
@@ -87,7 +87,7 @@ class Shown:
         """With the size of what each place of each block adds; runs the network once more."""
         if self.analysis.sizes:  # a session file may have them
             return self.analysis
-        with one_at_a_time(progress) as told:
+        with one_at_a_time(progress, kind_of("sizes", self.choice)) as told:
             from nlviz.experiments.ablation import with_sizes
 
             told(0.5, "measuring what each place adds")

@@ -14,6 +14,9 @@ from typing import Any
 
 import streamlit as st
 
+LONGEST = 900
+"""Seconds that one computation may take where nothing else was said."""
+
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -37,6 +40,12 @@ def keep_bytes() -> int | None:
     return options.keep * 10**6 if options and options.keep and options.keep > 0 else None
 
 
+def longest() -> float:
+    """Seconds that one computation may take, its waiting not counted."""
+    options = _options(tuple(sys.argv[1:]))
+    return options.longest if options and options.longest and options.longest > 0 else LONGEST
+
+
 def may_fetch() -> bool:
     """Whether visitors may bring published networks onto this machine, for all.
 
@@ -58,6 +67,7 @@ def _options(arguments: tuple[str, ...]) -> argparse.Namespace | None:
     parser.add_argument("--weights")
     parser.add_argument("--keep", type=int)
     parser.add_argument("--fetch", action="store_true")
+    parser.add_argument("--longest", type=int)
     try:
         options, _ = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from nlviz import Point, Query, top_links
-from nlviz.app import first, running, store, torch_loading
+from nlviz.app import first, running, store, torch_loading, turns
 from nlviz.app.choice import ClipPart, bundled
 from nlviz.app.first import Behind, find, first_choice, stale
 from nlviz.app.kept import keep
@@ -22,12 +23,14 @@ from nlviz.app.shown import Shown
 from nlviz.app.tabs import overlay
 from nlviz.errors import NetworkError, ZooError
 from nlviz.export import open_session, save
+from nlviz.progress import silent
 from nlviz.viewer.staged import packed
 from tests.test_without_torch import FORBID
 from tools.first_session import MOST, analysed
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 ROOT = Path(APP).parent
+PASS = turns.Kind("pass")
 
 
 @pytest.fixture(autouse=True)
@@ -251,27 +254,37 @@ def test_the_network_that_is_told_by_a_half_is_that_of_its_weights(monkeypatch):
     assert isinstance(shown.network(), Other)
 
 
+@contextmanager
+def waits_for_a_turn():
+    def waits():
+        turns.VISITOR.set(turns.Visitor())
+        with turns.shared().take(PASS, silent):
+            pass
+
+    thread = threading.Thread(target=waits)
+    thread.start()
+    while not turns.shared().visitor_waits():
+        time.sleep(0.005)
+    yield
+
+
 def test_it_makes_room_for_others_and_tries_again(monkeypatch):
     tried = []
 
     def make(choice, progress):
-        tried.append(running.is_wanted())
+        tried.append(turns.shared().visitor_waits())
         progress(0.5, "running")
         return replace(find(choice), half=False)
 
     monkeypatch.setattr(first, "make", make)
     monkeypatch.setattr(first, "_AGAIN", 0.01)
     monkeypatch.setattr(running, "_fingerprints", {})
-    somebody = object()
-    running._waiting.append(somebody)
     behind = Behind()
-    try:
+    with turns.shared().take(PASS, silent), waits_for_a_turn():
         behind.begin(first_choice())
         while not tried:
             time.sleep(0.005)
         assert behind.found(first_choice()) is None
-    finally:
-        running._waiting.remove(somebody)
     for _ in range(400):
         if behind.found(first_choice()) is not None:
             break

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nlviz.app import store
 from nlviz.app.choice import Choice
+from nlviz.app.kept import once
 from nlviz.app.shown import Shown
 from nlviz.app.tabs import jobs, progress
 from nlviz.app.tabs.context import VIEWER_FRAGMENT
@@ -35,7 +36,7 @@ def ask(visit: Visit) -> Needed | None:
     if shown is None or visit.coming is not None or visit.opening is not None:
         return None
     if visit.options.needs_sizes and not shown.sizes:
-        needed = _asked(shown, "sizes", shown.sized, "viewer-sizes")
+        needed = _asked(shown, "sizes", once(shown, "sizes", shown.sized), "viewer-sizes")
         if not needed.job.done or needed.job.failed:
             return needed
         shown = shown.measured(needed.job.result, needed.job.problem)

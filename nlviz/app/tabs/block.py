@@ -10,7 +10,7 @@ import streamlit as st
 from nlviz.about import About, fidelity_in_words
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
-from nlviz.app.running import one_at_a_time
+from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
@@ -56,7 +56,7 @@ def _want(wanted: object) -> None:
 
 def _traced(context: TabContext, place: Point | Region) -> Work:
     def work(progress: Progress) -> ReceptiveField:
-        with one_at_a_time(progress) as told:
+        with one_at_a_time(progress, kind_of("reach", context.shown.choice)) as told:
             from nlviz.experiments.receptive_field import receptive_field
 
             told(0.5, "tracing what the layers before the block read")

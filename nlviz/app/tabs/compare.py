@@ -9,8 +9,9 @@ from typing import Any
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app.kept import once
 from nlviz.app.markdown import plain
-from nlviz.app.running import one_at_a_time
+from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import side_by_side, waiting
 from nlviz.app.tabs.context import VIEWER_FRAGMENT, TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
@@ -81,8 +82,10 @@ def _baselines(context: TabContext, pin: Pin) -> None:
     tiles = drawn(context, pin, [own], name="own")
     if tiles is None:
         return  # one computation at a time: the rest waits for it
+    key = ("baselines", block)
+    work = once(context.shown, key, _made(context, block))
     made: list[Analysis | str] | None = job_result(
-        context.shown.choice, ("baselines", block), _made(context, block), name="baselines"
+        context.shown.choice, key, work, name="baselines"
     )
     for sentence in made or ():
         if isinstance(sentence, str):
@@ -119,7 +122,7 @@ def _of(analysis: Analysis, context: TabContext, pin: Pin) -> Query:
 def _made(context: TabContext, block: str) -> Work:
     def work(progress: Progress) -> list[Analysis | str]:
         found: list[Analysis | str] = []
-        with one_at_a_time(progress) as told:
+        with one_at_a_time(progress, kind_of("baselines", context.shown.choice)) as told:
             from nlviz.experiments.baselines import baseline
 
             loaded = context.shown.network()

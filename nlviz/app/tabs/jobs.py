@@ -15,7 +15,8 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from nlviz.app import store
+from nlviz.app import startup, store, turns
+from nlviz.app.meters import METERS
 from nlviz.errors import NlvizError
 from nlviz.progress import Progress
 
@@ -35,6 +36,10 @@ class _Stopped(BaseException):
     """Ends a computation that nobody waits for; no ``except Exception`` on its way may take it."""
 
 
+class _TooLongError(BaseException):
+    """Ends a computation that took too long; no ``except Exception`` on its way may take it."""
+
+
 class Job:
     """One computation; what it says of itself changes while its thread works.
 
@@ -49,6 +54,7 @@ class Job:
         after: Job | None = None,
         ended: Callable[[Job], None] | None = None,
         urgent: bool = False,
+        owner: turns.Visitor | None = None,
     ) -> None:
         self.fraction, self.status = 0.0, "Waiting its turn"
         self.result: Any = None
@@ -57,7 +63,9 @@ class Job:
         self.urgent = urgent
         self._work: Work | None = work
         self._after, self._ended = after, ended
-        self._visitor = _visitor()
+        self._owner, self._visitor = owner, _visitor()
+        self._longest = startup.longest()
+        self._began = time.monotonic()
         self._seen = self._looked = time.monotonic()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -93,22 +101,36 @@ class Job:
             self.stopped = self.alone = True
         if self.left or self.stopped:
             raise _Stopped
+        if now - self._began - turns.waited() > self._longest:
+            raise _TooLongError
         self.fraction, self.status = min(max(fraction, 0.0), 1.0), what[:1].upper() + what[1:]
 
     def _run(self) -> None:
         try:
+            turns.VISITOR.set(self._owner)
             while self._after is not None and self._after._thread.is_alive():
                 self._report(0.0, "waiting for the one before to stop")
                 self._after.wait(0.05)
-            self._after = None
+            self._after, self._began = None, time.monotonic()
             if self._work is not None:
                 self.result = self._work(self._report)
+            METERS.job("done")
         except _Stopped:
+            METERS.job("stopped")
             return
+        except _TooLongError:
+            METERS.job("too long")
+            self.problem = (
+                f"This took longer than {self._longest:g} s, the most that this server gives to "
+                "one computation; choose fewer frames or a smaller input."
+            )
         except NlvizError as error:
+            METERS.job("refused")
             self.problem = str(error)
         except Exception:
             logger.exception("a computation in the background failed")
+            METERS.job("failed")
+            METERS.error()
             self.failed = True
         finally:
             self._work = self._after = None  # they hold what the visitor looked at
@@ -136,7 +158,7 @@ class Jobs:
 
     def __init__(self, kept: store.Store | None = None) -> None:
         self._store = kept or store.Store(store.usual())
-        self._owner = object()
+        self._owner = turns.Visitor()
         self._lock = threading.RLock()
         self._held: OrderedDict[Hashable, Job] = OrderedDict()
         self._stopped: dict[Hashable, Job] = {}
@@ -159,7 +181,7 @@ class Jobs:
             if job is None or job.left:
                 self.rest()
                 keep = self._keeper(whole)
-                job = Job(work, after=self._latest, ended=keep, urgent=urgent)
+                job = Job(work, after=self._latest, ended=keep, urgent=urgent, owner=self._owner)
                 self._latest = job
             self._hold(whole, job)
             self._asked.append(job)

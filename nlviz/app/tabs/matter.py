@@ -11,8 +11,9 @@ import streamlit as st
 
 from nlviz.analysis import Analysis, Prediction
 from nlviz.app.guard import safely
+from nlviz.app.kept import once
 from nlviz.app.markdown import plain
-from nlviz.app.running import one_at_a_time
+from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
@@ -37,7 +38,8 @@ def show(context: TabContext) -> None:
     if waiting.for_network(context):
         return
     st.markdown("**Each block**")
-    found = job_result(context.shown.choice, "effects", _effects(context), name="effects")
+    work = once(context.shown, "effects", _effects(context))
+    found = job_result(context.shown.choice, "effects", work, name="effects")
     if found is None:
         return  # one computation at a time: the rest waits for it
     st.markdown(plain(effects_in_words(found)))
@@ -52,7 +54,8 @@ def show(context: TabContext) -> None:
     pin = choose_pin(context, "matter-pin")
     query = context.query(pin)
     sized: Analysis | None = context.analysis if context.shown.sizes else None
-    sized = sized or job_result(context.shown.choice, "sizes", context.shown.sized, name="sizes")
+    work = once(context.shown, "sizes", context.shown.sized)
+    sized = sized or job_result(context.shown.choice, "sizes", work, name="sizes")
     if sized is not None:
         _contributions(sized, query)
         _masking(context, query)
@@ -60,7 +63,7 @@ def show(context: TabContext) -> None:
 
 def _effects(context: TabContext) -> Work:
     def work(progress: Progress) -> tuple[Effect, ...]:
-        with one_at_a_time(progress) as told:
+        with one_at_a_time(progress, kind_of("effects", context.shown.choice)) as told:
             from nlviz.experiments.ablation import effects
 
             return effects(context.shown.without_baselines, context.shown.network(), progress=told)
@@ -148,9 +151,9 @@ def _masking(context: TabContext, query: Query) -> None:
     if st.session_state.get(_WANTED) != wanted:
         st.button("Mask them and see", on_click=safely(_want), args=(wanted,))
     else:
-        found: Faithfulness | None = job_result(
-            context.shown.choice, ("masking", query), _masked(context, query), name="masking"
-        )
+        key = ("masking", query)
+        work = once(context.shown, key, _masked(context, query))
+        found: Faithfulness | None = job_result(context.shown.choice, key, work, name="masking")
         if found is not None:
             _curve(found)
     st.caption(plain(PROTOCOL))
@@ -162,7 +165,7 @@ def _want(wanted: object) -> None:
 
 def _masked(context: TabContext, query: Query) -> Work:
     def work(progress: Progress) -> Faithfulness:
-        with one_at_a_time(progress) as told:
+        with one_at_a_time(progress, kind_of("masking", context.shown.choice)) as told:
             from nlviz.experiments.masking import faithfulness
 
             loaded = context.shown.network()

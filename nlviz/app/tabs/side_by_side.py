@@ -12,7 +12,7 @@ from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice, OwnWeights
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
-from nlviz.app.running import network, one_at_a_time
+from nlviz.app.running import kind_of, network, one_at_a_time
 from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
@@ -92,7 +92,7 @@ def _networks(choice: Choice) -> _Networks:
 
 def _analysed(context: TabContext, name: str, networks: _Networks) -> Work:
     def work(progress: Progress) -> Analysis:
-        with one_at_a_time(progress) as told:
+        with one_at_a_time(progress, kind_of("beside", context.shown.choice)) as told:
             from nlviz.inference.forward import analyse
 
             told(0.0, f"loading {name}")

@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from nlviz.app.markdown import plain
-from nlviz.app.running import one_at_a_time
+from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import overlay, waiting
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
@@ -161,7 +161,7 @@ def _work(context: TabContext, start: Start, protocol: Protocol, *, raw: bool) -
         progress(0.0, "reading the mask")
         masks, analysis, block = start.masks(), context.analysis, context.block
         if raw:
-            with one_at_a_time(progress) as told:
+            with one_at_a_time(progress, kind_of("features", context.shown.choice)) as told:
                 from nlviz.experiments.baselines import baseline
 
                 told(0.0, "working out the raw features")

@@ -35,6 +35,7 @@ FLOORS = (
     "tracking figures",
     "film viewer",
     "export",
+    "windows",
     "notebook cli",
     "app __main__",
 )

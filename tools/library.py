@@ -27,6 +27,7 @@ ROOMS = (
     ("Open a clip", ("media", "clip")),
     ("Load a network", ("inference.loading", "inference.user_network")),
     ("Run it on the clip", ("inference.forward", "analysis", "about")),
+    ("Clips of any length", ("windows",)),
     ("Capture any module", ("hooks.capture", "affinity", "groups")),
     ("Places", ("geometry", "experiments.receptive_field")),
     ("Ask", ("query", "ask.links", "ask.rows")),

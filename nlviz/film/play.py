@@ -30,6 +30,7 @@ def play(
     shade: Shade = SHADE,
     palette: Sequence[str] = PALETTE,
     comment: str | None = None,
+    label: str = "",
 ) -> Film:
     """The clip frame by frame: heat of the first query, links of all that end on the frame.
 
@@ -43,6 +44,7 @@ def play(
         shade: how weights become colours; an opacity of 0 leaves the heat out.
         palette: the colours of the queries, ``#RRGGBB``.
         comment: kept in the file; the ``Provenance`` as JSON if None.
+        label: stands before the caption of every frame.
 
     Raises:
         ExportError: a clip of one frame, no query or more than eight, or a size or rate out
@@ -74,7 +76,7 @@ def play(
             query_heat.links(picture, sheet, here, colour, source)
             query_heat.query_mark(picture, sheet, query, colour)
         text = (
-            f"{queries[0].block} · frame {clip.indices[position]} · "
+            f"{label}{queries[0].block} · frame {clip.indices[position]} · "
             f"{clip.timestamps[position]:.2f} s · {shares[position]:.0%} of the weight here · "
             f"{len(answers[0])} links cover {covered:.0%}"
         )

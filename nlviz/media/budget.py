@@ -61,6 +61,11 @@ class Budget:
         except _Over as over:
             raise over.why from None
 
+    def renew(self) -> None:
+        """What comes now is bounded by itself: the next part of a file that is read in parts."""
+        self._begun = time.monotonic()
+        self._pixels = 0
+
     def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames as they are decoded."""
         for frame in frames:

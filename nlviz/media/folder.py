@@ -18,6 +18,9 @@ from nlviz.media.source import Source
 RATE = 25.0
 """Frames a second: a folder has no clock of its own."""
 
+CLOCK = f"A folder has no clock; {RATE:g} frames a second are assumed."
+"""What is told of a folder of several images."""
+
 
 def probe(folder: Path, name: str | None = None) -> MediaInfo:
     """See ``nlviz.media.probe``."""
@@ -41,7 +44,6 @@ def read(
     # Each file is read as an image of its own; an animation gives its first frame.
     pictures = [images.read(Source.of(files[i]), Sampling(frames=1), budget) for i in indices]
     said = dict.fromkeys(note for picture in pictures for note in picture.notes)
-    clock = (f"A folder has no clock; {RATE:g} frames a second are assumed.",)
     return Clip(
         frames=np.concatenate([picture.frames for picture in pictures]),
         indices=indices,
@@ -49,7 +51,7 @@ def read(
         name=name,
         total=len(files),
         path=str(folder),
-        notes=(*sampling.notes(len(files)), *said, *(clock if len(files) > 1 else ())),
+        notes=(*sampling.notes(len(files)), *said, *([CLOCK] if len(files) > 1 else [])),
     )
 
 

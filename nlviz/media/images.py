@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -96,6 +96,28 @@ def read(source: Source, sampling: Sampling, budget: Budget | None = None) -> Cl
 def look_through(source: Source, sampling: Sampling, budget: Budget) -> tuple[MediaInfo, Clip]:
     """What an image or animation holds, and some of its frames, decoded once."""
     return _played(source, sampling, budget, whole=True)
+
+
+def times(source: Source, budget: Budget) -> tuple[MediaInfo, tuple[float, ...]]:
+    """What an image or animation holds, and the second at which each frame begins."""
+    with open_image(source) as image:
+        total = _count(image, source, budget)
+        if total == 1:
+            return _info(source.name, upright_size(image), 1, []), (0.0,)
+        check_played(source.name, total, *upright_size(image))
+        played = [(begin, end) for _, begin, end in _play(image, total, budget)]
+        info = _info(source.name, upright_size(image), len(played), [end for _, end in played])
+        return info, tuple(begin for begin, _ in played)
+
+
+def play(source: Source, wanted: Sequence[int], budget: Budget) -> Iterator[Pixels]:
+    """The upright RGB frames at some rising indices, each as it is played; fewer where damaged."""
+    among = set(wanted)
+    with open_image(source) as image:
+        upright = orientation(image)
+        for index, _, _ in _play(image, max(among) + 1, budget):
+            if index in among:
+                yield upright(rgb(image)[0])
 
 
 def _played(

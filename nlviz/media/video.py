@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -58,6 +59,49 @@ def look_through(
     return _info(source.name, clip.width, clip.height, frame_index), frame_index, clip
 
 
+def look(source: Source, budget: Budget) -> tuple[MediaInfo, FrameIndex, tuple[str, ...]]:
+    """What a video holds, which frames it has and when, and what a reader should know of it.
+
+    Nothing but the first frame is decoded where its packets carry usable times.
+    """
+    frame_index = scan(source, budget) or count(source, budget)
+    with open_video(source) as (container, stream):
+        frame = _first(container, stream, source.name)
+        to_rgb = FrameToRgb.of(frame, stream)
+        notes = dict.fromkeys((*which(container, stream), *to_rgb.notes(frame)))
+    width, height = to_rgb.size
+    check_frame(source.name, width, height)
+    info = _info(source.name, width, height, frame_index)
+    return info, frame_index, (*notes, *_cut(source, frame_index))
+
+
+def play(
+    source: Source, frame_index: FrameIndex, indices: tuple[int, ...], budget: Budget
+) -> Iterator[NDArray[np.uint8]]:
+    """The frames at some rising indices, upright and RGB; ends early where one is lost.
+
+    The first is reached by way of the key frame before it, and so is each that lies behind another
+    key frame; the decoder goes on through the others.
+    """
+    with open_video(source) as (container, stream):
+        to_rgb = _to_rgb(container, stream, source.name)
+    with open_video(source) as (container, stream):
+        pick = _by_time if frame_index.keys else _by_count
+        for frame in pick(container, stream, frame_index, indices, budget):
+            yield to_rgb.rgb(frame)
+
+
+def _cut(source: Source, frame_index: FrameIndex) -> tuple[str, ...]:
+    """One sentence where the file does not hold all that it should."""
+    total = len(frame_index.times)
+    if frame_index.missing:
+        declared = total + frame_index.missing
+        return (f"The file is cut off or damaged: {total} of its {declared} frames are there.",)
+    with source.open() as file:
+        cut = mp4_boxes.is_cut(file)
+    return (f"The file is cut off: the {total} frames that are left of it are read.",) * cut
+
+
 def _info(name: str, width: int, height: int, frame_index: FrameIndex) -> MediaInfo:
     total = len(frame_index.times)
     if total == 1:
@@ -74,8 +118,6 @@ def _clip(
     total = len(frame_index.times)
     indices = sampling.indices(total, source.name)
     notes: dict[str, None] = {}
-    with source.open() as file:
-        cut = mp4_boxes.is_cut(file)
     with open_video(source) as (container, stream):
         to_rgb = _to_rgb(container, stream, source.name)
         width, height = to_rgb.size
@@ -92,11 +134,7 @@ def _clip(
             taken += 1
     if taken < len(indices):
         return None
-    if frame_index.missing:
-        declared = total + frame_index.missing
-        notes[f"The file is cut off or damaged: {total} of its {declared} frames are there."] = None
-    elif cut:
-        notes[f"The file is cut off: the {total} frames that are left of it are read."] = None
+    notes.update(dict.fromkeys(_cut(source, frame_index)))
     return Clip(
         frames=pixels,
         indices=indices,
@@ -117,7 +155,7 @@ def _by_time(
 ) -> Iterator[VideoFrame]:
     """The frames with the wanted times, by way of key frames; ends early where one is lost."""
     starts = [shown for shown, _ in frame_index.keys]
-    wanted = [frame_index.times[i] for i in indices]
+    wanted = deque(frame_index.times[i] for i in indices)
     now = frame_index.times[0]
     while wanted:
         key = bisect_right(starts, wanted[0]) - 1
@@ -129,7 +167,7 @@ def _by_time(
             if frame.pts > wanted[0]:
                 return
             yield frame
-            now = wanted.pop(0)
+            now = wanted.popleft()
             if not wanted or starts[bisect_right(starts, wanted[0]) - 1] > now:
                 break
         else:
@@ -144,15 +182,20 @@ def _by_count(
     budget: Budget,
 ) -> Iterator[VideoFrame]:
     """The frames at the wanted positions, from the first frame on."""
+    wanted = set(indices)
     for index, frame in enumerate(budget.over(decoded(container, stream))):
-        if index in indices:
+        if index in wanted:
             yield frame
         if index == indices[-1]:
             return
 
 
 def _to_rgb(container: InputContainer, stream: VideoStream, name: str) -> FrameToRgb:
+    return FrameToRgb.of(_first(container, stream, name), stream)
+
+
+def _first(container: InputContainer, stream: VideoStream, name: str) -> VideoFrame:
     frame = next(decoded(container, stream), None)
     if frame is None:
         raise MediaError(f"'{name}' has no frame that can be decoded; choose another file.")
-    return FrameToRgb.of(frame, stream)
+    return frame

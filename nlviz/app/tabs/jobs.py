@@ -75,6 +75,11 @@ class Job:
         """Whether it works and somebody wants it."""
         return not (self.done or self.stopped or self.left)
 
+    @property
+    def gave(self) -> bool:
+        """Whether its result is there."""
+        return self.done and not self.failed and self.problem is None
+
     def wait(self, seconds: float) -> None:
         """Until it is done, but not longer."""
         self._thread.join(seconds)

@@ -44,12 +44,18 @@ def job_result(about: Choice, key: Hashable, work: jobs.Work, *, name: str) -> A
         return None
     job = here.ask(about, key, work)
     job.wait(AT_ONCE)
+    if job.gave:
+        return job.result
     tell(job, about, key, name=name, scope=TAB)
-    return job.result if job.done else None
+    return None
 
 
 def tell(job: jobs.Job, about: Hashable, key: Hashable, *, name: str, scope: str) -> None:
-    """How far a job is, or why it gives nothing; ``scope`` is drawn again when it ends."""
+    """How far a job is, or why it gives nothing; ``scope`` is drawn again when it ends.
+
+    It is for a job that had given nothing when it was looked at. One that ends meanwhile is told as
+    running, for only then is ``scope`` drawn again with what it gives.
+    """
     if job.done and job.failed:
         st.error("This could not be computed; the server's log says why.", icon="⚠️")
     elif job.done and job.problem is not None:
@@ -60,7 +66,7 @@ def tell(job: jobs.Job, about: Hashable, key: Hashable, *, name: str, scope: str
             again = "Go on" if job.alone else "Start again"
             forget = jobs.current().forget
             st.button(again, key=f"again-{name}", on_click=safely(forget), args=(about, key))
-    elif not job.done:
+    else:
         _progress(job, name, scope)
 
 

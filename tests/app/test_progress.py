@@ -6,11 +6,15 @@ import threading
 from typing import Any
 
 import pytest
+import streamlit as st
 
+from nlviz.app.first import first_choice
 from nlviz.app.markdown import plain
 from nlviz.app.tabs import jobs, progress
 from nlviz.errors import NlvizError
 from nlviz.progress import Progress
+
+CLIP = first_choice()
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def test_a_job_that_ends_before_it_is_told_is_asked_for_again(
 def test_a_result_is_given_without_a_progress(
     drawn: list[tuple[str, str]], here: jobs.Jobs
 ) -> None:
-    assert progress.job_result("clip", "key", lambda _: 7, name="curve") == 7
+    assert progress.job_result(CLIP, "key", lambda _: 7, name="curve") == 7
     assert drawn == []
 
 
@@ -60,22 +64,22 @@ def test_a_job_that_works_gives_nothing_yet(
         go_on.wait(20)
         return 7
 
-    assert progress.job_result("clip", "key", work, name="curve") is None
+    assert progress.job_result(CLIP, "key", work, name="curve") is None
     assert drawn == [("curve", progress.TAB)]
     go_on.set()
-    here.ask("clip", "key", work).wait(20)
-    assert progress.job_result("clip", "key", work, name="curve") == 7
+    here.ask(CLIP, "key", work).wait(20)
+    assert progress.job_result(CLIP, "key", work, name="curve") == 7
 
 
 def test_a_job_that_gave_nothing_says_why(
     drawn: list[tuple[str, str]], here: jobs.Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(progress.st, "info", told.append)
+    monkeypatch.setattr(st, "info", told.append)
 
     def work(_: Progress) -> None:
         raise NlvizError("There is no object at this pin.")
 
-    assert progress.job_result("clip", "key", work, name="curve") is None
+    assert progress.job_result(CLIP, "key", work, name="curve") is None
     assert told == [plain("There is no object at this pin.")]
     assert drawn == []

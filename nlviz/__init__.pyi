@@ -8,7 +8,13 @@ from nlviz.ask.links import best_path as best_path
 from nlviz.ask.links import top_links as top_links
 from nlviz.ask.rows import Row as Row
 from nlviz.ask.rows import row_of as row_of
+from nlviz.batches.options import BatchOptions as BatchOptions
+from nlviz.batches.report import BatchReport as BatchReport
+from nlviz.batches.run import batch as batch
+from nlviz.batches.summary import Summary as Summary
+from nlviz.batches.summary import summary as summary
 from nlviz.clip import Clip as Clip
+from nlviz.errors import BatchError as BatchError
 from nlviz.errors import BudgetError as BudgetError
 from nlviz.errors import CaptureError as CaptureError
 from nlviz.errors import ExportError as ExportError

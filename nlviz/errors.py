@@ -41,5 +41,9 @@ class ExportError(NlvizError):
     """A file that cannot be written, or a session file that cannot be opened again."""
 
 
+class BatchError(NlvizError):
+    """A batch that cannot start or go on: its list, its options, its folder or its network."""
+
+
 class BudgetError(NlvizError):
     """Something that would not fit into memory; says how large it is and what to lower."""

@@ -36,6 +36,7 @@ FLOORS = (
     "film viewer",
     "export",
     "windows",
+    "batches",
     "notebook cli",
     "app __main__",
 )
@@ -151,7 +152,7 @@ def test_packages_state_their_idea_and_neither_assert_nor_swallow(path):
 
 
 def test_requirements_pin_exact_versions():
-    for name in ("", "-dev", "-docs", "-notebook", "-training"):
+    for name in ("", "-dev", "-docs", "-notebook", "-ray", "-training"):
         for line in (ROOT / f"requirements{name}.txt").read_text().splitlines():
             wanted = line.split("#")[0].strip()
             assert not wanted or re.fullmatch(r"(-r [\w.-]+|[\w.-]+==[\w.]+)", wanted), line

@@ -21,7 +21,8 @@ that `export` or the app wrote; it needs no network. What each number of `stats`
 `track` is, with its formula and what it does not mean, is in [what the numbers are](statistics.md).
 
 If something goes wrong, one sentence on standard error says what to do, and the exit status is 2;
-it is 1 for a fault in nlviz, whose traceback `NLVIZ_DEBUG=1` shows. Progress and notes go to
+it is 1 for a batch some of whose clips failed, and for a fault in nlviz, whose traceback
+`NLVIZ_DEBUG=1` shows. Progress and notes go to
 standard error, answers to standard output.
 """
 

@@ -42,6 +42,10 @@ ROOMS = (
         ),
     ),
     ("Figures", ("figures",)),
+    (
+        "Many clips",
+        ("batches.options", "batches.run", "batches.report", "batches.summary"),
+    ),
     ("Errors", ("errors",)),
 )
 # What is imported from elsewhere: a heading, a module, and its names if it has no list of them.

@@ -10,24 +10,45 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nlviz.cli import ablate, app, export, fetch, figure, film, html, links, models, stats, track
+from nlviz.cli import (
+    ablate,
+    app,
+    batch,
+    export,
+    fetch,
+    figure,
+    film,
+    html,
+    links,
+    models,
+    stats,
+    summary,
+    track,
+)
 from nlviz.cli.terminal import Parser, refuse
 from nlviz.errors import NlvizError
 
-_COMMANDS = (links, figure, film, html, stats, ablate, track, export, models, fetch, app)
+_COMMANDS = (
+    *(links, figure, film, html, stats, ablate, track, export, batch, summary),
+    *(models, fetch, app),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: 0 if it went well, 2 after one sentence for what the user can mend."""
+    """Run one command: 0 if it went well, 2 after one sentence for what the user can mend.
+
+    1 is for a batch some of whose clips failed, and for a fault in nlviz.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ×
     given = sys.argv[1:] if arguments is None else list(arguments)
     typed = shlex.join(["python", "-m", "nlviz", *given])
     options = parser().parse_args(given, argparse.Namespace(typed=typed))
-    command: Callable[[argparse.Namespace], None] = options.command
+    command: Callable[[argparse.Namespace], int | None] = options.command
+    code = 0
     try:
-        command(options)
+        code = command(options) or 0
         sys.stdout.flush()
     except NlvizError as error:
         return refuse(str(error))
@@ -46,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "set NLVIZ_DEBUG=1 to see where.",
             code=1,
         )
-    return 0
+    return code
 
 
 def parser() -> argparse.ArgumentParser:

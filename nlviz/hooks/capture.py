@@ -115,6 +115,40 @@ def capture(
         return log.understood(output, tuple(blocks))
 
 
+def capture_each(
+    module: nn.Module, batch: torch.Tensor, recorded: Collection[str]
+) -> list[Capture]:
+    """Run a module once on a batch of clips and keep what ``capture`` would of each of them.
+
+    Args:
+        module: a module whose blocks are all ``recorded``, so that no place need be followed.
+        batch: (B, …), each element one clip.
+        recorded: names of its blocks.
+
+    Returns:
+        one for each element, in order; ``output`` is its own part of the module's.
+
+    Raises:
+        CaptureError: as ``capture``, or a module with other blocks.
+    """
+    blocks = {
+        name: parts
+        for name, block in module.named_modules()
+        if (parts := BlockParts.of(block)) is not None
+    }
+    if not blocks or not {*blocks} <= {*recorded}:
+        raise CaptureError("Only a module whose blocks are all recorded takes clips together.")
+    count = len(batch)
+    logs = [_Log(module, Sample(number, count), recorded) for number in range(count)]
+    with evaluating(module):
+        places = Places(module, (batch,), wanted=False)
+        with ExitStack() as contexts:
+            for log in logs:
+                contexts.enter_context(log.hearing(blocks, places))
+            output = module(batch)
+        return [log.understood(output[i : i + 1], tuple(blocks)) for i, log in enumerate(logs)]
+
+
 def _several(inputs: Any) -> tuple[Any, ...]:
     if isinstance(inputs, Mapping):
         return tuple(inputs.values())
@@ -233,16 +267,24 @@ class _Log:
                     lambda: (*attention_affinity_of(call, places, self.sample), how),
                 )
 
-        def ended(a_pass: Pass) -> None:
-            self._keep(a_pass.name, a_pass.kind, lambda: self._placed(a_pass, places))
-
         watch = Watch(attended, places)
         with ExitStack() as hooks:
             running.attach(self.module, hooks)
-            for name, parts in blocks.items():
-                Listener(name, parts, self.sample, places, ended).attach(hooks)
+            hooks.enter_context(self.hearing(blocks, places))
             hooks.enter_context(places.outside.hearing_scripts(places.holds))
             hooks.enter_context(watch)
+            yield
+
+    @contextmanager
+    def hearing(self, blocks: Mapping[str, BlockParts], places: Places) -> Iterator[None]:
+        """Hooks on every block, for as long as the context lasts."""
+
+        def ended(a_pass: Pass) -> None:
+            self._keep(a_pass.name, a_pass.kind, lambda: self._placed(a_pass, places))
+
+        with ExitStack() as hooks:
+            for name, parts in blocks.items():
+                Listener(name, parts, self.sample, places, ended).attach(hooks)
             yield
 
     def _placed(self, a_pass: Pass, places: Places) -> tuple[Affinity, float, str]:

@@ -13,7 +13,7 @@ from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.errors import BudgetError, NetworkError
 from nlviz.geometry import MOST_INPUT, Grid, View
-from nlviz.hooks.capture import capture
+from nlviz.hooks.capture import Capture, capture
 from nlviz.hooks.memory import enough_memory
 from nlviz.inference.passes import layout_of, network_input, telling_stages
 from nlviz.inference.protocol import Network, Tap
@@ -76,9 +76,22 @@ def analyse(
     if windows:
         told = part_of(report, turn, 1.0, f"class scores of {network.name}, ")
         output = mean_logits(windows, clip, network, progress=told)
+    report(1.0, "done")
+    return analysis_of(clip, view, network, seen, output)
+
+
+def analysis_of(
+    clip: Clip, view: View, network: Network, seen: Capture, output: object
+) -> Analysis:
+    """The record of one pass.
+
+    Args:
+        clip, view, network: what ran.
+        seen: what was captured.
+        output: what class scores are read from.
+    """
     why = why_no_class(output, network.classes)
     notes = dict.fromkeys((*clip.notes, *([why] if why else [])))
-    report(1.0, "done")
     return Analysis(
         clip=replace(clip, notes=tuple(notes)) if why else clip,
         view=view,

@@ -30,7 +30,7 @@ TABS = {
     "Profile": ((), "looks|pools"),
     "Compare": (("Baselines",), r"\(shuffled\)"),
     "Spacetime": ((), "Frames along time"),
-    "Does it matter?": (("Mask them and see",), "Masked by affinity"),
+    "Does it matter?": (("Mask them and see",), "Masked by affinity|Whichever keys are masked"),
     "Export": ((), "Or from the command line"),
     "Tracking": ((), "of the frame"),  # the last one: its mask stays over the clip
 }

@@ -16,7 +16,7 @@ from nlviz.app.choice import bundled
 from nlviz.app.stage.tab_row import TABS
 from tests.app.test_page_browser import moving_square, video
 from tests.support import make
-from tests.support.app_page import AppPage, settled
+from tests.support.app_page import PATIENCE, AppPage, settled
 from tests.support.server import free_port
 
 FIRST = bundled()[0]
@@ -126,7 +126,7 @@ def session(browser: Browser, address: str) -> tuple[bytes, dict[str, Any]]:
     page.until(lambda s: s["options"]["block"] == "nl4" and settled(s), "block nl4")
     page.page.get_by_role("tab", name="Export").click()
     page.page.get_by_role("radio", name="Session", exact=True).click()
-    with page.page.expect_download() as waiting:
+    with page.page.expect_download(timeout=1000 * PATIENCE) as waiting:
         page.page.get_by_role("button", name="NLVIZ", exact=True).click()
     content = waiting.value.path().read_bytes()
     state = page.ready(pins=2)

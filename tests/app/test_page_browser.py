@@ -274,7 +274,7 @@ def test_the_figure_is_shown_and_comes_in_three_formats(visit: AppPage) -> None:
     expect(shown).to_be_visible()
     starts = {"PNG": b"\x89PNG", "SVG": b"<?xml", "PDF": b"%PDF"}
     for kind, start in starts.items():
-        with visit.page.expect_download() as waiting:
+        with visit.page.expect_download(timeout=1000 * PATIENCE) as waiting:
             visit.page.get_by_role("button", name=kind, exact=True).click()
         assert Path(waiting.value.path()).read_bytes().startswith(start)
         assert waiting.value.suggested_filename.endswith("." + kind.lower())
@@ -290,7 +290,7 @@ def test_a_page_numbers_and_a_session_can_be_taken_away(visit: AppPage) -> None:
     for kind, files in kinds.items():
         visit.page.get_by_role("radio", name=kind, exact=True).click()
         for name, holds in files.items():
-            with visit.page.expect_download() as waiting:
+            with visit.page.expect_download(timeout=1000 * PATIENCE) as waiting:
                 visit.page.get_by_role("button", name=name, exact=True).click()
             assert holds in Path(waiting.value.path()).read_bytes()[:5000]
             assert waiting.value.suggested_filename.endswith("." + name.lower())
@@ -323,7 +323,7 @@ def test_a_film_shows_its_progress_can_be_stopped_and_is_then_made(visit: AppPag
     choose("Width", "640 px")
     tab.get_by_role("button", name="Make the film").click()
     expect(tab.locator("video")).to_be_visible()
-    with visit.page.expect_download() as waiting:
+    with visit.page.expect_download(timeout=1000 * PATIENCE) as waiting:
         tab.get_by_role("button", name="MP4", exact=True).click()
     assert b"ftyp" in waiting.value.path().read_bytes()[:12]
     assert waiting.value.suggested_filename == "ball-nl-lite0-nl5.mp4"

@@ -127,7 +127,7 @@ def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
     end = time.monotonic() + PATIENCE
     while not visit.pixels("mask").any():
         assert time.monotonic() < end, "no mask over the clip"
-    with visit.page.expect_download() as download:
+    with visit.page.expect_download(timeout=1000 * PATIENCE) as download:
         visit.page.get_by_role("button", name="Masks (ZIP)").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.namelist()[:2] == ["00000.png", "00008.png"]

@@ -18,7 +18,7 @@ from nlviz import export
 from nlviz.analysis import Analysis
 from nlviz.app.choice import bundled
 from nlviz.models import zoo
-from tests.support.app_page import AppPage
+from tests.support.app_page import PATIENCE, AppPage
 
 
 @pytest.fixture(scope="module")

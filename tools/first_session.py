@@ -19,7 +19,7 @@ MOST = 6_000_000
 def analysed(choice: Choice) -> nlviz.Analysis:
     """The fresh analysis of a choice."""
     part = choice.part
-    clip = nlviz.read(choice.material.source, frames=part.frames, start=part.start)
+    clip = nlviz.read(choice.material.path, frames=part.frames, start=part.start)
     return nlviz.analyse(clip, nlviz.load(choice.model, device="cpu"), size=choice.size)
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from nlviz.app import media_folder, startup
+from nlviz.app.endings import SESSION
+from nlviz.app.held import Held
+from nlviz.display import one_line
 from nlviz.geometry import Point
 from nlviz.media import samples
 
 if TYPE_CHECKING:
     from nlviz.export import Session
-
-
-SESSION = "nlviz"
-"""File ending of a session."""
-
-UPLOADS = (
-    SESSION,
-    *("mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ogv"),
-    *("gif", "webp", "apng", "png", "jpg", "jpeg", "avif", "bmp", "tif", "tiff", "jp2"),
-)
-"""File endings that the upload takes; what is inside is checked when it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +25,15 @@ class Material:
     Args:
         id: tells materials apart; two uploads of the same bytes are one.
         title: what to call it.
-        path: as the command line names it: ``sample:FILE``; the file name of an upload.
+        path: as the command line names it: ``sample:FILE``; the file name of an upload; where a
+            file of the server lies in its folder.
         about: what it shows and, where it is not nlviz's own, whose it is; or "".
         at: a good place for the first pin, or None.
-        data: the content of an upload; None for a sample.
-        digest: of the content of an upload; empty for a sample.
+        held: the file of an upload, which stays for as long as this does.
+        digest: of the content of an upload; empty for others.
         content: a longer one, that nobody can find another file for; the id of a sample.
-        session: what an upload holds that is a session file; its ``data`` is then empty.
+        session: what an upload holds that is a session file, of which nothing else is held.
+        served: the name of a file of the server's folder; empty for others.
     """
 
     id: str
@@ -45,26 +41,39 @@ class Material:
     path: str
     about: str = ""
     at: Point | None = None
-    data: bytes | None = field(default=None, compare=False, repr=False)
+    held: Held | None = field(default=None, compare=False, repr=False)
     digest: str = ""
     content: str = ""
     session: Session | None = field(default=None, compare=False, repr=False)
+    served: str = ""
 
     @property
     def name(self) -> str:
         """The file's name."""
         name = self.path.rpartition("/")[2]
-        return name.removeprefix(samples.PREFIX) if self.data is None else name
+        return name.removeprefix(samples.PREFIX) if self.is_sample else name
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it comes with nlviz or another package."""
+        return self.is_public and not self.served
 
     @property
     def is_public(self) -> bool:
         """Whether all may know of it: it is no visitor's own."""
-        return self.data is None and self.session is None
+        return not self.digest
 
-    @property
-    def source(self) -> str | bytes:
-        """What ``nlviz.read`` takes."""
-        return self.path if self.data is None else self.data
+    @contextmanager
+    def open(self) -> Iterator[str | IO[bytes]]:
+        """What ``nlviz.read`` takes; MediaError where a file of the server is gone."""
+        if self.served:
+            with media_folder.open_file(self.served) as file:
+                yield file
+        elif self.held is not None:
+            with self.held.open() as file:
+                yield file
+        else:
+            yield self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +109,13 @@ class GivenWeights:
     Args:
         model: the network that it is for.
         file: its name.
-        data: its content.
+        held: its content.
         file_id: what Streamlit calls it.
     """
 
     model: str
     file: str
-    data: bytes = field(repr=False)
+    held: Held = field(repr=False)
     file_id: str = ""
 
 
@@ -146,7 +155,7 @@ def bundled() -> tuple[Material, ...]:
 
 def offered() -> tuple[Material, ...]:
     """All of the gallery: the bundled ones, then those that installed packages bring."""
-    return tuple(map(_material, samples.samples()))
+    return bundled() if startup.is_demo() else tuple(map(_material, samples.samples()))
 
 
 def sample(file: str) -> Material:
@@ -165,21 +174,30 @@ def _material(sample: samples.Sample) -> Material:
     )
 
 
-def uploaded(name: str, data: bytes) -> Material:
-    """An uploaded file, which stays in memory. ExportError for a bad session file."""
-    digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-    content = hashlib.blake2b(data, digest_size=32).hexdigest()
-    session = None
+def uploaded(name: str, file: Held) -> Material:
+    """A file that a visitor gave. ExportError for a bad session file."""
+    session: Session | None = None
     if name.lower().endswith(f".{SESSION}"):
         from nlviz.export import open_session  # brings torch: the first page need not wait for it
 
-        session, data = open_session(data, repr(name)), b""
+        session = open_session(str(file.path), repr(name))
     return Material(
-        id=f"upload-{digest}-{name}",
+        id=f"upload-{file.digest}-{name}",
         title=name,
         path=f"./{name}" if name.startswith(samples.PREFIX) else name,
-        data=data,
-        digest=digest,
-        content=content,
+        held=None if session is not None else file,
+        digest=file.digest,
+        content=file.content,
         session=session,
+    )
+
+
+def served(name: str) -> Material:
+    """A file of the server's folder; MediaError where there is none of that name in it."""
+    return Material(
+        id=f"media-{name}",
+        title=one_line(name, 120),
+        path=name,
+        content=f"media-{name}-{media_folder.state(name)}",
+        served=name,
     )

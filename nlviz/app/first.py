@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from nlviz.app import store, turns
+from nlviz.app import startup, store, turns
 from nlviz.app.analysing import make
 from nlviz.app.choice import Choice, ClipPart, bundled
 from nlviz.app.kept import find as kept
@@ -39,7 +39,7 @@ _AGAIN = 1.0  # seconds until a pass is tried again that made room for others
 
 def first_choice() -> Choice:
     """What a new visitor sees: the first sample in the first network, as both come."""
-    model = zoo.bundled()[0]
+    model = startup.first_model()
     record = zoo.record(model)
     return Choice(bundled()[0], ClipPart(frames=record.frames or 8), model, record.default_size)
 

@@ -17,14 +17,22 @@ def find(choice: Choice) -> Shown | None:
     """The analysis of a choice, whoever made it; only who holds an upload's content finds it."""
     key = _key(choice)
     shown: Shown | None = None if key is None else store.shared().get(key)
-    return shown if shown is None or shown.choice == choice else called(shown, choice)
+    if shown is None or (shown.choice == choice and choice.is_public):
+        return shown
+    return replace(shown, choice=choice) if shown.choice == choice else called(shown, choice)
 
 
 def keep(shown: Shown) -> None:
-    """Keep an analysis, for as long as there is room."""
+    """Keep an analysis, for as long as there is room; not the file of whoever gave it."""
     key = _key(shown.choice, shown.made_with)
     if key is not None:
-        store.shared().put(key, shown)
+        material = replace(shown.choice.material, held=None)
+        kept = (
+            shown
+            if material.is_public
+            else replace(shown, choice=replace(shown.choice, material=material))
+        )
+        store.shared().put(key, kept)
 
 
 def once(shown: Shown, key: Hashable, work: Callable[[Progress], Any]) -> Callable[[Progress], Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from nlviz.app import startup, tidying
+from nlviz.app import door, login, startup, tidying
 from nlviz.app.choice import bundled
 from nlviz.app.guard import guarded, logged
 from nlviz.app.stage.component import mount_code
@@ -26,6 +26,8 @@ def show() -> None:
     tidying.note()
     st.html(f"<style>{_STYLE}</style>")
     with guarded():
+        if not (login.is_passed() and door.is_open()):
+            return
         mount_code(key="store-code", height=1)  # first: the page reads it while Python goes on
         place = st.empty()  # what is being done
         new = "nlviz" not in st.session_state

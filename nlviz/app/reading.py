@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,9 @@ import streamlit as st
 
 from nlviz.app import sharing, store
 from nlviz.app.choice import ClipPart, Material
+from nlviz.app.meters import METERS
 from nlviz.app.sidebar import timeline
+from nlviz.app.turns import counted_wait
 from nlviz.clip import Clip
 from nlviz.media.reel import Reel, look_through
 from nlviz.media.sampling import Sampling
@@ -63,7 +66,8 @@ def _look(material: Material, progress: Progress) -> Opened:
             return known
         usual = ClipPart()
         sampling = Sampling(usual.frames, usual.stride, usual.start)
-        reel, clip = look_through(material.source, sampling, material.name, told)
+        with material.open() as source:
+            reel, clip = look_through(source, sampling, material.name, told)
         shown = Sampling(timeline.COUNT).indices(len(clip.frames), material.name)
         found = Opened(reel, tuple(timeline.thumbnail(clip.frames[i]) for i in shown))
         store.shared().put(_key(material), found)
@@ -92,10 +96,11 @@ def _read(material: Material, part: ClipPart, progress: Progress) -> Clip:
             return kept
         sampling = Sampling(part.frames, part.stride, part.start)
         known = opened(material)
-        if known is None:
-            _, clip = look_through(material.source, sampling, material.name, told)
-        else:
-            clip = known.reel.read(material.source, sampling, told)
+        with material.open() as source:
+            if known is None:
+                _, clip = look_through(source, sampling, material.name, told)
+            else:
+                clip = known.reel.read(source, sampling, told)
         store.shared().put(_key(material, part), clip)
     return clip
 
@@ -118,10 +123,14 @@ def _key(material: Material, part: ClipPart | None = None) -> Hashable:
 def a_turn(progress: Progress) -> Iterator[Progress]:
     """Hold this to read what takes memory; it gives the progress that says so meanwhile."""
     turns = _turns()
-    while not turns.acquire(timeout=_PATIENCE):
-        progress(0.0, "Waiting for other files to be read")
+    with counted_wait() as goes_on:
+        while not turns.acquire(timeout=_PATIENCE):
+            goes_on()
+            progress(0.0, "Waiting for other files to be read")
+    began = time.monotonic()
     try:
         yield progress
+        METERS.stage("read", time.monotonic() - began)
     finally:
         turns.release()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import streamlit as st
 
 from nlviz.app import startup, store, torch_loading, turns
 from nlviz.app.choice import Choice, OwnWeights
+from nlviz.app.meters import METERS
 from nlviz.errors import NetworkError
 from nlviz.models import zoo
 from nlviz.progress import Progress
@@ -42,6 +43,8 @@ def loaded(name: str, weights: OwnWeights | None = None) -> Loaded:
     once, for nothing says that a second run gives the same weights. With ``weights`` it is a
     visitor's own network, which ``keep`` was given.
     """
+    if not (startup.is_user_model(name) or startup.may_choose(name)):
+        raise NetworkError(f"This server does not offer the network '{name:.60}'.")
     if weights is not None:
         return _of_visitor(name, weights)
     # A file is run for its owner alone, who named it at the start: never for what an address names.
@@ -78,16 +81,19 @@ def _of_visitor(name: str, weights: OwnWeights) -> Loaded:
 
 @st.cache_resource(show_spinner=False)
 def _own(name: str) -> Loaded:
-    return _marked(name, startup.load(name))
+    return _marked(name, startup.load)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _of_zoo(name: str) -> Loaded:
-    return _marked(name, zoo.load(name))
+    return _marked(name, zoo.load)
 
 
-def _marked(name: str, made: Any) -> Loaded:
+def _marked(name: str, load: Callable[[str], Any]) -> Loaded:
+    began = time.monotonic()
+    made = load(name)
     _fingerprints[name] = fingerprint(made.module)
+    METERS.stage("load", time.monotonic() - began)
     return Loaded(made, _fingerprints[name])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from nlviz.app.turns import counted_wait
 from nlviz.progress import Progress
 
 _PATIENCE = 0.1  # seconds between two checks whether it is still wanted
@@ -53,8 +54,10 @@ class Sharing:
                 if theirs is None:
                     mine = self._works[key] = _Work()
                     break
-            while not theirs.ended.wait(_PATIENCE):
-                progress(theirs.fraction, theirs.status or "Waiting its turn")
+            with counted_wait() as goes_on:
+                while not theirs.ended.wait(_PATIENCE):
+                    goes_on()
+                    progress(theirs.fraction, theirs.status or "Waiting its turn")
             if theirs.error is not None and errors:
                 raise theirs.error
             if theirs.done:

@@ -141,13 +141,14 @@ class Turns:
         turn = self._enter(kind)
         asked = self.clock()
         try:
-            while not self._begins(turn):
-                progress(0.05, self.place(turn).in_words)
+            with counted_wait() as goes_on:
+                while not self._begins(turn):
+                    goes_on()
+                    progress(0.05, self.place(turn).in_words)
         except BaseException:
             self._leave(turn)
             raise
         began = turn.began = self.clock()
-        _mine.waited = waited() + began - asked
         whole = False
         try:
             yield
@@ -213,9 +214,23 @@ _mine = threading.local()
 
 
 def waited() -> float:
-    """Seconds for which this thread has waited for turns."""
+    """Seconds for which this thread has waited for others, which is no work of its own."""
     seconds: float = getattr(_mine, "waited", 0.0)
     return seconds
+
+
+@contextmanager
+def counted_wait() -> Iterator[Callable[[], None]]:
+    """What is done in it is waiting; call what it gives to count what has passed so far."""
+    before, began = waited(), time.monotonic()
+
+    def goes_on() -> None:
+        _mine.waited = before + time.monotonic() - began
+
+    try:
+        yield goes_on
+    finally:
+        goes_on()
 
 
 @st.cache_resource(show_spinner=False)

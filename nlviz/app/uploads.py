@@ -1,48 +1,51 @@
-"""What the server holds of its visitors' uploads, which is bounded over all of them."""
+"""Uploads leave Streamlit's memory for the server's disk as soon as they are there."""
 
 from __future__ import annotations
 
-import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
-from nlviz.app import startup, store
+from nlviz.app import startup
+from nlviz.app.held import DISK, Held
+from nlviz.app.meters import METERS
 from nlviz.errors import MediaError
 
 
-def admit(file: UploadedFile) -> bytes:
-    """The content of an upload, which stays for as long as its visitor has it.
+def admit(file: UploadedFile) -> Held:
+    """An upload on disk, which stays for as long as somebody refers to it.
 
-    MediaError, and nothing of it is kept, where the server holds more than it may: as much as it
-    keeps of results, and always room for one file.
+    Two of the same content are one. MediaError, and nothing of it is kept, where the server takes
+    none, or holds as much as it may: there is always room for one file.
     """
-    most = max(startup.keep_bytes() or store.usual(), _largest())
-    held = _held()
-    if held > most and held > file.size:
-        let_go(file.file_id)
-        raise MediaError(
-            f"This server holds {held / 1e6:,.0f} MB of its visitors' files and takes no more now; "
-            "try again when somebody has left, or give a smaller file."
-        )
-    return file.getvalue()
+    try:
+        if startup.is_demo():
+            raise MediaError("This server shows its own clips alone; choose one in the gallery.")
+        return DISK.hold(file.getvalue(), startup.disk_bytes())
+    except MediaError:
+        METERS.refused("upload")
+        raise
+    finally:
+        _empty(file)
 
 
 def let_go(file_id: str) -> None:
     """Hold an upload of this visitor no longer."""
+    manager, session = _of_streamlit()
+    if manager is not None:
+        manager.remove_file(session_id=session, file_id=file_id)
+
+
+def _empty(file: UploadedFile) -> None:
+    """Streamlit keeps the name of the file, which its control shows, and nothing of its content."""
+    manager, session = _of_streamlit()
+    if manager is not None and manager.get_files(session, [file.file_id]):
+        manager.add_file(session, UploadedFileRec(file.file_id, file.name, file.type, b""))
+
+
+def _of_streamlit() -> tuple[MemoryUploadedFileManager | None, str]:
     context = get_script_run_ctx(suppress_warning=True)
     manager = None if context is None else context.uploaded_file_mgr
-    if context is not None and isinstance(manager, MemoryUploadedFileManager):
-        manager.remove_file(session_id=context.session_id, file_id=file_id)
-
-
-def _held() -> int:
-    context = get_script_run_ctx(suppress_warning=True)
-    manager = None if context is None else context.uploaded_file_mgr
-    if not isinstance(manager, MemoryUploadedFileManager):
-        return 0
-    return sum(each.byte_length for stats in manager.get_stats().values() for each in stats)
-
-
-def _largest() -> int:
-    return int(st.get_option("server.maxUploadSize") or 0) << 20
+    if context is None or not isinstance(manager, MemoryUploadedFileManager):
+        return None, ""
+    return manager, context.session_id

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app import pages
 from nlviz.app.choice import Choice, ClipPart, GivenWeights, Material, OwnWeights
 from nlviz.app.shown import Shown
 from nlviz.media import MediaInfo
@@ -50,7 +51,7 @@ class Opening:
     wanted: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Visit:
     """One visitor's state; it changes, and only here.
 
@@ -190,6 +191,7 @@ def current(first: Material) -> Visit:
     """This visitor's visit; a new one begins with ``first``."""
     if is_new():
         st.session_state[_KEY] = Visit(first)
+        pages.note(st.session_state[_KEY])
     visit: Visit = st.session_state[_KEY]
     return visit
 

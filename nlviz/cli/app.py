@@ -26,6 +26,18 @@ def add(commands: Any) -> None:
     parser.add_argument("--keep", type=count, metavar="MB", help=keep)
     fetch = "visitors may fetch published networks for all, also where others can open the app"
     parser.add_argument("--fetch", action="store_true", help=fetch)
+    demo = "visitors see the bundled clips alone: no upload, no download of networks"
+    parser.add_argument("--demo", action="store_true", help=demo)
+    media = "a folder whose clips and pictures visitors may open without an upload"
+    parser.add_argument("--media", metavar="FOLDER", help=media)
+    models = "the networks that visitors may choose, with commas between them (default: all)"
+    parser.add_argument("--models", metavar="NAME,…", help=models)
+    visitors = "how many may use the app at a time; others wait at the door (default: 64)"
+    parser.add_argument("--visitors", type=count, metavar="N", help=visitors)
+    disk = "how much visitors' files may take on disk (default: a quarter of what is free)"
+    parser.add_argument("--disk", type=count, metavar="MB", help=disk)
+    longest = "how long one computation may take, its waiting not counted (default: 900)"
+    parser.add_argument("--longest", type=count, metavar="SECONDS", help=longest)
     port = "where to serve it (default: 8501, or the next free one)"
     parser.add_argument("--port", type=count, help=port)
     parser.set_defaults(command=_app)
@@ -43,7 +55,7 @@ def _app(options: argparse.Namespace) -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     if ended.returncode > 0:
-        raise NlvizError("The app could not be served; Streamlit says why above.")
+        raise NlvizError("The app could not be served; the reason is above.")
 
 
 def _stop(*_: object) -> NoReturn:
@@ -71,8 +83,11 @@ def _port(port: int | None) -> list[str]:
 
 def _own(options: argparse.Namespace) -> list[str]:
     """What goes on to the app, once it is sure that the file can be used."""
-    kept = [] if options.keep is None else ["--keep", str(options.keep)]
-    kept += ["--fetch"] if options.fetch else []
+    kept = ["--fetch"] if options.fetch else []
+    kept += ["--demo"] if options.demo else []
+    for name in ("keep", "media", "models", "visitors", "disk", "longest"):
+        given = getattr(options, name)
+        kept += [] if given is None else [f"--{name}", str(given)]
     if options.model is None:
         if options.weights is not None:
             raise NlvizError("--weights goes with --model FILE.py:FUNCTION; give both.")

@@ -73,7 +73,7 @@ def test_what_is_taken_from_a_session_names_the_weights_of_then():
     plain = context()
     made = export.Provenance.of(plain.analysis, command="…")
     held = export.Session(plain.analysis, replace(made, model="net", weights="sha256:abc"))
-    here = context(session=held, digest="00", data=b"")
+    here = context(session=held, digest="00")
     told = file(here, "export", "json").provenance(here)
     assert (told.model, told.weights) == ("net", "sha256:abc")
     assert "--frames" not in told.command

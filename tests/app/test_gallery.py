@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import nlviz
-from nlviz.app.choice import Choice, ClipPart, bundled, offered, sample, uploaded
+from nlviz.app.choice import Choice, ClipPart, bundled, offered, sample
 from nlviz.app.sidebar import restore
 from nlviz.app.tabs import commands
 from nlviz.app.visit import Visit
@@ -17,6 +17,7 @@ from nlviz.cli import parser
 from nlviz.media import samples
 from nlviz.viewer.options import Options
 from tests.support import media_files as make
+from tests.support.given import uploaded
 
 PHOTOGRAPH = "grace_hopper.jpg"
 
@@ -109,7 +110,7 @@ def test_an_upload_that_is_called_like_a_sample_is_not_taken_for_it(monkeypatch,
     monkeypatch.chdir(tmp_path)
     name = "sample:ball.mp4"
     material = uploaded(name, make.animation("GIF", 3))
-    Path(name).write_bytes(material.source)
+    Path(name).write_bytes(material.held.path.read_bytes())
     assert (material.name, material.title) == (name, name)
     shown = commands.command("links", Choice(material, ClipPart(), "nl-lite0", 320), [], Options())
     asked = parser().parse_args(shlex.split(shown.replace("\\\n", " "))[3:])

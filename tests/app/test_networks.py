@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import shlex
 import time
@@ -15,9 +16,10 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from nlviz import Point
-from nlviz.app import analysing, kept, running, store, uploads
+from nlviz.app import analysing, kept, running, store
 from nlviz.app.address.query_string import Address, write
 from nlviz.app.choice import Choice, ClipPart, OwnWeights, bundled
+from nlviz.app.held import DISK
 from nlviz.app.sidebar import own_weights
 from nlviz.app.tabs import commands, overlay
 from nlviz.cli import parser
@@ -119,17 +121,19 @@ def test_an_uploaded_checkpoint_is_the_visitors_own_network(page, server, conten
 
 def test_the_file_itself_is_let_go_once_it_is_read(page, content, monkeypatch):
     held: list[int] = []
+    before = DISK.total
 
-    def let_go(file_id: str, before=uploads.let_go) -> None:
-        held.append(uploads._held())
-        before(file_id)
-        held.append(uploads._held())
+    def load(*args, made=zoo.load, **named):
+        held.append(DISK.total - before)
+        return made(*args, **named)
 
-    monkeypatch.setattr(uploads, "let_go", let_go)
+    monkeypatch.setattr(own_weights.zoo, "load", load)
     # AppTest has a new store of uploads for each run: it must be read in the run that took it.
     monkeypatch.setattr(own_weights, "AT_ONCE", 60)
     give(page, content)
-    assert held == [len(content), 0]
+    gc.collect()
+    assert held == [len(content)]
+    assert DISK.total == before
 
 
 def test_weights_of_ones_own_are_taken_beside_those_that_were_fetched(page, small, content):
@@ -345,7 +349,7 @@ def test_the_upload_says_what_to_do_with_a_file_that_is_too_large(small):
     page = AppTest.from_function(whole_sidebar, default_timeout=60).run()
     assert not page.exception
     said = page.file_uploader(key="upload").help
-    assert all(way in said for way in ("200 MB", "Cut", "python -m nlviz", "maxUploadSize"))
+    assert all(way in said for way in ("200 MB", "Cut", "command line", "--media"))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.support.app_page import PATIENCE, AppPage
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
     """What the library makes of the first clip."""
-    clip = nlviz.read(bundled()[0].source)
+    clip = nlviz.read(bundled()[0].path)
     return nlviz.analyse(clip, zoo.load("nl-lite0"))
 
 

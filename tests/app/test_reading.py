@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from nlviz.app import analysing, reading, store, uploads
-from nlviz.app.choice import Choice, ClipPart, Material, uploaded
+from nlviz.app import analysing, reading, startup, store
+from nlviz.app.choice import Choice, ClipPart, Material
+from nlviz.app.held import DISK
 from nlviz.app.tabs import jobs
 from nlviz.errors import MediaError
 from nlviz.media import budget, read, sampling
 from tests.support import media_files as make
+from tests.support.given import uploaded
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 PART = ClipPart()
@@ -55,7 +57,7 @@ def test_previews_timeline_and_analyses_of_all_sizes_decode_a_clip_once(decoded)
     assert len(opened.pictures) == 6
     assert opened.reel.info.total == 20
     clip = reading.clip_of(material, PART, silent)
-    plain = read(material.source, name=material.name)
+    plain = read(material.held.path, name=material.name)
     np.testing.assert_array_equal(clip.frames, plain.frames)
     assert (clip.indices, clip.notes) == (plain.indices, plain.notes)
     decoded.clear()
@@ -73,7 +75,7 @@ def test_a_clip_that_is_shorter_than_usual_is_decoded_once_too(decoded):
     decoded.clear()
     clip = reading.clip_of(material, ClipPart(frames=3), silent)
     assert decoded == []
-    assert clip.notes == read(material.source, frames=3, name=material.name).notes
+    assert clip.notes == read(material.held.path, frames=3, name=material.name).notes
 
 
 def test_who_gives_the_same_content_does_not_learn_what_another_calls_it():
@@ -213,13 +215,11 @@ def test_the_server_takes_no_more_uploads_than_it_may_hold(monkeypatch):
     page = visitor()
     visit = page.session_state["nlviz"]
     before = visit.shown
-    monkeypatch.setattr(uploads, "_held", lambda: 5 << 30)  # of all visitors
-    let_go: list[str] = []
-    monkeypatch.setattr(uploads, "let_go", let_go.append)
+    others = DISK.hold(bytes(3_000_000), 1 << 40)
+    monkeypatch.setattr(startup, "disk_bytes", lambda: others.size + 100)
     page.file_uploader(key="upload").upload("b.gif", make.animation("GIF", 9)).run()
     assert not page.exception
-    assert "holds 5,369 MB of its visitors' files and takes no more now" in page.error[0].value
-    assert len(let_go) == 1
+    assert "MB of its visitors' files and takes no more now" in page.error[0].value
     assert visit.shown is before
     assert visit.opening is None
 
@@ -230,16 +230,15 @@ def counting() -> None:
     from nlviz.app import uploads
 
     file = st.file_uploader("File", key="file")
-    st.text(f"{uploads._held()}")
     if file is not None:
-        uploads.admit(file)
-        uploads.let_go(file.file_id)
-        st.text(f"{uploads._held()}")
+        held = uploads.admit(file)
+        manager, session = uploads._of_streamlit()
+        (record,) = manager.get_files(session, [file.file_id])
+        st.text(f"{held.path.read_bytes()} {record.name} {record.data}")
 
 
-def test_what_is_held_is_what_visitors_have_given():
+def test_an_upload_is_on_disk_and_no_longer_in_memory():
     page = AppTest.from_function(counting).run()
-    assert [text.value for text in page.text] == ["0"]
     page.file_uploader(key="file").upload("a.bin", b"1234567").run()
     assert not page.exception
-    assert [text.value for text in page.text] == ["7", "0"]
+    assert [text.value for text in page.text] == ["b'1234567' a.bin b''"]

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from nlviz.app import analysing, kept, reading, running, store
-from nlviz.app.choice import Choice, ClipPart, bundled, uploaded
+from nlviz.app.choice import Choice, ClipPart, bundled
 from nlviz.app.sharing import Sharing
 from nlviz.app.tabs import jobs
 from nlviz.errors import MediaError
 from nlviz.progress import silent
 from tests.app.test_turns import until
 from tests.support import media_files as make
+from tests.support.given import uploaded
 
 MANY = 30
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from nlviz.app import kept, startup, store
-from nlviz.app.choice import Choice, ClipPart, uploaded
+from nlviz.app.choice import Choice, ClipPart
 from nlviz.app.shown import Shown
 from nlviz.app.weight import buffers
 from nlviz.viewer.staged import packed
 from tests.support import make
+from tests.support.given import uploaded
 
 
 def megabyte() -> np.ndarray:
@@ -95,10 +96,22 @@ def shown(choice: Choice) -> Shown:
 def test_the_same_content_is_one_analysis_and_another_is_none(own_store):
     first = shown(given("clip.mp4", b"one"))
     kept.keep(first)
-    assert kept.find(given("clip.mp4", b"one")) is first
+    found = kept.find(given("clip.mp4", b"one"))
+    assert found.analysis is first.analysis
+    assert found.choice.material.held is not None
     assert kept.find(given("clip.mp4", b"two")) is None
     assert kept.find(replace(first.choice, size=320)) is None
     assert kept.find(replace(first.choice, part=ClipPart(1))) is None
+
+
+def test_an_analysis_that_is_kept_does_not_keep_the_file_it_is_of(own_store):
+    first = shown(given("clip.mp4", b"of nobody else"))
+    path = first.choice.material.held.path
+    kept.keep(first)
+    assert path.exists()
+    del first
+    assert not path.exists()
+    assert kept.find(given("clip.mp4", b"of nobody else")) is not None
 
 
 def test_who_gives_the_same_content_does_not_learn_what_another_calls_it(own_store):

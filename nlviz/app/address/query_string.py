@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from nlviz.app.choice import Choice, ClipPart
+from nlviz.app.media_folder import PREFIX
 from nlviz.geometry import Point, Region
 from nlviz.heat.colormap import PALETTE
 from nlviz.viewer.options import Options
@@ -60,7 +61,7 @@ class Address:
         """The address of what is on screen."""
         material = choice.material
         return cls(
-            material.name,
+            PREFIX + material.served if material.served else material.name,
             material.digest,
             choice.part,
             choice.network,

@@ -61,5 +61,5 @@ def _image(material: Material) -> str:
 
 
 def _picture(material: Material) -> str:
-    clip = read(material.source, frames=1, start=material.at.frame if material.at else 0)
+    clip = read(material.path, frames=1, start=material.at.frame if material.at else 0)
     return thumbnail(clip.frames[0], _TALL)

@@ -84,14 +84,14 @@ def usual_frames(visit: Visit) -> int:
 def _names(visit: Visit) -> tuple[str, ...]:
     """What the menu offers."""
     started = startup.user_model()
-    return (*([started.name] if started else []), *visit.own, *zoo.names())
+    return (*([started.name] if started else []), *visit.own, *startup.offered_models())
 
 
 def _before(visit: Visit) -> str:
-    """The network that is on screen, else the first bundled one."""
+    """The network that is on screen, else the first that is offered and here."""
     if visit.shown is not None and visit.shown.choice.material.session is None:
         return visit.shown.choice.model
-    return zoo.bundled()[0]
+    return startup.first_model()
 
 
 def _own(visit: Visit, material: Material, part: ClipPart, name: str) -> Choice:
@@ -168,7 +168,7 @@ def _fetch(visit: Visit, model: str) -> None:
 
 
 def _instead(visit: Visit, material: Material, part: ClipPart) -> Choice:
-    """The choice that is on screen, of this material; else the first bundled network."""
+    """The choice that is on screen, of this material; else the first network that is here."""
     shown, model = visit.shown, _before(visit)
     if shown is not None and shown.choice.model == model:
         return replace(shown.choice, material=material, part=part)

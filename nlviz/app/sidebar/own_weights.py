@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from nlviz.app import running, torch_loading, uploads
+from nlviz.app import running, startup, torch_loading, uploads
 from nlviz.app.choice import GivenWeights, OwnWeights
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
@@ -29,6 +29,8 @@ _TURNS = "nlviz-own-weights"  # how many were given: each time the control is a 
 
 def offer(visit: Visit, model: str) -> None:
     """Take a checkpoint for a published network; it is nobody else's."""
+    if startup.is_demo():
+        return
     turn = st.session_state.get(_TURNS, 0)
     key = f"give-{model}-{turn}" if turn else f"give-{model}"
     st.file_uploader(
@@ -87,7 +89,7 @@ def _read(given: GivenWeights, progress: Progress) -> OwnWeights:
     with a_turn(progress) as told, TemporaryDirectory() as folder:
         name = given.file if given.file.strip(".") else "checkpoint"
         file = Path(folder, name)
-        file.write_bytes(given.data)
+        file.symlink_to(given.held.path)
         torch_loading.wait(told)
         told(0.4, f"putting {given.file} into {given.model}")
         made = zoo.load(given.model, weights=file)

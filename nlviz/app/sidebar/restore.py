@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.app import startup
+from nlviz.app import media_folder, startup
 from nlviz.app.address import reading
-from nlviz.app.choice import ClipPart, Material, sample
+from nlviz.app.choice import ClipPart, Material, offered, sample, served
 from nlviz.app.sidebar.networks import MODEL, SIZES
 from nlviz.app.visit import Awaited, Visit
 from nlviz.errors import MediaError
@@ -29,7 +29,12 @@ def from_address(visit: Visit, said: Mapping[str, Sequence[str]]) -> None:
     address, problems = reading.read(said)
     visit.restoring, visit.remarks = True, problems
     visit.options = address.options
-    if address.digest:
+    if address.digest and startup.is_demo():
+        visit.remarks += (
+            f"The address is of a file '{address.clip:.60}', and this server shows its own clips "
+            "alone.",
+        )
+    elif address.digest:
         visit.material = None
         visit.keep(_AWAITED, _pins(address))
         visit.awaited = Awaited(address.clip, address.digest, address.part, _AWAITED)
@@ -68,7 +73,7 @@ def from_session(visit: Visit, material: Material) -> None:
 def _sample(visit: Visit, address: Address, *, of_frames: bool) -> None:
     """Show a sample; ``of_frames``: the address says how many frames of it."""
     try:
-        material = sample(address.clip)
+        material = _named(address.clip)
     except MediaError as error:
         visit.remarks += (str(error),)
         return
@@ -80,6 +85,15 @@ def _sample(visit: Visit, address: Address, *, of_frames: bool) -> None:
         visit.keep(material.id, _pins(address))
 
 
+def _named(name: str) -> Material:
+    """A sample, or a file of the server's folder."""
+    if name.startswith(media_folder.PREFIX):
+        return served(name.removeprefix(media_folder.PREFIX))
+    if startup.is_demo() and name not in {each.name for each in offered()}:
+        raise MediaError(f"This server does not show '{name:.60}'; choose a clip in the gallery.")
+    return sample(name)
+
+
 def _pins(address: Address) -> Pins:
     return Pins.of(address.pins or ())
 
@@ -87,11 +101,11 @@ def _pins(address: Address) -> Pins:
 def _network(visit: Visit, address: Address) -> None:
     model = address.model
     if model and model not in _models():
-        usual, named = zoo.bundled()[0], model.partition(" (")[0]
+        usual, named = startup.first_model(), model.partition(" (")[0]
         visit.remarks += (
             f"The weights of '{model:.60}' are with who gave them; {usual} is shown. To see it, "
             f"choose {named} in the sidebar and upload them."
-            if named in zoo.names()
+            if named in startup.offered_models()
             else f"The network '{model:.60}' is not available here; {usual} is shown. To use your "
             "own network, start the app with --model.",
         )
@@ -111,4 +125,5 @@ def _network(visit: Visit, address: Address) -> None:
 
 def _models() -> tuple[str, ...]:
     started = startup.user_model()
-    return (started.name, *zoo.names()) if started else zoo.names()
+    offered = startup.offered_models()
+    return (started.name, *offered) if started else offered

@@ -8,15 +8,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from nlviz import export
-from nlviz.app.choice import UPLOADS, Choice, ClipPart, Material
-from nlviz.app.guard import safely
+from nlviz.app import startup
+from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.markdown import plain
-from nlviz.app.sidebar import networks, opening, timeline, upload
+from nlviz.app.sidebar import networks, opening, server_files, timeline, upload
 from nlviz.app.visit import Visit
 from nlviz.media import MediaInfo
 
 MOST_FRAMES = 128  # what the longest network takes; the size of the input limits them further
-_UPLOAD = "upload"
 
 
 def choose(visit: Visit, place: DeltaGenerator) -> Choice | None:
@@ -24,18 +23,9 @@ def choose(visit: Visit, place: DeltaGenerator) -> Choice | None:
 
     ``place`` on the page says how far that is, where there is nothing else to see.
     """
-    most = int(st.get_option("server.maxUploadSize"))
-    st.file_uploader(
-        "Your own clip, photo or session",
-        type=list(UPLOADS),
-        key=_UPLOAD,
-        on_change=safely(upload.take),
-        args=(visit, _UPLOAD),
-        # Streamlit's own message about a larger file names no way out.
-        help=f"At most {most:d} MB. Cut a larger file to the part that you want to see, open it "
-        "with `python -m nlviz` on the command line, which has no such limit, or start the app "
-        "with a higher `--server.maxUploadSize`.",
-    )
+    if not startup.is_demo():
+        upload.offer(visit)
+        server_files.offer(visit)
     opening.go_on(visit, place)
     material = visit.material
     if material is None:

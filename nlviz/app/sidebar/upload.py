@@ -6,12 +6,29 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from nlviz.app import uploads
-from nlviz.app.choice import SESSION, UPLOADS, bundled, offered, uploaded
+from nlviz.app.choice import bundled, offered, uploaded
+from nlviz.app.endings import SESSION, UPLOADS
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
-from nlviz.app.sidebar import restore
+from nlviz.app.sidebar import restore, upload_word
 from nlviz.app.visit import Opening, Visit
 from nlviz.errors import NlvizError
+
+_KEY = "upload"
+
+
+def offer(visit: Visit) -> None:
+    """Take a file of the visitor's own."""
+    most = int(st.get_option("server.maxUploadSize"))
+    st.file_uploader(
+        "Your own clip, photo or session",
+        type=list(UPLOADS),
+        key=_KEY,
+        on_change=safely(take),
+        args=(visit, _KEY),
+        help=f"At most {most:d} MB. {upload_word.instead()}",
+    )
+    upload_word.show(most)
 
 
 def ask(visit: Visit, key: str) -> None:
@@ -46,7 +63,7 @@ def take(visit: Visit, key: str, *, wanted: bool = False) -> None:
     """
     file: UploadedFile | None = st.session_state[key]
     if file is None:
-        if visit.material is not None and visit.material.data is not None:
+        if visit.material is not None and not visit.material.is_public:
             visit.choose_material(bundled()[0])
         return
     try:

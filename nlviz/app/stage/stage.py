@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.delta_generator import DeltaGenerator
 
-from nlviz.app import first
+from nlviz.app import first, pages
 from nlviz.app.address import bar
 from nlviz.app.address.query_string import Address
 from nlviz.app.analysing import make
@@ -54,6 +54,9 @@ def update(visit: Visit, choice: Choice, place: DeltaGenerator) -> None:
     if choice == visit.failed:
         return
     shown = find(choice) or first.find(choice)
+    if shown is None and visit.coming is None and (why := pages.refusal(visit)) is not None:
+        visit.fail(why, choice)
+        return
     if shown is None:
         job = jobs.current().ask(choice, _ANALYSIS, partial(make, choice), urgent=True)
         wait(job, place, blocks=visit.shown is None)

@@ -22,7 +22,7 @@ def show(context: TabContext) -> None:
     left_out = [context.name(pin) for pin in context.pins if pin not in pins]
     if left_out:
         st.caption(f"Without {plain(', '.join(left_out))}: there are no links in this block.")
-    own = [choice.material.name] if choice.material.data is not None else []
+    own = [] if choice.material.is_sample else [choice.material.path]
     own += [choice.weights.file] if choice.weights is not None else []
     if own:
         st.caption(f"Run it in the folder that holds {plain(' and '.join(own))}.")

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from nlviz.analysis import Analysis
+from nlviz.app import startup
 from nlviz.app.choice import Choice, OwnWeights
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
@@ -85,7 +86,7 @@ def show(context: TabContext, pin: Pin) -> None:
 
 def _networks(choice: Choice) -> _Networks:
     """The networks that this visitor may run beside the one on screen, by what they are called."""
-    of_all = {name: (name, None) for name in zoo.names() if zoo.is_here(name)}
+    of_all = {name: (name, None) for name in startup.offered_models() if zoo.is_here(name)}
     found = {**of_all, **visiting().own}
     return {name: which for name, which in found.items() if name != choice.network}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from nlviz.app import startup
 from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.progress import job_result
@@ -47,7 +48,7 @@ def choose_start(context: TabContext) -> Start | None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         kind = st.segmented_control(
             "Start from",
-            [_PIN, _MASK, _FOLDER],
+            [_PIN] if startup.is_demo() else [_PIN, _MASK, _FOLDER],
             default=_PIN,
             required=True,
             key="track-from",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -41,6 +42,7 @@ def batch(
     *,
     shard: str | None = None,
     readers: int | None = None,
+    ray: str | None = None,
     progress: Progress | None = None,
     command: str | None = None,
 ) -> BatchReport:
@@ -60,6 +62,8 @@ def batch(
         shard: ``"i/n"``, to do the i-th of n parts of the list alone, i from 1.
         readers: how many processes read clips ahead of the network; 0 for none, one for every four
             cores if None.
+        ray: the address of a Ray cluster whose nodes do the work; ``""`` to join the one that runs
+            on this machine or to start one. Needs the extra ``ray``.
         progress: called with a fraction from 0 to 1 and how fast it goes in words; what it raises
             stops the batch.
         command: what the user typed, for the manifest.
@@ -70,7 +74,7 @@ def batch(
 
     Raises:
         BatchError: a list that cannot be read, a folder of other options or that cannot be
-            written, or a folder of clips that is gone.
+            written, no Ray, or a folder of clips that is gone.
         NetworkError: as ``nlviz.load``.
         ExportError: a full disk; start again to go on.
     """
@@ -82,7 +86,7 @@ def batch(
     claims = Claims(results.out / WORK)
     run = _Run(listed, mine, networks, results, claims, progress or silent)
     try:
-        return run.all(_usual_readers() if readers is None else readers)
+        return run.all(_usual_readers() if readers is None else readers, ray)
     finally:
         claims.close()
 
@@ -177,18 +181,19 @@ class _Run:
         self._done = self._there = self._row_of_failures = 0
         self._looked = (-_FRESH, frozenset[str]())
 
-    def all(self, readers: int) -> BatchReport:
+    def all(self, readers: int, ray: str | None) -> BatchReport:
         """Do what is left of the list."""
         work = Work(
             self._listed.options, self._listed.ask, self._networks.loaded, self._listed.columns
         )
         stopped = None
         try:
-            for group, done in self._here(work, readers):
-                stopped = self._take(group, done)
-                if stopped:
-                    break
-            else:
+            with closing(self._made(work, readers, ray)) as made:
+                for group, done in made:
+                    stopped = self._take(group, done)
+                    if stopped:
+                        break
+            if not stopped:
                 self._claims.sweep(entry.id for entry in self._entries)
                 if self._claims.alone:
                     self._results.tidy()
@@ -208,7 +213,16 @@ class _Run:
             stopped=stopped,
         )
 
-    def _here(self, work: Work, count: int) -> Iterator[tuple[Group, list[Done]]]:
+    def _made(
+        self, work: Work, readers: int, ray: str | None
+    ) -> Generator[tuple[Group, list[Done]], None, None]:
+        if ray is None:
+            return self._here(work, readers)
+        from nlviz.batches.cluster import on_a_cluster
+
+        return on_a_cluster(ray, self._plan, work, self._networks.described, self._claimed())
+
+    def _here(self, work: Work, count: int) -> Generator[tuple[Group, list[Done]], None, None]:
         """Read ahead in processes, and run the networks in this one."""
         readers = Readers(self._plan, count)
         try:

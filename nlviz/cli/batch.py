@@ -83,6 +83,11 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     add("--shard", metavar="I/N", help="do the I-th of N parts of the list alone, I from 1")
     ahead = "processes that read clips ahead of the network; 0 for none (default: a core in four)"
     add("--readers", type=number, metavar="N", help=ahead)
+    cluster = (
+        "work on a Ray cluster: the one at ADDRESS; without it, the one that runs on this machine, "
+        "or a new one; needs the extra ray"
+    )
+    add("--ray", nargs="?", const="", metavar="ADDRESS", help=cluster)
     dry = "say how many clips there are, and how much time and memory they take; write nothing"
     add("--dry-run", action="store_true", help=dry)
 
@@ -127,6 +132,7 @@ def _batch(options: argparse.Namespace) -> int:
         asked,
         shard=options.shard,
         readers=options.readers,
+        ray=options.ray,
         progress=_Lines(),
         command=options.typed,
     )

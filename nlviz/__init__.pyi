@@ -76,10 +76,12 @@ from nlviz.tracking import region_similarity as region_similarity
 from nlviz.tracking import same_object as same_object
 from nlviz.tracking import track as track
 from nlviz.version import __version__ as __version__
+from nlviz.windows import Estimate as Estimate
 from nlviz.windows import LongAnalysis as LongAnalysis
 from nlviz.windows import TimeWindow as TimeWindow
 from nlviz.windows import TrackedWindow as TrackedWindow
 from nlviz.windows import WindowPlan as WindowPlan
+from nlviz.windows import estimate as estimate
 from nlviz.windows import open_long as open_long
 from nlviz.windows import play_windows as play_windows
 from nlviz.windows import track_windows as track_windows

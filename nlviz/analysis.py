@@ -19,6 +19,9 @@ from nlviz.geometry import View
 from nlviz.models.score_windows import ScoreWindows
 from nlviz.query import Query
 
+JOINED = "joined by nlviz from windows that the network saw one by one"
+"""What a block of several windows is, after its kind; sessions keep it, too."""
+
 _THUMBNAIL = 240  # pixels of its longer side
 
 
@@ -79,6 +82,11 @@ class Analysis:
         """
         asked = [name for name, each in self.affinities.items() if each.has_query.any()]
         return (asked or self.blocks)[-1]
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether rows go over windows of a long clip that the network never saw together."""
+        return any(kind.endswith(JOINED) for kind in self.kinds.values())
 
     @property
     def facts(self) -> tuple[str, ...]:

@@ -52,3 +52,21 @@ def bars(shares: Iterable[tuple[str, float]], title: str) -> str:
 def image(address: str, name: str) -> str:
     """An HTML image."""
     return f'<img alt="{escape(name)}" src="{escape(address)}">'
+
+
+def seconds_in_words(seconds: float) -> str:
+    """A length of time as one says it: "0.4 s", "42 s", "9 min", "2 h 5 min"."""
+    if seconds < 9.5:
+        return f"{max(seconds, 0.1):.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min"
+
+
+def bytes_in_words(count: float) -> str:
+    """An amount of bytes as one says it: "40 MB", "1.3 GB"."""
+    return f"{count / 1e9:.1f} GB" if count >= 0.995e9 else f"{max(round(count / 1e6), 1)} MB"

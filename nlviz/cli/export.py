@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nlviz.ask.links import top_links
-from nlviz.cli.options import add_output, add_question
+from nlviz.cli.options import add_output, add_question, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
@@ -23,6 +23,7 @@ def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("export", help="write links, rows, θ and φ, or statistics")
     add_question(parser)
+    add_windows(parser)
     kinds = (
         "OUT.json or OUT.csv: links; OUT.npz or OUT.safetensors: θ, φ and rows; OUT.nlviz: a "
         "session, which every command takes as INPUT"

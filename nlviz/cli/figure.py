@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from nlviz.ask.links import top_links
-from nlviz.cli.options import add_output, add_path, add_question, add_shade
+from nlviz.cli.options import add_output, add_path, add_question, add_shade, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.typed import comma_separated, count, length, numbers
@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("figure", help="draw the links as a film strip")
     add_question(parser)
     add_path(parser)
+    add_windows(parser)
     under = "lay the first place's row over the frames: scaled to the row, to the block, or to 1"
     parser.add_argument("--heat", choices=AGAINST, help=under)
     add_shade(parser, colours="viridis", opacity=0.75)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nlviz.cli.options import add_output, add_question, add_shade
+from nlviz.cli.long import numbers_of, tell
+from nlviz.cli.options import add_output, add_question, add_shade, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
@@ -14,6 +16,7 @@ from nlviz.cli.typed import comma_separated, count
 from nlviz.errors import QueryError
 from nlviz.geometry import Point
 from nlviz.heat.scale import AGAINST
+from nlviz.query import Query
 from nlviz.writing import check
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("film", help="draw the links as a film")
     add_question(parser)
+    add_windows(parser, neighbours=False)
     moves = parser.add_mutually_exclusive_group()
     path = "move the query from the first --at to the next ones, all on one frame"
     moves.add_argument("--path", action="store_true", help=path)
@@ -52,23 +56,45 @@ def _film(options: argparse.Namespace) -> None:
     question.check_asked()
     if not 0 <= options.opacity <= 1:
         raise QueryError(f"--opacity must be 0 to 1; got {options.opacity:g}.")
-    _drawn(options, Subject.of(question)).save(options.output, progress=progress)
+    whole = question.window is not None and not (options.path or options.follow)
+    film = _in_windows(options, question) if whole else _drawn(options, Subject.of(question))
+    film.save(options.output, progress=progress)
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 
-def _drawn(options: argparse.Namespace, subject: Subject) -> Film:
-    from nlviz.film import follow, play, travel
+def _in_windows(options: argparse.Namespace, question: Question) -> Film:
+    """The whole of a long clip, each frame as its own window saw it."""
+    from nlviz.windows import play_windows
+
+    if question.baseline:
+        raise QueryError("A film of windows shows the blocks themselves; leave out --baseline.")
+    long = Subject.long(question)
+    tell(long, question)
+    long.run(progress)
+    numbers = list(numbers_of(long, question))
+    subject = Subject(question, long.window(numbers[0]))
+    asked = subject.queries
+    return play_windows(long, asked, **_how(options, subject, asked))
+
+
+def _how(options: argparse.Namespace, subject: Subject, asked: Sequence[Query]) -> dict[str, Any]:
     from nlviz.heat.overlay import Shade
 
-    analysis, asked = subject.analysis, subject.queries
     small = options.output.lower().endswith(".gif")
-    how: dict[str, Any] = {
+    return {
         "width": options.width or (_SMALL if small else None),
         "rate": options.fps,
         "shade": Shade(options.opacity, options.colours, options.heat, options.curve),
         **({"palette": options.palette} if options.palette else {}),
         "comment": subject.provenance(asked).json,
     }
+
+
+def _drawn(options: argparse.Namespace, subject: Subject) -> Film:
+    from nlviz.film import follow, play, travel
+
+    analysis, asked = subject.analysis, subject.queries
+    how = _how(options, subject, asked)
     if options.path:
         points = [query.point for query in asked if isinstance(query.point, Point)]
         return travel(analysis, asked[0], points, seconds=options.seconds, **how)

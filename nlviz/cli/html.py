@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from nlviz.cli.options import add_output, add_question
+from nlviz.cli.options import add_output, add_question, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.writing import check, write
@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("html", help="write one page to hover over, without Python")
     add_question(parser)
+    add_windows(parser)
     parser.add_argument("--title", help="of the page; the clip's name by default")
     add_output(parser, "OUT.html")
     parser.set_defaults(command=_html)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from nlviz.about import fidelity_in_words
 from nlviz.analysis import Analysis
-from nlviz.cli.options import add_path, add_question
+from nlviz.cli.options import add_path, add_question, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
+from nlviz.errors import QueryError
 from nlviz.geometry import Region
 from nlviz.query import Query
 
@@ -23,6 +24,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("links", help="the top-weighted links of places in a clip")
     add_question(parser)
     add_path(parser)
+    add_windows(parser)
     traced = "print what the layers before the block read for each place; runs the network again"
     parser.add_argument("--receptive-field", action="store_true", help=traced)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -30,29 +32,59 @@ def add(commands: Any) -> None:
 
 
 def _links(options: argparse.Namespace) -> None:
-    from nlviz.export import report
-
     question = Question.of(options)
     question.check_asked()
-    subject = Subject.run(question) if options.receptive_field else Subject.of(question)
-    analysis, answered = subject.analysis, subject.answers(path=options.path)
+    if options.receptive_field and question.neighbours:
+        raise QueryError("A receptive field is of one window; leave out --neighbours.")
+    traced = options.receptive_field
+    subjects = [Subject.run(question)] if traced and question.of_session else Subject.each(question)
+    found = []
+    for number, subject in enumerate(subjects):
+        told = _told(subject, path=options.path, traced=traced)
+        if options.json:
+            found.append(told)
+            continue
+        if number:
+            print()
+        _print(subject, told)
+    if options.json:
+        whole = found[0] if question.window is None else {"windows": found}
+        print(json.dumps(whole, indent=2))
+
+
+def _told(subject: Subject, *, path: bool, traced: bool) -> dict[str, Any]:
+    """What is answered of one analysis."""
+    from nlviz.export import report
+
+    analysis, answered = subject.analysis, subject.answers(path=path)
     told = report(analysis, answered)
-    if options.receptive_field:
+    if traced:
         for answer, links in zip(told["queries"], answered, strict=True):
             answer |= _field(analysis, subject.network, links[0].query)
-    if options.json:
-        print(json.dumps(told, indent=2))
-        return
+    if subject.window is not None:
+        told["window"] = subject.window.number
+        told["notes"] = list(analysis.clip.notes)
+    return told
+
+
+def _print(subject: Subject, told: dict[str, Any]) -> None:
+    analysis = subject.analysis
     queries, keys = analysis.affinity(told["block"]).grids_in_words
+    if subject.window is not None:
+        indices = analysis.clip.indices
+        print(f"Window {subject.window.number}, frames {indices[0]} to {indices[-1]}")
     print(
         f"{told['model']}, block {told['block']}, queries {queries}, keys {keys}, "
         f"fidelity {fidelity_in_words(told['fidelity'])}"
     )
     for sentence in analysis.about(told["block"]).sentences:
         print(f"  {sentence}")
+    if subject.question.neighbours:
+        print(f"  {analysis.clip.notes[-1]}")
     for answer in told["queries"]:
         links = answer["links"]
-        covered = f"{answer['covered']:.1%} of the {'column' if question.reverse else 'row'}"
+        side = "column" if subject.question.reverse else "row"
+        covered = f"{answer['covered']:.1%} of the {side}"
         print(f"\n{asked_in_words(answer)}: these {len(links)} links cover {covered}")
         if "receptive_field" in answer:
             print(f"  {answer['receptive_field']['words']}")

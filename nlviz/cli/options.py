@@ -43,6 +43,28 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help=where)
 
 
+def add_windows(parser: argparse.ArgumentParser, *, neighbours: bool = True) -> None:
+    """How a clip of any length is cut into windows."""
+    group = parser.add_argument_group(
+        "clips of any length",
+        "With --window all frames to the end are sampled, unless --frames or --stride say "
+        "otherwise, and the network sees FRAMES of them at a time.",
+    )
+    add = group.add_argument
+    add("--window", type=count, metavar="FRAMES", help="cut the clip into windows of so many")
+    shared = "frames that a window shares with the next (default: a quarter)"
+    add("--overlap", type=number, metavar="FRAMES", help=shared)
+    if neighbours:
+        beside = (
+            "answer over the windows beside the place's own, too: nlviz normalises the rows anew, "
+            "the network never weighed their keys together"
+        )
+        add("--neighbours", action="store_true", help=beside)
+    kept = "keep the windows there, and find them again the next time (default: nowhere)"
+    add("--windows-in", metavar="FOLDER", help=kept)
+    add("--yes", action="store_true", help="also if it takes long or much memory")
+
+
 def add_path(parser: argparse.ArgumentParser) -> None:
     """Which links ``ask`` gives: the k heaviest, or the path."""
     best = "the best link into each frame instead of the k heaviest"

@@ -23,6 +23,11 @@ class Question:
         frames, stride, start: which frames are sampled.
         size: longer side of the network's input, or None.
         typed: the whole command, as it was typed.
+        window, overlap: frames of a window of a long clip, and those that the next one shares; a
+            window of None is a clip without windows.
+        neighbours: whether the windows beside the place's own are asked too.
+        windows_in: the folder that the windows are kept in, or None.
+        yes: whether long work is begun without asking.
     """
 
     input: str
@@ -42,12 +47,34 @@ class Question:
     size: int | None
     device: str
     typed: str
+    window: int | None = None
+    overlap: int | None = None
+    neighbours: bool = False
+    windows_in: str | None = None
+    yes: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Question:
         """From what the parser made of a command."""
-        given = {each.name: getattr(options, each.name) for each in fields(cls)}
-        return cls(**{**given, "at": tuple(options.at or ())})
+        names = (each.name for each in fields(cls))
+        given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+        question = cls(**{**given, "at": tuple(options.at or ())})
+        if question.window is None:
+            question._check_without_windows()
+        elif question.of_session:
+            raise QueryError("A session has the frames it was made with; leave out --window.")
+        return question
+
+    def _check_without_windows(self) -> None:
+        """QueryError for an option that says how windows are."""
+        said = {
+            "--overlap": self.overlap is not None,
+            "--neighbours": self.neighbours,
+            "--windows-in": self.windows_in is not None,
+        }
+        for name, given in said.items():
+            if given:
+                raise QueryError(f"{name} goes with --window; give both.")
 
     @property
     def of_session(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlviz.analysis import Analysis
 from nlviz.cli.links import asked_in_words
-from nlviz.cli.options import add_question
+from nlviz.cli.options import add_question, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
@@ -23,18 +23,32 @@ def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("stats", help="how weight is spread in space and time")
     add_question(parser)
+    add_windows(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_stats)
 
 
 def _stats(options: argparse.Namespace) -> None:
-    subject = Subject.of(Question.of(options))
-    if len(subject.analysis.view.frames) == 1:
-        print("note: One frame has no time axis; what needs time is left out.", file=sys.stderr)
-    report = _report(subject)
+    question = Question.of(options)
+    found = []
+    for subject in Subject.each(question):
+        if len(subject.analysis.view.frames) == 1:
+            print("note: One frame has no time axis; what needs time is left out.", file=sys.stderr)
+        report = _report(subject)
+        if subject.window is not None:
+            report["window"] = subject.window.number
+        if options.json:
+            found.append(report)
+        else:
+            _tell(subject, report)
     if options.json:
-        print(json.dumps(report, indent=2))
-        return
+        print(json.dumps(found[0] if question.window is None else {"windows": found}, indent=2))
+
+
+def _tell(subject: Subject, report: dict[str, Any]) -> None:
+    if subject.window is not None:
+        indices = subject.analysis.clip.indices
+        print(f"\nWindow {subject.window.number}, frames {indices[0]} to {indices[-1]}")
     print(f"{report['model']}; distances in diagonals of the frame, entropy in nats")
     for each in report["blocks"]:
         print(f"\n{each['block']}: {each.get('words', each.get('refused'))}")

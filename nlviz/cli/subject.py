@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nlviz.analysis import Analysis
 from nlviz.ask.links import best_path, top_links
+from nlviz.cli.long import analysis_of, numbers_of, opened, tell, with_neighbours
 from nlviz.cli.question import Question
 from nlviz.cli.terminal import progress
 from nlviz.clip import Clip
@@ -19,6 +20,7 @@ from nlviz.query import Exclude, Link, Query
 if TYPE_CHECKING:
     from nlviz.export import Provenance, Session
     from nlviz.inference.user_network import UserNetwork
+    from nlviz.windows import LongAnalysis, TimeWindow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,20 +32,71 @@ class Subject:
         analysis: of the input, or of the block's baseline if that was asked for.
         network: what made the analysis; None for a session.
         session: the file that holds the analysis; None for a clip.
+        window: which window of a long clip it is; None for a clip without windows.
     """
 
     question: Question
     analysis: Analysis
     network: Any = None
     session: Session | None = None
+    window: TimeWindow | None = None
 
     @classmethod
     def of(cls, question: Question) -> Subject:
-        """The input, opened or run; what reading, loading and analysing it raise."""
+        """The input, opened or run; what reading, loading and analysing it raise.
+
+        Of a clip in windows it is the one window that all places lie in.
+        """
+        if question.window is not None:
+            return cls._of_window(question)
         if not question.of_session:
             return cls.run(question)
         session = _session(question)
         return cls(question, session.analysis, session=session)
+
+    @classmethod
+    def each(cls, question: Question) -> Iterator[Subject]:
+        """The input as ``of`` gives it; of a clip in windows each that is asked, one by one.
+
+        Without a place that is all of them.
+        """
+        if question.window is None:
+            yield cls.of(question)
+            return
+        long = cls.long(question)
+        asked = numbers_of(long, question)
+        needed = with_neighbours(long, list(asked)) if question.neighbours else list(asked)
+        tell(long, question, needed)
+        for number, of_window in asked.items():
+            analysis = analysis_of(long, question, number)
+            yield cls(of_window, analysis, long.network, window=long.plan[number])
+
+    @staticmethod
+    def long(question: Question) -> LongAnalysis:
+        """The input in windows, none of which is run yet."""
+        network = _network(question)
+        _check_block(question, network)
+        return opened(question, network)
+
+    @classmethod
+    def _of_window(cls, question: Question) -> Subject:
+        if not question.at:
+            raise QueryError("A clip in windows has many analyses; name one by a place: --at.")
+        long = cls.long(question)
+        asked = numbers_of(long, question)
+        if len(asked) > 1:
+            first, second, *_ = (long.plan[number] for number in asked)
+            indices = long.stream.indices
+            raise QueryError(
+                "The places lie in several windows, such as frames "
+                f"{indices[first.own_start]} to {indices[first.own_stop - 1]} and "
+                f"{indices[second.own_start]} to {indices[second.own_stop - 1]}; ask one at a time."
+            )
+        (number,) = asked
+        tell(long, question, [number])
+        return cls(
+            question, analysis_of(long, question, number), long.network, window=long.plan[number]
+        )
 
     @classmethod
     def run(cls, question: Question) -> Subject:
@@ -126,11 +179,7 @@ def _run(question: Question) -> tuple[Analysis, Any]:
     loaded = _network(question) if early else None
     clip = _clip(question, loaded)
     loaded = _network(question) if loaded is None else loaded
-    if loaded.taps and question.block not in (None, *loaded.taps):
-        raise QueryError(
-            f"Block {question.block!r} does not exist in {loaded.name}; choose one of "
-            f"{', '.join(loaded.taps)}."
-        )
+    _check_block(question, loaded)
     analysis = analyse(clip, loaded, size=question.size, progress=progress)
     for note in analysis.clip.notes[len(clip.notes) :]:
         print(f"note: {note}", file=sys.stderr)
@@ -146,6 +195,15 @@ def _run(question: Question) -> tuple[Analysis, Any]:
         block = question.block or analysis.default_block
         analysis = baseline(analysis, loaded, block, question.baseline)
     return analysis, loaded
+
+
+def _check_block(question: Question, network: Any) -> None:
+    """QueryError for a block that is known not to be there."""
+    if network.taps and question.block not in (None, *network.taps):
+        raise QueryError(
+            f"Block {question.block!r} does not exist in {network.name}; choose one of "
+            f"{', '.join(network.taps)}."
+        )
 
 
 def _network(question: Question) -> Any:

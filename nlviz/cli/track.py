@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
-from nlviz.cli.options import add_question
+from nlviz.cli.long import tell
+from nlviz.cli.options import add_question, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
@@ -31,6 +33,7 @@ def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("track", help="carry an object through the clip by affinity")
     add_question(parser)
+    add_windows(parser, neighbours=False)
     option = parser.add_argument
     option("--mask", metavar="FILE", help="the object in the first frame, on black or on nothing")
     every = "a folder with a mask for each frame: starts from the first, and J and F of the others"
@@ -52,6 +55,9 @@ def _track(options: argparse.Namespace) -> None:
     question = Question.of(options)
     _check(options, question)
     protocol = _protocol(options)
+    if question.window is not None:
+        _track_windows(options, question, protocol)
+        return
     subject = Subject.run(question)
     analysis, block = subject.analysis, subject.block
     label, frame, truth = options.object, None, None
@@ -73,6 +79,56 @@ def _track(options: argparse.Namespace) -> None:
         print(json.dumps(report, indent=2))
         return
     _print(report)
+
+
+def _track_windows(options: argparse.Namespace, question: Question, protocol: Protocol) -> None:
+    """The same through a clip in windows, one of which is held at a time."""
+    from nlviz.export.report import seen
+    from nlviz.media import read_mask, read_masks
+    from nlviz.tracking import PROTOCOL, mask_of
+    from nlviz.windows import track_windows
+    from nlviz.windows.tracking import HANDED_ON
+
+    long = Subject.long(question)
+    if question.baseline:
+        raise QueryError("Tracking in windows uses the block itself; leave out --baseline.")
+    truth, start = None, long.stream.indices[0]
+    if options.masks:
+        truth = read_masks(options.masks, long.whole, label=options.object)
+        mask = truth[0]
+    elif options.mask:
+        mask = read_mask(options.mask, long.whole, label=options.object)
+    tell(long, question)
+    long.run(progress)
+    places = [place for place in question.at if not isinstance(place, str)]
+    if places:
+        start = places[0].frame
+    first = long.at(start)
+    block = question.block or first.default_block
+    if places:
+        mask = mask_of(first, block, places[0])
+    frames: dict[int, dict[str, Any]] = {}
+    for found in track_windows(
+        long, block, mask, frame=start, protocol=protocol, progress=progress
+    ):
+        positions = range(found.window.own_start, found.window.own_stop)
+        real = None if truth is None else truth[positions.start : positions.stop]
+        frames |= {each["frame"]: each for each in _each(found.frames, found.objects, real)}
+        if options.output:
+            _write_masks(Path(options.output), found.masks, found.frames)
+    report = {
+        **seen(first),
+        "block": block,
+        "from": start,
+        "protocol": {**asdict(protocol), "words": f"{PROTOCOL} {HANDED_ON}"},
+        "frames": [frames[frame] for frame in sorted(frames)],
+    }
+    report["input"]["sampled_frames"] = list(long.stream.indices)
+    if truth is not None:
+        report |= _means([each for each in report["frames"] if each["frame"] != start])
+    if options.output:
+        print(f"Wrote {len(frames)} masks to {options.output}.", file=sys.stderr)
+    print(json.dumps(report, indent=2)) if options.json else _print(report)
 
 
 def _check(options: argparse.Namespace, question: Question) -> None:
@@ -108,13 +164,9 @@ def _protocol(options: argparse.Namespace) -> Protocol:
 
 def _report(analysis: Analysis, found: Track, truth: Masks | None) -> dict[str, Any]:
     from nlviz.export.report import seen
-    from nlviz.tracking import PROTOCOL, contour_accuracy, region_similarity
+    from nlviz.tracking import PROTOCOL
 
-    masks = found.objects
-    frames: list[dict[str, Any]] = [
-        {"frame": frame, "object": float(mask.mean())}
-        for frame, mask in zip(analysis.clip.indices, masks, strict=True)
-    ]
+    frames = _each(analysis.clip.indices, found.objects, truth)
     report = {
         **seen(analysis),
         "block": found.block,
@@ -122,12 +174,25 @@ def _report(analysis: Analysis, found: Track, truth: Masks | None) -> dict[str, 
         "protocol": {**asdict(found.protocol), "words": PROTOCOL},
         "frames": frames,
     }
-    if truth is None:
-        return report
-    for each, mask, real in zip(frames, masks, truth, strict=True):
-        each |= {"J": region_similarity(mask, real), "F": contour_accuracy(mask, real)}
-    after = frames[1:]
-    return {**report, **{name: float(np.mean([each[name] for each in after])) for name in "JF"}}
+    return report if truth is None else {**report, **_means(frames[1:])}
+
+
+def _each(indices: Sequence[int], objects: Masks, truth: Masks | None) -> list[dict[str, Any]]:
+    """What is told of each frame: how much of it is on the object, and J and F where known."""
+    from nlviz.tracking import contour_accuracy, region_similarity
+
+    frames: list[dict[str, Any]] = [
+        {"frame": frame, "object": float(mask.mean())}
+        for frame, mask in zip(indices, objects, strict=True)
+    ]
+    if truth is not None:
+        for each, mask, real in zip(frames, objects, truth, strict=True):
+            each |= {"J": region_similarity(mask, real), "F": contour_accuracy(mask, real)}
+    return frames
+
+
+def _means(frames: Sequence[dict[str, Any]]) -> dict[str, float]:
+    return {name: float(np.mean([each[name] for each in frames])) for name in "JF"}
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -146,8 +211,12 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _write(folder: Path, analysis: Analysis, found: Track) -> None:
+    _write_masks(folder, found.masks, analysis.clip.indices)
+    print(f"Wrote {len(found.masks)} masks to {folder}.", file=sys.stderr)
+
+
+def _write_masks(folder: Path, masks: NDArray[np.float32], frames: Sequence[int]) -> None:
     from nlviz.media.masks import mask_pngs
 
-    for name, content in mask_pngs(found.masks, analysis.clip.indices):
+    for name, content in mask_pngs(masks, frames):
         write(folder / name, content)
-    print(f"Wrote {len(found.masks)} masks to {folder}.", file=sys.stderr)

@@ -45,10 +45,10 @@ def draw(
     *,
     named: bool,
 ) -> None:
-    """Write the legend onto the page, with the network's name if ``named``."""
+    """Write the legend onto the page, with the network's name if ``named`` or it joins windows."""
     line = 0
     for block in _blocks(links):
-        title = f"{analysis.network} {block}" if named else block
+        title = f"{analysis.network} {block}" if named or analysis.is_joined else block
         page.text(0, strip.line(line), title, weight="bold", **text())
         grids = "queries {}, keys {}".format(*analysis.affinity(block).grids_in_words)
         page.text(1.25 * _length(title), strip.line(line), grids, **text(colour=GREY))

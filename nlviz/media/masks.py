@@ -15,7 +15,10 @@ from nlviz.errors import MediaError
 from nlviz.media import folder, images
 from nlviz.media.mask_objects import MaskObjects, Masks
 from nlviz.media.mask_picture import MaskPicture
+from nlviz.media.sampling import MAX_BYTES
 from nlviz.media.source import Source
+
+_HELD = 8  # bytes for each pixel: its value, and which object it is on
 
 
 def read_mask(path: str | os.PathLike[str], clip: Clip, *, label: int | str | None = None) -> Masks:
@@ -47,8 +50,8 @@ def read_masks(
     order. What of them is the object, ``read_mask`` says; one ``label`` is one object in all.
 
     Raises:
-        MediaError: not a folder of pictures, or another length or size than the clip's; several
-            objects and no label, or a label that no object has.
+        MediaError: not a folder of pictures, another length or size than the clip's, or too many
+            to hold; several objects and no label, or a label that no object has.
     """
     return read_objects_of_frames(path, clip).mask(label)
 
@@ -68,6 +71,13 @@ def read_objects_of_frames(path: str | os.PathLike[str], clip: Clip) -> MaskObje
         raise MediaError(
             f"The folder '{path}' has {len(files)} masks, but the clip has {clip.total} frames, of "
             f"which {len(clip.frames)} are looked at; give a mask for each of the one or the other."
+        )
+    size = len(clip.frames) * clip.width * clip.height * _HELD
+    if size > MAX_BYTES:
+        raise MediaError(
+            f"{len(clip.frames)} masks of {clip.width}×{clip.height} need {size / 2**30:.1f} GiB "
+            f"at once, and at most {MAX_BYTES / 2**30:g} GiB are used; give the first one alone, "
+            "or a smaller clip."
         )
     wanted = clip.indices if len(files) == clip.total else range(len(files))
     return MaskObjects.of(home.resolve().name, [_picture(files[i], clip) for i in wanted])

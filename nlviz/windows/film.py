@@ -104,5 +104,5 @@ def _again(long: LongAnalysis, query: Query, window: TimeWindow) -> Query:
 
 
 def _label(long: LongAnalysis, window: TimeWindow, query: Query) -> str:
-    frame = "" if isinstance(query.point, str) else f", asked on frame {query.point.frame}"
-    return f"window {window.number + 1} of {len(long)}{frame} · "
+    frame = "" if isinstance(query.point, str) else f", asked on {query.point.frame}"
+    return f"window {window.number + 1}/{len(long)}{frame} · "

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
-from nlviz.analysis import Analysis
+from nlviz.analysis import JOINED, Analysis
 from nlviz.clip import Clip
 from nlviz.display import listed
 from nlviz.errors import QueryError
 from nlviz.geometry import Grid, View
 
-JOINED = "joined by nlviz from windows that the network saw one by one"
-"""What a joined block is, after its kind."""
+NAMED = "windows joined"
+"""What stands behind the name of the network, wherever that is written or drawn."""
 
 _NOTE = (
     "These are {count} windows of {network}, joined: each row goes over the keys of all of them "
@@ -80,7 +80,7 @@ def joined(windows: Mapping[int, Analysis], own: int) -> Analysis:
     return Analysis(
         clip=replace(clip, notes=(*clip.notes, note)),
         view=View(mine.view.source, mine.view.input, clip.indices),
-        network=mine.network,
+        network=f"{mine.network} ({NAMED})",
         affinities=MappingProxyType(affinities),
         fidelity=MappingProxyType(dict.fromkeys(affinities)),
         refused=MappingProxyType({**mine.refused, **refused}),
@@ -91,11 +91,6 @@ def joined(windows: Mapping[int, Analysis], own: int) -> Analysis:
         sizes=MappingProxyType(sizes),
         weights=mine.weights,
     )
-
-
-def is_joined(analysis: Analysis, block: str) -> bool:
-    """Whether a block's rows go over windows that the network never saw together."""
-    return analysis.kinds.get(block, "").endswith(JOINED)
 
 
 def _clip(analyses: list[Analysis]) -> Clip:

@@ -69,6 +69,11 @@ class LongAnalysis:
         done = sum(self.store.has(window.number) for window in self.plan)
         return f"LongAnalysis({name!r}, {count} frames in {len(self)} windows, {done} of them run)"
 
+    @property
+    def whole(self) -> Clip:
+        """All sampled frames as a clip on disk; those of windows that were not run are black."""
+        return self._clip(0, self.plan.count)
+
     def of(self, frame: int) -> TimeWindow:
         """The window that answers for a source frame; QueryError for one that was not sampled."""
         indices = self.stream.indices
@@ -125,9 +130,13 @@ class LongAnalysis:
         what lies on disk in the end is the same.
         """
         waiting = self.waiting()
+        report = progress or silent
         for done, number in enumerate(waiting):
-            parts = (done / len(waiting), (done + 1) / len(waiting))
-            self._make_sure(number, part_of(progress or silent, *parts, f"window {number + 1}: "))
+
+            def told(fraction: float, what: str, done: int = done) -> None:
+                report((done + fraction) / len(waiting), f"window {done + 1} of {len(waiting)}")
+
+            self._make_sure(number, told)
 
     def waiting(self) -> list[int]:
         """The numbers of the windows that were not run."""
@@ -144,7 +153,7 @@ class LongAnalysis:
     def _run(self, window: TimeWindow, progress: Progress) -> None:
         """The network on one window, whose frames are decoded unless a neighbour had them."""
         self._keep_frames(window, part_of(progress, 0.0, 0.1))
-        clip = self._clip(window)
+        clip = self._clip(window.start, window.stop)
         analysis = analyse(clip, self.network, size=self.size, progress=part_of(progress, 0.1, 1.0))
         if self.sizes:
             from nlviz.experiments.ablation import with_sizes
@@ -152,10 +161,10 @@ class LongAnalysis:
             analysis = with_sizes(analysis, self.network)
         self.store.put(window, analysis)
 
-    def _clip(self, window: TimeWindow) -> Clip:
-        stream, positions = self.stream, slice(window.start, window.stop)
+    def _clip(self, start: int, stop: int) -> Clip:
+        stream, positions = self.stream, slice(start, stop)
         return Clip(
-            frames=self.store.frames(window.start, window.stop),
+            frames=self.store.frames(start, stop),
             indices=stream.indices[positions],
             timestamps=stream.timestamps[positions],
             name=stream.info.name,

@@ -32,7 +32,7 @@ def test_every_frame_is_drawn_by_the_window_that_answers_for_it(home):
             if window.number == long.of(5).number
             else (window.own_start + window.own_stop - 1) // 2
         )
-        label = f"window {window.number + 1} of 5, asked on frame {asked} · "
+        label = f"window {window.number + 1}/5, asked on {asked} · "
         analysis = long.window(window.number)
         alone = play(analysis, [support.query(asked)], width=320, label=label)
         for position in range(window.own_start, window.own_stop):
@@ -64,7 +64,7 @@ def test_a_region_is_asked_again_at_the_same_pixels(home):
     film = play_windows(long, [region], width=320)
     alone = play(
         long.window(4), [Query(Region.box(9, 8, 8, 40, 40), "second", k=3)], width=320,
-        label="window 5 of 5, asked on frame 9 · ",
+        label="window 5/5, asked on 9 · ",
     )  # fmt: skip
     assert np.array_equal(film.draw(10), alone.draw(3))
     assert there != region

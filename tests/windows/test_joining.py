@@ -9,9 +9,12 @@ import pytest
 
 import nlviz
 from nlviz import Affinity, Analysis, Clip, Grid, Groups, View
+from nlviz.analysis import JOINED
 from nlviz.errors import QueryError
+from nlviz.export import Session, open_session, save
+from nlviz.figures import film_strip
 from nlviz.provenance import Provenance
-from nlviz.windows.joining import JOINED, is_joined, joined
+from nlviz.windows.joining import joined
 from tests.support import make
 from tests.windows import support
 
@@ -56,15 +59,28 @@ def test_a_row_over_neighbours_is_that_of_their_own_keys_normalised_anew(home, f
 def test_a_joined_block_is_labelled_and_claims_nothing_of_the_network(home):
     long = support.long(home)
     found = long.around(5)
-    assert is_joined(found, "second")
-    assert not is_joined(long.at(5), "second")
+    assert found.is_joined
+    assert not long.at(5).is_joined
     assert found.fidelity == {"first": None, "second": None}
     assert found.prediction == ()
     assert JOINED in found.about("second").sentences[0]
+    assert found.network == f"{long.network.name} (windows joined)"
     assert any("The network never weighed" in note for note in found.clip.notes)
     query = support.query(5)
     assert Provenance.of(found, [query]).command is None  # no command gives it as one pass
     assert Provenance.of(long.at(5), [query], command="x").command == "x"
+
+
+def test_figures_and_sessions_of_joined_windows_say_so(home):
+    found = support.long(home).around(5)
+    links = nlviz.top_links(found, support.query(5))
+    (words,) = (
+        text for page in film_strip(found, [links]).drawing.axes for text in page.texts
+        if "windows joined" in text.get_text()
+    )  # fmt: skip
+    assert words.get_text().startswith("tiny (windows joined) second")
+    made = Provenance.of(found)
+    assert open_session(save(Session(found, made)), "a").analysis.is_joined
 
 
 def test_the_first_window_has_one_neighbour_and_a_short_clip_none(home, tmp_path):
@@ -72,7 +88,7 @@ def test_the_first_window_has_one_neighbour_and_a_short_clip_none(home, tmp_path
     assert long.around(0).clip.indices == tuple(range(6))
     alone = support.long(support.folder(tmp_path / "short", 3))
     assert len(alone) == 1
-    assert not is_joined(alone.around(1), "second")
+    assert not alone.around(1).is_joined
 
 
 def test_windows_that_come_out_uneven_are_joined_at_their_own_places(home):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 
 from nlviz.app import door, held, pages, startup, store, turns
 from nlviz.app.meters import METERS, gauge
+from nlviz.app.uploads import COOKIE
 from nlviz.errors import NlvizError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("nlviz")
 
@@ -148,6 +150,8 @@ class Gate:
             await self._connect(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "PUT" and _UPLOADS in scope["path"]:
             await self._upload(scope, receive, send)
+        elif scope["type"] == "http" and _is_new(scope):
+            await self._app(scope, receive, _with_cookie(send))
         else:
             await self._app(scope, receive, send)
 
@@ -194,6 +198,26 @@ class Gate:
         if _of_session(session) + size > largest:
             return 507, "This page has uploaded as much as it may."
         return None
+
+
+def _is_new(scope: Scope) -> bool:
+    """Whether a browser comes to the page for the first time."""
+    if scope["method"] != "GET" or "/_stcore/" in scope["path"]:
+        return False
+    cookies = [value for name, value in scope["headers"] if name == b"cookie"]
+    return not any(f"{COOKIE}=".encode() in each for each in cookies)
+
+
+def _with_cookie(send: Send) -> Send:
+    """Sends what it is given with a cookie that ends with the browser, and no script can read."""
+    cookie = f"{COOKIE}={secrets.token_urlsafe(24)}; Path=/; HttpOnly; SameSite=Lax".encode()
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"set-cookie", cookie)]}
+        await send(message)
+
+    return sent
 
 
 async def _drained(receive: Receive) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+
+import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
@@ -10,6 +13,22 @@ from nlviz.app import startup
 from nlviz.app.held import DISK, Held
 from nlviz.app.meters import METERS
 from nlviz.errors import MediaError
+
+COOKIE = "nlviz_browser"
+"""Tells one browser from another, so that a page that is loaded again finds its upload."""
+
+_given: weakref.WeakValueDictionary[tuple[str, str], Held] = weakref.WeakValueDictionary()
+
+
+def given_before(digest: str) -> Held | None:
+    """What this very browser gave and the server still holds; None for anybody else's."""
+    browser = _browser()
+    return None if browser is None else _given.get((browser, digest))
+
+
+def _browser() -> str | None:
+    cookies: dict[str, str] = st.context.cookies.to_dict()
+    return cookies.get(COOKIE)
 
 
 def admit(file: UploadedFile) -> Held:
@@ -21,7 +40,11 @@ def admit(file: UploadedFile) -> Held:
     try:
         if startup.is_demo():
             raise MediaError("This server shows its own clips alone; choose one in the gallery.")
-        return DISK.hold(file.getvalue(), startup.disk_bytes())
+        held = DISK.hold(file.getvalue(), startup.disk_bytes())
+        browser = _browser()
+        if browser is not None:
+            _given[browser, held.digest] = held
+        return held
     except MediaError:
         METERS.refused("upload")
         raise

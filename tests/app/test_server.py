@@ -85,6 +85,26 @@ def test_an_upload_is_answered_and_metrics_tell_nothing_of_whose_it_is(server, c
     assert json.loads(server.get("/health"))["status"] == "ok"
 
 
+def test_a_page_that_is_loaded_again_finds_its_upload_and_nobody_elses_page_does(server, come):
+    visitor = come(server)
+    visitor.until(lambda: len(visitor.pins()) == 1, "its pin")
+    visitor.put("-upload", "mine.gif", make.animation("GIF", 4))
+    visitor.until(lambda: "upload=mine.gif" in visitor.where, "the upload")
+    visitor.act(type="add", t=2, x=9, y=9)
+    visitor.until(lambda: len(visitor.pins()) == 1, "a pin")
+    visitor.until(lambda: "pin=" in visitor.where and "none" not in visitor.where, "its address")
+    address = visitor.where
+    visitor.leave()
+    again = WireVisitor(server.address, address, visitor.cookies)
+    again.until(lambda: len(again.pins()) == 1, "the same again")
+    again.until(lambda: again.where == address, "the same address")
+    stranger = come(server, address)
+    stranger.until(lambda: "This address is about your own file" in stranger.page, "a question")
+    stranger.until(lambda: stranger.finished > 0, "the end")
+    assert stranger.scene is None
+    again.leave()
+
+
 def test_what_the_server_has_no_room_for_is_refused_before_it_is_taken(server, come):
     visitor = come(server)
     visitor.until(lambda: len(visitor.pins()) == 1, "its pin")

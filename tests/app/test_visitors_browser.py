@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import Callable
 
 from playwright.sync_api import expect
 
 from nlviz.app.choice import bundled
 from nlviz.models import zoo
+from tests.support import media_files as make
 from tests.support.app_page import PATIENCE, AppPage, settled
 
 Open = Callable[..., AppPage]
@@ -69,3 +71,38 @@ def test_clicks_are_answered_while_another_visitor_loads_networks_until_ones_own
     page.page.get_by_role("button", name="Mask them and see").click()  # with the evicted network
     told = re.compile("Masked by affinity, the score of|Whichever keys are masked, the score of")
     expect(page.page.get_by_text(told)).to_be_visible()
+
+
+def passes(address: str) -> int:
+    """How many analyses the server has made."""
+    with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:
+        text = answer.read().decode()
+    found = re.search(r'^nlviz_stage_total\{stage="analysis"\} (\d+)$', text, re.M)
+    return int(found.group(1)) if found else 0
+
+
+def test_the_walk_of_a_class(open_page: Open, address: str) -> None:
+    """Five visitors, one link, two uploads."""
+    before = passes(address)
+    link = f"?clip={bundled()[2].name}&size=256&frames=2&pin=0,60,60"
+    pupils = [open_page(link) for _ in range(5)]
+    for pupil in pupils:
+        pupil.ready(pins=1)
+    for number, pupil in enumerate(pupils):
+        pupil.click(1, 40.0 + 50 * number, 90.0)
+    for pupil in pupils:
+        pupil.until(lambda state: len(state["pins"]) == 2 and settled(state), "two pins")
+    one, other, *rest = pupils
+    one.upload("mine.gif", make.animation("GIF", 4), "image/gif")
+    other.upload("another.gif", make.animation("GIF", 5), "image/gif")
+    for pupil, name in ((one, "mine.gif"), (other, "another.gif")):
+        heading = pupil.page.locator("header.heading h2")
+        expect(heading).to_have_text(name, timeout=PATIENCE * 1000)
+        pupil.until(lambda state: bool(state["layout"]) and settled(state), name)
+    for number, pupil in enumerate(rest, start=2):
+        _, (t, x, _) = points(pupil)
+        assert t == 1
+        assert abs(x - 40 - 50 * number) < 12
+        assert "gif" not in pupil.page.locator("header.heading").inner_text()
+    # One pass for the link and one for each upload; one more if the first sample's was on its way.
+    assert passes(address) - before <= 4

@@ -32,8 +32,8 @@ class WireVisitor:
         self.address, self.query = address, query
         self.cookies = CookieJar() if cookies is None else cookies
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
-        opener.open(f"{address}/_stcore/health", timeout=PATIENCE).read()
-        opener.open(f"{address}/_stcore/host-config", timeout=PATIENCE).read()
+        for path in ("", "/_stcore/health", "/_stcore/host-config"):
+            opener.open(address + path, timeout=PATIENCE).read()
         self.seen: dict[str, tuple[Any, str]] = {}
         self.elements: dict[str, Any] = {}
         self.texts: list[str] = []

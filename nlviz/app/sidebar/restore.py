@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.app import media_folder, startup
+from nlviz.app import media_folder, startup, uploads
 from nlviz.app.address import reading
-from nlviz.app.choice import ClipPart, Material, offered, sample, served
+from nlviz.app.choice import ClipPart, Material, offered, sample, served, uploaded
 from nlviz.app.sidebar.networks import MODEL, SIZES
-from nlviz.app.visit import Awaited, Visit
+from nlviz.app.visit import Awaited, Opening, Visit
 from nlviz.errors import MediaError
 from nlviz.models import zoo
 from nlviz.provenance import sampling_of
@@ -38,6 +38,9 @@ def from_address(visit: Visit, said: Mapping[str, Sequence[str]]) -> None:
         visit.material = None
         visit.keep(_AWAITED, _pins(address))
         visit.awaited = Awaited(address.clip, address.digest, address.part, _AWAITED)
+        held = uploads.given_before(address.digest)
+        if held is not None:  # the page was loaded again
+            visit.opening = Opening(uploaded(address.clip, held), wanted=True)
     elif address.clip:
         _sample(visit, address, of_frames="frames" in said)
     _network(visit, address)

@@ -10,7 +10,7 @@ from nlviz.app.choice import bundled, offered, uploaded
 from nlviz.app.endings import SESSION, UPLOADS
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
-from nlviz.app.sidebar import restore, upload_word
+from nlviz.app.sidebar import camera, restore, upload_word
 from nlviz.app.visit import Opening, Visit
 from nlviz.errors import NlvizError
 
@@ -29,6 +29,7 @@ def offer(visit: Visit) -> None:
         help=f"At most {most:d} MB. {upload_word.instead()}",
     )
     upload_word.show(most)
+    camera.offer(_KEY)
 
 
 def ask(visit: Visit, key: str) -> None:

@@ -122,6 +122,7 @@ class Claims:
         except FileExistsError:
             return False
         except OSError as error:
+            target.unlink(missing_ok=True)
             raise BatchError(
                 f"'{self._folder.parent}' cannot be written ({error.strerror}); free some space, "
                 "and start again to go on."

@@ -59,9 +59,14 @@ class Entry:
         return digest(plain, self.number)[:12]
 
     @property
+    def shown(self) -> str:
+        """The path in signs that a table can hold, whatever the file system made of it."""
+        return self.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+    @property
     def name(self) -> str:
         """What to call it: its file's name."""
-        return re.split(r"[\\/:]", self.path.partition("::")[0].rstrip("/\\"))[-1] or self.path
+        return re.split(r"[\\/:]", self.shown.partition("::")[0].rstrip("/\\"))[-1] or self.shown
 
 
 def entries(given: Given, masks: str | None = None) -> list[Entry]:
@@ -151,6 +156,8 @@ def _in_folder(folder: Path, root: str, masks: Path | None) -> Iterator[Entry]:
         if path.is_dir():
             if masks is not None and path.resolve() == masks.resolve():
                 continue
+            if _is_batch(path):
+                continue
             if _is_frames(path):
                 yield Entry(str(path), root=root)
             else:
@@ -166,6 +173,11 @@ def _sorted(folder: Path) -> list[Path]:
         raise BatchError(
             f"The folder '{folder}' cannot be opened ({error.strerror}); check its permissions."
         ) from None
+
+
+def _is_batch(folder: Path) -> bool:
+    """Whether a folder holds the results of a batch, whose figures and films are no clips."""
+    return (folder / "manifest.json").is_file() and (folder / "rows").is_dir()
 
 
 def _is_frames(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from nlviz.ask.links import top_links
 from nlviz.batches.options import BatchOptions, grid_side
 from nlviz.clip import Clip
 from nlviz.errors import CaptureError, QueryError
-from nlviz.experiments.baselines import baseline
+from nlviz.experiments.baselines import baseline, cosines
 from nlviz.geometry import Point, Region, View
 from nlviz.inference.protocol import Network
 from nlviz.media.mask_objects import MaskObjects
@@ -117,6 +117,7 @@ class Measuring:
     ) -> None:
         self.analysis, self.network, self.asked = analysis, network, asked
         self.options, self.ask = options, ask
+        self._cosines: dict[str, Analysis] = {}
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -213,8 +214,10 @@ class Measuring:
         return {**row, **named}
 
     def _cosine(self, block: str) -> Analysis:
-        if not hasattr(self, "_cosines"):
-            self._cosines: dict[str, Analysis] = {}
+        if not self._cosines:
+            blocks = [each for each in self.blocks if each in self.analysis.affinities]
+            with suppress(CaptureError, QueryError):  # told for the block that it is of
+                self._cosines = cosines(self.analysis, self.network, blocks)
         if block not in self._cosines:
             self._cosines[block] = baseline(self.analysis, self.network, block, "cosine")
         return self._cosines[block]

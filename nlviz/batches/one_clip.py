@@ -16,6 +16,7 @@ from nlviz.batches.measuring import Asked, Measuring, asked_of
 from nlviz.batches.options import BatchOptions
 from nlviz.batches.reading import Failure, Reading
 from nlviz.batches.table import Columns
+from nlviz.errors import QueryError
 from nlviz.inference.forward import analyse
 from nlviz.inference.together import analyse_together
 
@@ -78,6 +79,14 @@ class _Making:
         places = (*self._work.options.at, *self.reading.entry.places)
         return asked_of(self.reading.clips[clip], places, objects, self._work.ask)
 
+    def check(self, clip: int) -> None:
+        """QueryError for a place that the clip does not have, or where nothing is asked of it."""
+        if not self.asked(clip) and "blocks" not in self._work.ask:
+            raise QueryError(
+                "Nothing is asked of this clip: the list has no place for it, or its masks show no "
+                "object on the sampled frames."
+            )
+
     def see(self, analysis: Analysis, loaded: Loaded) -> None:
         """Take what one network says."""
         options = self._work.options
@@ -115,7 +124,7 @@ def _see(made: Sequence[_Making], loaded: Loaded, options: BatchOptions) -> None
     asked = []
     for each in made:
         try:
-            each.asked(loaded.clip)  # a wrong place is told before the long work
+            each.check(loaded.clip)  # a wrong place is told before the long work
             asked.append(each)
         except Exception as error:  # noqa: BLE001 (a bad clip costs its own row)
             each.failure = Failure.of(error, "asking")

@@ -48,10 +48,16 @@ class Failure:
         """From what was raised."""
         kind = type(error).__name__
         if isinstance(error, NlvizError):
-            return cls(stage, kind, str(error))
+            return cls(stage, kind, _shown(str(error)))
         lines = "".join(traceback.format_exception(error))
         said = f"{kind}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")
-        return cls(stage, kind, f"This is a fault in nlviz or in the network ({said}).", lines)
+        why = _shown(f"This is a fault in nlviz or in the network ({said}).")
+        return cls(stage, kind, why, _shown(lines))
+
+
+def _shown(text: str) -> str:
+    """In signs that a file can hold: names of files may have others."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

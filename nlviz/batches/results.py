@@ -161,7 +161,7 @@ class Results:
         """Write down why a clip could not be done; ExportError for a full disk."""
         told = {
             "id": entry.id,
-            "path": entry.path,
+            "path": entry.shown,
             "clip": entry.name,
             "stage": failure.stage,
             "error": failure.error,

@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -23,7 +23,7 @@ from nlviz.batches.report import BatchReport
 from nlviz.batches.results import WORK, Results
 from nlviz.batches.shard import Shard
 from nlviz.batches.table import Columns
-from nlviz.errors import BatchError
+from nlviz.errors import BatchError, ExportError
 from nlviz.geometry import Region
 from nlviz.progress import Progress, silent
 from nlviz.version import __version__
@@ -107,6 +107,17 @@ class Listed:
             regions=any(isinstance(place, Region) for place in every),
             masks=any(entry.masks for entry in found),
         )
+        points = [*every, *options.at]
+        for what, there in (
+            ("points", any(not isinstance(place, Region) for place in points)),
+            ("regions", any(isinstance(place, Region) for place in points)),
+            ("masks", any(entry.masks for entry in found)),
+        ):
+            if what in self.ask and not there:
+                raise BatchError(
+                    f"The batch asks for {what}, and there are none; give them with the command or "
+                    f"in a column '{what}' of the list."
+                )
         if (options.figures or options.films) and self.ask == ("blocks",):
             raise BatchError("Figures and films show places; ask for points, grid:N or masks too.")
         self.columns = Columns(found)
@@ -197,8 +208,11 @@ class _Run:
                 self._claims.sweep(entry.id for entry in self._entries)
                 if self._claims.alone:
                     self._results.tidy()
-        finally:
-            self._results.gather_errors({entry.id for entry in self._listed.entries})
+        except BaseException:
+            with suppress(ExportError):  # a full disk has been told already
+                self._gather()
+            raise
+        self._gather()
         failed = self._results.failures()
         return BatchReport(
             out=self._results.out,
@@ -212,6 +226,9 @@ class _Run:
             ),
             stopped=stopped,
         )
+
+    def _gather(self) -> None:
+        self._results.gather_errors({entry.id for entry in self._listed.entries})
 
     def _made(
         self, work: Work, readers: int, ray: str | None

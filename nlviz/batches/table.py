@@ -101,7 +101,7 @@ class Columns:
 
     def part(self, entry: Entry, rows: Iterable[Mapping[str, Any]]) -> bytes:
         """The rows of one clip as a Parquet file; the same rows give the same bytes."""
-        own = {"id": entry.id, "path": entry.path, "clip": entry.name, **self._carried(entry)}
+        own = {"id": entry.id, "path": entry.shown, "clip": entry.name, **self._carried(entry)}
         table = pa.Table.from_pylist([{**row, **own} for row in rows], self.schema)
         return as_parquet(table)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,7 +55,7 @@ def same_object(analysis: Analysis, affinity: Affinity, masks: Masks) -> SameObj
     Raises:
         QueryError: masks of another shape than the clip's frames.
     """
-    clip, view, keys = analysis.clip, analysis.view, affinity.key_grid
+    clip, keys = analysis.clip, affinity.key_grid
     if masks.shape != clip.frames.shape[:3]:
         raise QueryError(
             f"The masks are {masks.shape}, the clip's frames {clip.frames.shape[:3]}; give one of "
@@ -64,9 +65,7 @@ def same_object(analysis: Analysis, affinity: Affinity, masks: Masks) -> SameObj
     other = _other_steps(analysis, affinity.query_grid, keys)[[cell.t for cell in queries]]
     if len(queries) < FEWEST or not other.any(axis=1).all():
         return None
-    frame_of = {index: t for t, index in enumerate(clip.indices)}
-    points = [view.point(keys.cell(j), keys) for j in range(keys.size)]
-    hit = np.array([masks[frame_of[p.frame], int(p.y), int(p.x)] for p in points])
+    hit = _hits(analysis, keys, masks)
     rows = affinity.rows(queries).reshape(len(queries), keys.t, -1)
     ranked = np.where(other[..., None], rows, -np.inf)  # weights of any size rank the keys
     count = min(LINKS, int(other.sum(axis=1).min()) * rows.shape[2])
@@ -80,6 +79,15 @@ def same_object(analysis: Analysis, affinity: Affinity, masks: Masks) -> SameObj
     return SameObject(float(hit[top].mean()), float(best[other].mean()), float(masks.mean()), share)
 
 
+def _hits(analysis: Analysis, keys: Grid, masks: Masks) -> Masks:
+    """(M,), True where the pixel at a key's centre is on the object."""
+    view, indices = analysis.view, list(analysis.clip.indices)
+    t = [indices.index(view.point(Cell(each, 0, 0), keys).frame) for each in range(keys.t)]
+    y = [int(view.point(Cell(0, each, 0), keys).y) for each in range(keys.rows)]
+    x = [int(view.point(Cell(0, 0, each), keys).x) for each in range(keys.cols)]
+    return masks[np.ix_(t, y, x)].ravel()
+
+
 def _other_steps(analysis: Analysis, queries: Grid, keys: Grid) -> Masks:
     """(T, T'), True where a query's and a key's time step have no frame in common."""
     view = analysis.view
@@ -90,14 +98,20 @@ def _other_steps(analysis: Analysis, queries: Grid, keys: Grid) -> Masks:
 
 def cells_on(analysis: Analysis, affinity: Affinity, masks: Masks) -> list[Cell]:
     """The query cells of an object, see ``same_object``, in the order in which they are drawn."""
-    grid, view, there = affinity.query_grid, analysis.view, affinity.has_query.ravel()
-    chosen = []
-    for index in np.flatnonzero(there):
-        cell = grid.cell(int(index))
-        box = view.footprint(cell, grid)
-        covered = list(view.positions(cell.t, grid))
-        inside = masks[covered, round(box.y0) : round(box.y1), round(box.x0) : round(box.x1)]
-        if inside.size and inside.mean() >= COVERED:
-            chosen.append(cell)
+    grid, view = affinity.query_grid, analysis.view
+    rows = [view.footprint(Cell(0, row, 0), grid) for row in range(grid.rows)]
+    cols = [view.footprint(Cell(0, 0, col), grid) for col in range(grid.cols)]
+    y0, y1 = np.array([(round(box.y0), round(box.y1)) for box in rows]).T
+    x0, x1 = np.array([(round(box.x0), round(box.x1)) for box in cols]).T
+    object_of = np.zeros(grid.shape)
+    for t in range(grid.t):
+        covered = list(view.positions(t, grid))
+        sums = cv2.integral(masks[covered].sum(axis=0, dtype=np.uint8)).astype(np.int64)
+        corners = [sums[np.ix_(y, x)] for y in (y0, y1) for x in (x0, x1)]
+        inside = corners[3] - corners[2] - corners[1] + corners[0]
+        area = (y1 - y0)[:, None] * (x1 - x0) * len(covered)
+        object_of[t] = np.divide(inside, area, out=np.zeros(inside.shape), where=area > 0)
+    on = (object_of >= COVERED) & affinity.has_query
+    chosen = [grid.cell(int(index)) for index in np.flatnonzero(on)]
     order = np.random.default_rng(0).permutation(len(chosen))[:QUERIES]
     return [chosen[i] for i in order]

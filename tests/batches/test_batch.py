@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -279,8 +280,6 @@ def test_a_full_disk_stops_with_one_sentence_and_can_be_gone_on_from(
     clips, net, tmp_path, monkeypatch
 ):
     out = tmp_path / "out"
-    import os
-
     from nlviz import writing
 
     count = 0
@@ -337,6 +336,38 @@ def test_the_manifest_says_versions_weights_and_the_command(clips, net, tmp_path
 def test_nothing_is_left_of_the_claims(clips, net, tmp_path):
     run(clips, tmp_path / "out", net)
     assert not (tmp_path / "out" / ".work").exists()
+
+
+def test_what_nobody_gave_cannot_be_asked(clips, net, tmp_path):
+    for what in ("points", "regions", "masks"):
+        with pytest.raises(BatchError, match=f"asks for {what}, and there are none; give them"):
+            run(clips, tmp_path / "out", net, ask=(what,))
+    paths = [str(clips / "clip0"), str(clips / "clip1")]
+    table = pd.DataFrame({"path": paths, "points": ["0,1,2", ""], "label": ["a", "b"]})
+    report = run(table, tmp_path / "out", net)
+    assert report.done == 1
+    assert [(path, why.split(":")[0]) for path, why in report.failed] == [
+        (paths[1], "Nothing is asked of this clip")
+    ]
+    assert set(rows(tmp_path / "out").label) == {"a"}
+
+
+def test_results_inside_the_folder_of_clips_are_no_clips(clips, net, tmp_path):
+    for _ in range(2):
+        report = run(clips, clips / "OUT", net, ask=("grid:1",), blocks=("first",), figures="png")
+        assert report.clips == 3
+    assert report.there == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are text there")
+def test_a_name_that_is_no_text_is_done_and_told_like_any_other(clips, net, tmp_path):
+    os.rename(clips / "clip0", os.fsencode(clips) + b"/caf\xe9")
+    (clips / os.fsdecode(b"broken\xe9.mp4")).write_bytes(b"x")
+    report = run(clips, tmp_path / "out", net)
+    assert (report.done, len(report.failed)) == (3, 1)
+    assert "caf\ufffd" in set(rows(tmp_path / "out")["clip"])
+    errors = pd.read_parquet(tmp_path / "out" / "errors.parquet")
+    assert list(errors["clip"]) == ["broken\ufffd.mp4"]
 
 
 def test_options_that_cannot_be_are_refused_in_a_sentence(net):

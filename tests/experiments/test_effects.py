@@ -13,6 +13,7 @@ from torch import nn
 
 import nlviz
 from nlviz.experiments import masking
+from nlviz.experiments.baselines import cosines
 from nlviz.experiments.rerun import one_call, parts_of
 from nlviz.inference.forward import network_input
 from nlviz.models.nonlocal_block import NonLocalBlock
@@ -549,3 +550,19 @@ def test_a_block_without_one_input_at_all_its_places_has_no_cosine_baseline(kind
     analysis = nlviz.analyse(CLIP, net)
     with pytest.raises(nlviz.CaptureError, match=why):
         nlviz.baseline(analysis, net, "block", "cosine")
+
+
+def test_cosines_of_several_blocks_come_from_one_pass_and_are_the_same():
+    net = make.network_that_matters("embedded_gaussian", seed=2)
+    analysis = nlviz.analyse(make.clip(), net)
+    passes = []
+    hook = net.module.register_forward_hook(lambda *_: passes.append(1))
+    found = cosines(analysis, net, analysis.blocks)
+    hook.remove()
+    assert len(passes) == 1
+    for block in analysis.blocks:
+        alone = nlviz.baseline(analysis, net, block, "cosine")
+        name = f"{block} (cosine)"
+        assert found[block].blocks == alone.blocks == (name,)
+        assert np.array_equal(found[block].affinity(name).theta, alone.affinity(name).theta)
+        assert found[block].kinds == alone.kinds

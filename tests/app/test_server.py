@@ -85,6 +85,19 @@ def test_an_upload_is_answered_and_metrics_tell_nothing_of_whose_it_is(server, c
     assert json.loads(server.get("/health"))["status"] == "ok"
 
 
+def test_a_click_finds_the_viewer_whatever_comes_and_goes_above_it(server, come):
+    visitor = come(server)
+    visitor.until(lambda: len(visitor.pins()) == 1, "its pin")
+    _, before = visitor.seen["nlviz_viewer"]
+    visitor.put("-upload", "bad.gif", b"GIF89a nonsense")
+    visitor.until(lambda: "damaged" in "".join(visitor.texts), "an error above the viewer")
+    visitor.until(lambda: not visitor.runs, "the end of that run")
+    # The page may click while the run that brings the error is on its way to it.
+    visitor.seen["nlviz_viewer"] = visitor.seen["nlviz_viewer"][0], before
+    visitor.act(type="add", t=1, x=50, y=50)
+    visitor.until(lambda: len(visitor.pins()) == 2, "the click's answer", patience=30)
+
+
 def test_a_page_that_is_loaded_again_finds_its_upload_and_nobody_elses_page_does(server, come):
     visitor = come(server)
     visitor.until(lambda: len(visitor.pins()) == 1, "its pin")

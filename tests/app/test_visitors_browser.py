@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from nlviz.app.choice import bundled
 from nlviz.models import zoo
 from tests.support import media_files as make
 from tests.support.app_page import PATIENCE, AppPage, settled
+from tests.support.app_server import served
 
 Open = Callable[..., AppPage]
 SMALL = f"?clip={bundled()[0].name}&size=256&frames=2"
@@ -106,3 +108,28 @@ def test_the_walk_of_a_class(open_page: Open, address: str) -> None:
         assert "gif" not in pupil.page.locator("header.heading").inner_text()
     # One pass for the link and one for each upload; one more if the first sample's was on its way.
     assert passes(address) - before <= 4
+
+
+def test_a_page_outlives_its_server(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        page = AppPage(
+            browser, f"{server.address}/?clip={bundled()[2].name}&size=256&frames=2&pin=0,60,60"
+        )
+        page.ready(pins=1)
+        page.click(1, 150.0, 90.0)
+        page.until(lambda state: len(state["pins"]) == 2 and settled(state), "two pins")
+        page.page.wait_for_url(re.compile(r"pin=.*&pin=\d"), timeout=PATIENCE * 1000)
+        before = points(page)
+        server.kill()
+        server.start()
+        page.page.reload()
+        page.ready(pins=2)
+        assert points(page) == before
+        server.kill()
+        server.start()  # the page that is open finds it by itself
+        while not server.metric('nlviz_stage_total{stage="analysis"}'):
+            page.page.wait_for_timeout(500)
+        page.page.wait_for_timeout(3000)
+        page.click(0, 60.0, 60.0)
+        page.until(lambda state: len(state["pins"]) == 3 and settled(state), "three pins")
+        page.close()

@@ -44,6 +44,7 @@ class WireVisitor:
         self._timers: dict[str, tuple[float, float]] = {}  # fragments that run by themselves
         self._beats = 0
         self.finished = 0
+        self.runs = False
         self._connect()
 
     def _connect(self, session: str = "") -> None:
@@ -161,6 +162,8 @@ class WireVisitor:
 
     def _hear(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
+        if kind in ("new_session", "script_finished"):
+            self.runs = kind == "new_session"
         if kind == "new_session":
             self.session = message.new_session.initialize.session_id or self.session
             if not message.metadata.run.fragment_ids:

@@ -85,6 +85,20 @@ def open_first(visit: Visit) -> bool:
 
 def show(visit: Visit) -> None:
     """Draw the visit."""
+    # One place for what comes and goes above the viewer: Streamlit knows a fragment by how many
+    # elements stand before it, and drops a click that still names it by another number.
+    with st.container(key="above"):
+        _above(visit)
+    if visit.shown is None:
+        return
+    _viewer_and_tabs(visit)
+    _, later = visit.shown.needed_first
+    for tag in later:
+        _bring(visit.shown, tag)
+
+
+def _above(visit: Visit) -> None:
+    """What went wrong, what an address asked for in vain, and the heading."""
     if visit.problem is not None:
         stays = " The last analysis is still here." if visit.shown else ""
         st.error(plain(visit.problem) + stays, icon="⚠️")
@@ -94,11 +108,8 @@ def show(visit: Visit) -> None:
         _ask_for_the_clip(visit)
         return
     st.html(_heading(visit.shown))
-    at_once, later = visit.shown.needed_first
+    at_once, _ = visit.shown.needed_first
     for tag in at_once:
-        _bring(visit.shown, tag)
-    _viewer_and_tabs(visit)
-    for tag in later:
         _bring(visit.shown, tag)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import partial
 
-from nlviz.app import sharing
+from nlviz.app import paces, sharing
 from nlviz.app.choice import Choice
 from nlviz.app.kept import called, find, keep
 from nlviz.app.reading import clip_of, is_kept
@@ -55,13 +55,16 @@ def _analysed(choice: Choice, progress: Progress) -> Shown:
         if clip is None:
             clip = clip_of(material, part, told)
         from nlviz.inference.forward import analyse  # torch is loaded by now
+        from nlviz.inference.pace import watching
 
-        analysis = analyse(
-            clip,
-            found.network,
-            size=choice.size,
-            progress=lambda fraction, what: told(0.15 + 0.75 * fraction, _sentence(what)),
-        )
+        with watching() as watch:
+            analysis = analyse(
+                clip,
+                found.network,
+                size=choice.size,
+                progress=lambda fraction, what: told(0.15 + 0.75 * fraction, _sentence(what)),
+            )
+        paces.note(choice, (clip.width, clip.height), watch.pace(analysis))
         told(0.92, "Sending it to the page")
         shown = Shown(choice, analysis, *packed(analysis), made_with=found.fingerprint)
         keep(shown)

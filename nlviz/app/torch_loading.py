@@ -6,6 +6,7 @@ Whatever runs a network waits for it here and says so; nothing else does.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from importlib import import_module
 
@@ -35,6 +36,13 @@ def wait(progress: Progress) -> None:
     while thread.is_alive():
         progress(0.02, WORD)
         thread.join(_PATIENCE)
+
+
+def is_loaded() -> bool:
+    """Whether it is there now, so that using it takes no time."""
+    with _lock:
+        loading = _thread is not None and _thread.is_alive()
+    return not loading and _MODULES[-1] in sys.modules
 
 
 def _begun() -> threading.Thread:

@@ -63,7 +63,8 @@ class Visit:
     is the choice that is being worked out beside what is shown. ``restoring`` is true until what it
     asked for is shown. ``given_weights`` is the checkpoint that is being read, and ``own`` those
     that were: what the menu calls them → the network that each is for, and what tells it from
-    others. ``drawn`` says that the viewer was sent before.
+    others. ``agreed`` are choices that the visitor wants though they take long. ``drawn`` says
+    that the viewer was sent before.
     """
 
     material: Material | None
@@ -85,6 +86,7 @@ class Visit:
     timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     given_weights: GivenWeights | None = None
     own: dict[str, tuple[str, OwnWeights]] = field(default_factory=dict)
+    agreed: set[Choice] = field(default_factory=set)
     drawn: bool = False
     _pins: dict[str, Pins] = field(default_factory=dict)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.inference.forward import analyse
 from nlviz.inference.protocol import Network
 from nlviz.progress import Progress, silent
+
+_TRIED = 4  # frames of the longer of two short passes, if the network takes so few
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,43 +100,67 @@ def measure(
     declared = getattr(getattr(network, "input", None), "frames", None)
     step = getattr(network, "step", 1)
     few = declared or min(step, most)
-    many = declared or min(max(2, most // (2 * step)) * step, most)
+    many = declared or min(max(2, min(most, _TRIED) // step) * step, most)
     report = progress or silent
     noise = np.random.default_rng(0).integers(0, 256, (many, height, width, 3), dtype=np.uint8)
     turns = [few, few, *([many, many] if many > few else [])]  # the first pass warms up
-    found: dict[int, list[_Cost]] = {}
+    found: dict[int, list[Pace]] = {}
     for turn, count in enumerate(turns):
         report(turn / len(turns), "measuring how fast this machine is")
-        found.setdefault(count, []).append(_cost(noise[:count], network, size, clock))
+        found.setdefault(count, []).append(_tried(noise[:count], network, size, clock))
     report(1.0, "done")
-    low, high = (min(found[count], key=lambda cost: cost.seconds) for count in (few, many))
-    seconds, memory, positions, kept = zip(low, high, strict=True)
-    return Pace((few, many), seconds, memory, positions, kept)
+    return both(*(min(found[count], key=lambda pace: pace.seconds) for count in (few, many)))
 
 
-class _Cost(NamedTuple):
-    seconds: float
-    memory: int
-    positions: int
-    kept: int
+@dataclass(slots=True)
+class Watch:
+    """What a piece of work took: seconds, and bytes of tensors at most; 0 until it has ended."""
+
+    seconds: float = 0.0
+    memory: int = 0
+
+    def pace(self, analysis: Analysis) -> Pace:
+        """What the analysis that was watched says of others."""
+        count = len(analysis.clip.frames)
+        blocks = analysis.affinities.values()
+        positions = max(each.query_grid.size for each in blocks)
+        kept = sum(each.theta.size + each.phi.size for each in blocks)
+        return Pace(
+            (count, count),
+            (self.seconds, self.seconds),
+            (self.memory, self.memory),
+            (positions, positions),
+            (kept, kept),
+        )
 
 
-def _cost(
+@contextmanager
+def watching(clock: Callable[[], float] = time.perf_counter) -> Iterator[Watch]:
+    """See what an analysis inside takes."""
+    watch, begun = Watch(), clock()
+    with _LiveBytes() as live:
+        yield watch
+    watch.seconds, watch.memory = clock() - begun, live.most
+
+
+def both(few: Pace, many: Pace) -> Pace:
+    """What two analyses of different lengths say together."""
+    pairs = (
+        (getattr(few, name)[0], getattr(many, name)[-1])
+        for name in ("frames", "seconds", "memory", "positions", "kept")
+    )
+    return Pace(*pairs)
+
+
+def _tried(
     frames: NDArray[np.uint8], network: Network, size: int | None, clock: Callable[[], float]
-) -> _Cost:
+) -> Pace:
     """What one analysis takes."""
     count = len(frames)
     clip = Clip(frames, tuple(range(count)), tuple(map(float, range(count))), "noise", count + 1)
-    begun = clock()
-    with _LiveBytes() as live:
+    with watching(clock) as watch:
         analysis = analyse(clip, network, size=size)
-    blocks = analysis.affinities.values()
-    return _Cost(
-        clock() - begun,
-        live.most,
-        max(each.query_grid.size for each in blocks),
-        sum(each.theta.size + each.phi.size for each in blocks),
-    )
+    return watch.pace(analysis)
 
 
 def held_now() -> int:

@@ -74,6 +74,11 @@ class Sampling:
         return (f"{where} clip has {_frames(count)}{step}; {taken}.",)
 
 
+def usual_overlap(frames: int, step: int = 1) -> int:
+    """Frames that a window of so many shares with the next: a quarter, a multiple of ``step``."""
+    return min(max(frames // 4 // step * step, step), frames - step)
+
+
 def check_frame(name: str, width: int, height: int) -> None:
     """MediaError for a frame of more than ``MAX_PIXELS``; to be asked before decoding it."""
     if width < 1 or height < 1:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from nlviz.errors import QueryError
+from nlviz.media.sampling import usual_overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,7 @@ class WindowPlan:
                 f"choose {length // step * step} or {-(-length // step) * step}."
             )
         if self.overlap is None:
-            usual = min(max(length // 4 // step * step, step), length - step)
-            object.__setattr__(self, "overlap", usual)
+            object.__setattr__(self, "overlap", usual_overlap(length, step))
         shared = self.shared
         if not 0 <= shared < length or shared % step:
             of = f" that are a multiple of {step}" if step > 1 else ""

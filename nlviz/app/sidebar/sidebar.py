@@ -11,7 +11,7 @@ from nlviz import export
 from nlviz.app import startup
 from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.markdown import plain
-from nlviz.app.sidebar import networks, opening, server_files, timeline, upload
+from nlviz.app.sidebar import cost, networks, opening, server_files, timeline, upload, windows
 from nlviz.app.visit import Visit
 from nlviz.media import MediaInfo
 
@@ -34,7 +34,8 @@ def choose(visit: Visit, place: DeltaGenerator) -> Choice | None:
         return _saved(visit, material, material.session)
     if not opening.is_open(visit, material, place, given=False):
         return None
-    return networks.choose(visit, material, _part(visit, material))
+    choice = networks.choose(visit, material, _part(visit, material))
+    return choice if cost.agreed(visit, choice, place) else None
 
 
 def _saved(visit: Visit, material: Material, held: export.Session) -> Choice:
@@ -59,7 +60,9 @@ def _part(visit: Visit, material: Material) -> ClipPart:
         st.markdown("##### Part of the clip")
         place = st.empty()
         part = visit.parts[material.id] = _controls(visit, material, info)
-        place.html(timeline.markup(info, part, visit.timelines[material.id]))
+        starts = windows.starts(part, info.total)
+        place.html(timeline.markup(info, part, visit.timelines[material.id], windows.marks(starts)))
+        windows.show(part, info.total, starts, key=f"start-{material.id}")
     return part
 
 
@@ -88,7 +91,8 @@ def _controls(visit: Visit, material: Material, info: MediaInfo) -> ClipPart:
         before.stride,
         placeholder="even",
         key=f"stride-{material.id}",
-        help="Take every n-th source frame. Leave it empty to spread the frames evenly.",
+        help="Take every n-th source frame: the clip is then seen window by window, with a step to "
+        "the one before and after. Leave it empty to spread the frames evenly.",
     )
     return ClipPart(start, frames, stride)
 

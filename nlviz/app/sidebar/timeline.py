@@ -25,11 +25,14 @@ def thumbnail(frame: NDArray[np.uint8], tall: int = _TALL) -> str:
     return data_address(resized(frame, wide, 2 * tall), 80)
 
 
-def markup(info: MediaInfo, part: ClipPart, pictures: tuple[str, ...]) -> str:
-    """The timeline as HTML."""
+def markup(
+    info: MediaInfo, part: ClipPart, pictures: tuple[str, ...], windows: tuple[int, ...] = ()
+) -> str:
+    """The timeline as HTML; ``windows`` are the frames that the clip's windows begin at."""
     indices = Sampling(part.frames, part.stride, part.start).indices(info.total, info.name)
     strip = "".join(f'<img src="{escape(picture)}" alt="">' for picture in pictures)
     marks = "".join(f'<i style="left:{_place(i, info):.2f}%"></i>' for i in indices)
+    marks = "".join(f'<u style="left:{_place(i, info):.2f}%"></u>' for i in windows) + marks
     left, right = _place(indices[0], info), _place(indices[-1], info)
     span = f'<b style="left:{left:.2f}%;width:{right - left:.2f}%"></b>'
     words = f"{len(indices)} of {info.total} frames, {_seconds(indices[0], info)}"

@@ -19,6 +19,7 @@ from nlviz.resources import CLIPS
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "batch.md"
 BEGIN, END = "<!-- four functions -->", "<!-- end -->"
 MODELS = ("nl-lite0", "nl-lite0-gaussian", "nl-lite0-dot", "nl-lite0-concat")
+SIZE = 320
 MEASURES = ("same_object", "JF")
 
 
@@ -37,7 +38,7 @@ def summed() -> Summary:
         made = Path(home) / "masks"
         made.mkdir()
         masks(made)
-        options = nlviz.BatchOptions(models=MODELS, masks=str(made), device="cpu")
+        options = nlviz.BatchOptions(models=MODELS, masks=str(made), size=SIZE, device="cpu")
         report = nlviz.batch(str(CLIPS / "*.mp4"), Path(home) / "out", options)
         if report.failed:
             raise RuntimeError(report.failed)

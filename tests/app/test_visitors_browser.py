@@ -130,6 +130,6 @@ def test_a_page_outlives_its_server(browser: Browser, tmp_path: Path) -> None:
         while not server.metric('nlviz_stage_total{stage="analysis"}'):
             page.page.wait_for_timeout(500)
         page.page.wait_for_timeout(3000)
-        page.click(0, 60.0, 60.0)
+        page.click(0, 250.0, 150.0)
         page.until(lambda state: len(state["pins"]) == 3 and settled(state), "three pins")
         page.close()

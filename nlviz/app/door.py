@@ -10,6 +10,7 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from nlviz.app import startup
+from nlviz.app.markdown import plain
 from nlviz.app.meters import METERS
 
 _LOOK = 3.0  # seconds between two looks whether there is room
@@ -88,8 +89,8 @@ def _wait(visitor: str) -> None:
         before, f"{before} people wait before you."
     )
     st.info(
-        f"This server is full: {startup.most_visitors()} people use it now. {others} The page "
-        "opens by itself as soon as there is room.",
+        f"This server is full: {startup.most_visitors():d} people use it now. {plain(others)} "
+        "The page opens by itself as soon as there is room.",
         icon="⏳",
     )
 

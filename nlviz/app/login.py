@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAuthError, StreamlitSecretNotFoundError
 
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 
 
 def is_passed() -> bool:
@@ -36,4 +37,4 @@ def _log_in() -> None:
     try:
         st.login()
     except StreamlitAuthError as error:
-        st.error(f"Nobody can log in, as the server is not set up for it: {error}")
+        st.error(f"Nobody can log in, as the server is not set up for it: {plain(str(error))}")

@@ -14,6 +14,7 @@ from nlviz.app.choice import Choice
 from nlviz.app.guard import safely
 from nlviz.app.kept import find
 from nlviz.app.loading import wait
+from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, loaded, one_at_a_time
 from nlviz.app.tabs import jobs
 from nlviz.app.tabs.progress import tell
@@ -53,13 +54,13 @@ def agreed(visit: Visit, choice: Choice, place: DeltaGenerator) -> bool:
     positions = _positions(visit, choice, info)
     if positions is None and pace is not None:
         positions = pace.positions_of(frames)
-    st.caption(_sentence(positions, frames, info, pace))
+    st.caption(plain(_sentence(positions, frames, info, pace)))
     if there or choice in visit.agreed or pace is None:
         return True
     why = _question(frames, info, pace)
     if not why:
         return True
-    st.warning(why)
+    st.warning(plain(why))
     st.button("Run it", key="run-it", on_click=safely(visit.agreed.add), args=(choice,))
     return False
 

@@ -26,7 +26,7 @@ def offer(visit: Visit) -> None:
         key=_KEY,
         on_change=safely(take),
         args=(visit, _KEY),
-        help=f"At most {most:d} MB. {upload_word.instead()}",
+        help=f"At most {most:d} MB. {plain(upload_word.instead())}",
     )
     upload_word.show(most)
     camera.offer(_KEY)

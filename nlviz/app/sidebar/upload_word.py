@@ -31,11 +31,11 @@ def show(most: int) -> None:
 def instead() -> str:
     """What to do with a larger file."""
     folder = (
-        "choose it under *A file of this server*, if it lies there"
+        "choose it under “A file of this server”, if it lies there"
         if startup.media() is not None
-        else "let whoever runs this server start it with `--media FOLDER`, and open it there"
+        else "let whoever runs this server start it with --media FOLDER, and open it there"
     )
     return (
-        "Cut it to the part that you want to see, open it with `nlviz` on the command line, which "
+        "Cut it to the part that you want to see, open it with nlviz on the command line, which "
         f"has no such limit, or {folder}."
     )

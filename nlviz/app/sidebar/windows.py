@@ -6,6 +6,7 @@ import streamlit as st
 
 from nlviz.app.choice import ClipPart
 from nlviz.app.guard import safely
+from nlviz.app.markdown import plain
 from nlviz.media.sampling import usual_overlap
 
 _MOST = 200  # marks on the timeline that can be told apart
@@ -41,9 +42,9 @@ def show(part: ClipPart, total: int, windows: tuple[int, ...], *, key: str) -> N
     ):
         there = 0 <= number < len(windows)
         place.button(
-            label,
+            plain(label),
             key=f"{key}-{'before' if number < own else 'after'}",
-            help=name,
+            help=plain(name),
             disabled=not there,
             on_click=safely(_go),
             args=(key, windows[number] if there else 0),

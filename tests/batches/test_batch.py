@@ -122,6 +122,14 @@ def test_what_is_done_is_skipped_by_content_and_the_rest_is_not(clips, net, tmp_
     assert len(rows(out)) == 6
 
 
+def test_a_mask_that_has_changed_has_its_clip_done_anew(clips, masks, net, tmp_path):
+    out = tmp_path / "out"
+    run(clips, out, net, masks=str(masks), blocks=("first",))
+    (masks / "clip0" / "1.png").write_bytes((masks / "clip1" / "1.png").read_bytes())
+    report = run(clips, out, net, masks=str(masks), blocks=("first",))
+    assert (report.done, report.there) == (1, 2)
+
+
 def test_the_same_content_under_another_name_has_rows_and_costs_no_pass(
     clips, net, tmp_path, monkeypatch
 ):

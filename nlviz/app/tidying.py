@@ -10,7 +10,6 @@ Threads share a few heaps, for what one leaves free in a heap of its own no othe
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 import threading
 import time
@@ -20,6 +19,8 @@ from contextlib import suppress
 import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from nlviz.hooks.memory import give_back
 
 logger = logging.getLogger("nlviz")
 
@@ -91,18 +92,11 @@ def note() -> None:
         _of_server().note(context.session_id)
 
 
-def collect() -> None:
-    """Free what nobody can reach any more, and give memory that is free back to the system."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # only glibc can be asked
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 @st.cache_resource(show_spinner=False)
 def _of_server() -> Tidying:
     share_heaps()
     kept = float(st.get_option("server.disconnectedSessionTTL") or 0.0)
-    tidying = Tidying(_is_here, max(kept - _EARLY, 0.0), _close, collect)
+    tidying = Tidying(_is_here, max(kept - _EARLY, 0.0), _close, give_back)
     threading.Thread(target=_go_on, args=(tidying,), name="tidying", daemon=True).start()
     return tidying
 

@@ -1,11 +1,13 @@
-"""Too little memory, by all its names, told in one sentence around every pass of a network."""
+"""Memory around passes of a network: too little of it, told in one sentence, and given back."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import gc
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from nlviz.errors import BudgetError, NlvizError
 
@@ -60,3 +62,10 @@ def enough_memory(needed_for: str) -> Iterator[None]:
         raise BudgetError(
             f"Not enough memory for {needed_for}; take fewer frames or a smaller input size."
         ) from error
+
+
+def give_back() -> None:
+    """Free what nobody can reach any more, and give memory that is free back to the system."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only glibc can be asked
+        ctypes.CDLL(None).malloc_trim(0)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
 from nlviz.errors import QueryError
+from nlviz.hooks.memory import give_back
 from nlviz.inference.forward import analyse
 from nlviz.inference.protocol import Network
 from nlviz.media.source import Given
@@ -147,8 +148,10 @@ class LongAnalysis:
         if self.store.has(number):
             return
         with self._lock:
-            if not self.store.has(number):  # somebody else may have run it meanwhile
-                self._run(self.plan[number], progress)
+            if self.store.has(number):  # somebody else has run it meanwhile
+                return
+            self._run(self.plan[number], progress)
+            give_back()  # else each window leaves pieces that no later one fits into
 
     def _run(self, window: TimeWindow, progress: Progress) -> None:
         """The network on one window, whose frames are decoded unless a neighbour had them."""

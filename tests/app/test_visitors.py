@@ -24,7 +24,8 @@ from nlviz.app import running
 from nlviz.app.analysing import make as analysed
 from nlviz.app.choice import Choice, ClipPart, bundled
 from nlviz.app.tabs import jobs
-from nlviz.app.tidying import Tidying, collect
+from nlviz.app.tidying import Tidying
+from nlviz.hooks.memory import give_back
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
@@ -340,7 +341,7 @@ def test_what_only_rings_of_objects_hold_is_freed():
     try:
         gone = weakref.ref(Ring())
         assert gone() is not None
-        collect()
+        give_back()
         assert gone() is None
     finally:
         gc.enable()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 SCRIPT = """
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from nlviz.windows import long_analysis
@@ -275,3 +277,22 @@ def test_a_window_gives_the_blocks_that_are_asked_for(home):
     long = support.long(home)
     assert long.window(0).blocks == ("first", "second")
     assert long.window(0, blocks=("second",)).blocks == ("second",)
+
+
+def test_nothing_is_held_of_a_window_when_the_next_begins(home, monkeypatch):
+    seen, held = [], []
+    plain, free = long_analysis.analyse, long_analysis.give_back
+
+    def watched(*given, **options):
+        analysis = plain(*given, **options)
+        seen.append(weakref.ref(analysis.affinity("second").theta.base))
+        return analysis
+
+    def freed():
+        free()
+        held.append(sum(each() is not None for each in seen))
+
+    monkeypatch.setattr(long_analysis, "analyse", watched)
+    monkeypatch.setattr(long_analysis, "give_back", freed)
+    support.long(home).run()
+    assert held == [0] * 5

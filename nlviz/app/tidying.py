@@ -26,6 +26,7 @@ logger = logging.getLogger("nlviz")
 
 _LOOK = 4.0  # seconds between two looks
 _M_ARENA_MAX = -8  # as malloc.h of glibc numbers it
+_ROUNDS = 3  # of tidying up after the last who left
 _EARLY = 25.0  # seconds before Streamlit forgets a session, and can no longer be told to close it
 
 
@@ -47,7 +48,7 @@ class Tidying:
         tidy: Callable[[], None],
     ) -> None:
         self._is_here, self._kept, self._close, self._tidy = is_here, kept, close, tidy
-        self._closed = False
+        self._rounds = 0  # looks at which there may still be something to tidy up
         self._lock = threading.Lock()
         self._gone: dict[str, float | None] = {}  # visitor → since when, None while they are here
 
@@ -57,8 +58,13 @@ class Tidying:
             self._gone[visitor] = None
 
     def look(self, now: float) -> None:
-        """Close sessions whose time is over, and tidy up at the next look; ``now`` in seconds."""
-        if self._closed:
+        """Close sessions whose time is over, and tidy up at the next looks; ``now`` in seconds.
+
+        At a few of them: where many leave at once, Streamlit is not done with the last one's
+        session at the first.
+        """
+        if self._rounds:
+            self._rounds -= 1
             self._tidy()
         left: list[str] = []
         with self._lock:
@@ -72,7 +78,8 @@ class Tidying:
                     left.append(visitor)
         for visitor in left:
             self._close(visitor)
-        self._closed = bool(left)
+        if left:
+            self._rounds = _ROUNDS
 
 
 def share_heaps() -> None:

@@ -328,8 +328,9 @@ def test_the_server_tidies_up_once_somebody_has_left_for_good():
     assert (closed, tidied) == (["one"], [])  # their session ends meanwhile
     tidying.look(145.0)
     assert tidied == [1]
-    tidying.look(300.0)
-    assert (closed, tidied) == (["one"], [1])  # once, for two is still here
+    for later in (149.0, 153.0, 157.0, 300.0):  # a few times, for a session may end late
+        tidying.look(later)
+    assert (closed, tidied) == (["one"], [1, 1, 1])  # two is still here
 
 
 def test_what_only_rings_of_objects_hold_is_freed():

@@ -70,7 +70,7 @@ def _note(frames: int, seconds: float, memory: float = 1e8) -> None:
 def _said(page: AppTest) -> tuple[str, str]:
     assert not page.exception
     (runs,) = (text.value for text in page.text)
-    return page.caption[0].value, runs
+    return page.caption[0].value.replace("\\", ""), runs  # escaped for Markdown
 
 
 def test_a_usual_choice_runs_and_says_how_many_positions_it_has(page):

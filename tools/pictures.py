@@ -93,7 +93,7 @@ def notebook() -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copy(material.path, folder)
+        shutil.copy(ROOT / "assets" / "clips" / material.name, folder)
         file = jupyter.notebook(folder / "ball.ipynb", cells)
         with jupyter.lab(folder) as address, sync_playwright() as playwright:
             browser = launch(playwright)

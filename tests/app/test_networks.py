@@ -202,7 +202,9 @@ def test_two_visitors_files_of_one_name_are_two_networks(small, content, tmp_pat
     one, other = (Choice(clip, part, model, 96, own) for model, own in (first, second))
     assert one.network == other.network == "small (weights.pkl)"
     made = analysing.make(one, lambda fraction, what: None)
-    assert kept.find(one) is made
+    found = kept.find(one)
+    assert found is not None
+    assert found.analysis is made.analysis
     assert kept.find(other) is None
     assert kept.find(replace(one, weights=None)) is None
     there = analysing.make(other, lambda fraction, what: None)

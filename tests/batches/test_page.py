@@ -49,7 +49,11 @@ def test_its_options_are_the_commands():
     batch = next(a for a in parser()._actions if a.choices).choices["batch"]
     summary = next(a for a in parser()._actions if a.choices).choices["summary"]
     there = {word for each in (batch, summary) for a in each._actions for word in a.option_strings}
-    named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", re.sub(r"#SBATCH.*|`python -m benchmarks.*", "", TEXT)))
+    named = set(
+        re.findall(
+            r"(?<![\w-])(--[a-z][a-z-]+)", re.sub(r"#SBATCH.*|`python -m benchmarks.*", "", TEXT)
+        )
+    )
     assert named <= there, named - there
 
 

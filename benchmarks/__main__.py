@@ -3,6 +3,16 @@
 import subprocess
 import sys
 
-for name in ("capture", "plain_way", "hover", "regions", "answers", "click", "tabs", "start"):
+for name in (
+    "capture",
+    "plain_way",
+    "hover",
+    "regions",
+    "components",
+    "answers",
+    "click",
+    "tabs",
+    "start",
+):
     print(f"\n## benchmarks.{name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False)

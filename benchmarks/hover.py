@@ -2,6 +2,8 @@
 
 `python -m benchmarks.hover`. "compute + draw" is the viewer's own time from the row to the words
 below the frames; "painted" adds the wait until the canvases' pixels are there (drawn in software).
+Sharpened heat takes several turns, one an animation frame: the last one's time is the first number,
+the longest one's the second.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class Case:
     pins: int = 0
     reverse: bool = False
     heads: int = 1
+    sharpened: bool = False
 
     @property
     def query(self) -> tuple[int, int, int]:
@@ -62,6 +65,7 @@ class Case:
     def __str__(self) -> str:
         more = [f"{self.pins} pins"] * (self.pins > 0) + ["who looks here"] * self.reverse
         more += [f"{self.heads} heads"] * (self.heads > 1)
+        more += ["sharpened"] * self.sharpened
         size = f"{self.frames}×{self.side}×{self.side}"
         return ", ".join([size, f"{int(np.prod(self.key)):,} keys", *more])
 
@@ -73,6 +77,8 @@ CASES = (
     Case(32, 28, pins=8),
     Case(32, 28, pins=8, reverse=True),
     Case(32, 28, heads=4),
+    Case(8, 24, sharpened=True),
+    Case(32, 28, pooled=True, sharpened=True),
 )
 
 
@@ -118,7 +124,7 @@ def main() -> int:
                 seed=1,
             )
             clip = blobs.clip(case.frames, *SIZE)
-            options = {"reverse": case.reverse}
+            options = {"reverse": case.reverse, "sharpened": case.sharpened}
             view = loaded(browser, block, clip=clip, before=PAINTED, options=options)
             if case.reverse:
                 view.put(block.constants())

@@ -6,8 +6,9 @@ their own; they pin, open a tab that runs the network, have the viewer rank by c
 leave. Then thirty open one link at once. The server's memory is read before, after each, and once
 their sessions have ended.
 
-`--soak MINUTES` has visitors come, work and leave for so long instead, and tells memory, threads
-and open files by the minute.
+`--soak MINUTES` has three visitors at a time come, work and leave for so long instead, one of them
+with a clip of their own, and tells memory, kept results, threads, open files and uploads on disk by
+the minute.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ PATIENCE = 900.0  # seconds that a visitor waits for anything
 LEFT = 75.0  # seconds until the sessions of those who left have ended
 MOST_TIMES = 3.0  # of what one waits for a link, for thirty who open the same
 MORE = 1.25  # of the memory before, after they left
+AT_A_TIME, KEPT = 3, 256  # visitors of the soak, and MB of results that its server keeps
+POOLED = 4  # threads and files by which pools of Streamlit's may grow
 MATTERS = "Does it matter?"
 
 
@@ -71,8 +74,10 @@ def query(number: int) -> str:
     return f"clip={clip}&frames=4&size={size}&model={model}&pin=0,60,60"
 
 
-def visit(address: str, number: int, times: Times, go: threading.Barrier | None) -> None:
-    """Come, look, click, open a tab, leave."""
+def visit(
+    address: str, number: int, times: Times, go: threading.Barrier | None, *, own: bool
+) -> None:
+    """Come, look, click, open a tab, leave; ``own`` brings a clip that nobody else has."""
     draw = random.Random(number)
     try:
         if go is not None:
@@ -82,7 +87,7 @@ def visit(address: str, number: int, times: Times, go: threading.Barrier | None)
         visitor.until(lambda: len(visitor.pins()) == 1, "a first picture", PATIENCE)
         times.first.append(time.monotonic() - began)
         visitor.until(lambda: visitor.finished > 0, "the whole page", PATIENCE)
-        if number < WITH_A_CLIP:
+        if own:
             visitor.put("-upload", f"clip {number}.gif", own_clip(number))
             visitor.until(lambda: f"clip+{number}.gif" in visitor.where, "the upload", PATIENCE)
             visitor.act(type="add", t=0, x=50, y=50)
@@ -116,7 +121,11 @@ def together(server: AppServer, count: int) -> tuple[Times, float]:
     """All of them at the same time: what they waited, and the seconds until the last was done."""
     times, go = Times(), threading.Barrier(count + 1)
     threads = [
-        threading.Thread(target=visit, args=(server.address, number, times, go))
+        threading.Thread(
+            target=visit,
+            args=(server.address, number, times, go),
+            kwargs={"own": number < WITH_A_CLIP},
+        )
         for number in range(count)
     ]
     for thread in threads:
@@ -132,7 +141,7 @@ def one_after_the_other(server: AppServer, count: int) -> tuple[Times, float]:
     """The same work, by one visitor at a time."""
     times, began = Times(), time.monotonic()
     for number in range(count):
-        visit(server.address, number, times, None)
+        visit(server.address, number, times, None, own=number < WITH_A_CLIP)
     return times, time.monotonic() - began
 
 
@@ -180,9 +189,21 @@ def status(server: AppServer) -> tuple[float, int, int]:
     return int(memory) / 1024, int(threads), len(list((home / "fd").iterdir()))
 
 
-def afresh(work: Callable[[AppServer], object]) -> None:
+def uploads(server: AppServer) -> int:
+    """How many files of visitors lie on the server's disk."""
+    return len(list(server.folders[0].glob("*-*")))
+
+
+def all_have_left(server: AppServer) -> None:
+    """Return once the sessions of those who left have ended."""
+    time.sleep(LEFT)
+    WireVisitor(server.address).leave()  # Streamlit looks for ended sessions when one comes
+    time.sleep(LEFT)
+
+
+def afresh(work: Callable[[AppServer], object], *options: str) -> None:
     """Do it with a new server."""
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), *options) as server:
         warm = WireVisitor(server.address)  # as a server that has been up for a while
         warm.until(lambda: len(warm.pins()) == 1, "the first picture", PATIENCE)
         warm.until(lambda: server.metric('nlviz_stage_total{stage="analysis"}') > 0, "the network")
@@ -202,17 +223,16 @@ def crowd(count: int) -> bool:
         before = status(server)
         found.append(together(server, count))
         during = status(server)
-        time.sleep(LEFT)
-        WireVisitor(server.address).leave()  # Streamlit looks for ended sessions when one comes
-        time.sleep(LEFT)
+        all_have_left(server)
         after = status(server)
         named = zip(
             ("before", "at the end", "after they left"), (before, during, after), strict=True
         )
         for name, (memory, threads, files) in named:
             print(f"{name:16} {memory:6.0f} MiB, {threads} threads, {files} files")
-        kept.append(not list(server.folders[0].glob("*-*")))
-        print(f"uploads left on disk: {'none' if kept[-1] else 'some'}")
+        left = uploads(server)
+        kept.append(not left)
+        print(f"uploads left on disk: {left}")
 
     afresh(alone)
     afresh(crowded)
@@ -247,40 +267,68 @@ def same_link(count: int) -> bool:
 
 def soak(minutes: float) -> bool:
     """Visitors come, work and leave; whether memory, threads and files stay where they were."""
-    seen: list[tuple[float, int, int]] = []
+    seen: list[tuple[float, int, int, float]] = []
     failed: list[str] = []
+    stays: list[bool] = []
 
     def measure(server: AppServer) -> None:
+        before = *status(server), results(server)
         end, number = time.monotonic() + 60 * minutes, 0
         next_look = time.monotonic() + 60
         while time.monotonic() < end:
             times = Times()
             threads = [
-                threading.Thread(target=visit, args=(server.address, number + n, times, None))
-                for n in range(3)
+                threading.Thread(
+                    target=visit,
+                    args=(server.address, number + each, times, None),
+                    kwargs={"own": each == 0},
+                )
+                for each in range(AT_A_TIME)
             ]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             failed.extend(times.failed)
-            number += 3
+            number += AT_A_TIME
             if time.monotonic() >= next_look:
                 next_look += 60
-                seen.append(status(server))
-                memory, count, files = seen[-1]
-                print(
-                    f"{number:4} visitors: {memory:5.0f} MiB, {count} threads, {files} files",
-                    flush=True,
-                )
+                seen.append((*status(server), results(server)))
+                tell_soak(f"{number} visitors", seen[-1], uploads(server))
+        all_have_left(server)
+        after, left = (*status(server), results(server)), uploads(server)
+        tell_soak("before", before, 0)
+        tell_soak("after they left", after, left)
+        stays.append(left > 0 or after[1] > before[1] + POOLED or after[2] > before[2] + POOLED)
 
-    afresh(measure)
+    afresh(measure, "--keep", str(KEPT))
     for failure in failed:
         print(f"not answered: {failure}")
     half = len(seen) // 2
-    first, last = (statistics.median(m for m, _, _ in part) for part in (seen[:half], seen[half:]))
-    print(f"second half beside the first: {last / first:.2f} times the memory")
-    return not failed and last < MORE * first
+    first, last = (
+        statistics.median(memory - kept for memory, _, _, kept in part)
+        for part in (seen[:half], seen[half:])
+    )
+    print(
+        f"second half beside the first: {last / first:.2f} times the memory, without the results "
+        "that are kept up to their bound"
+    )
+    return not failed and stays == [False] and last < MORE * first
+
+
+def results(server: AppServer) -> float:
+    """MiB of the results that the server keeps for all."""
+    return server.metric('nlviz_held_bytes{where="results"}') / 2**20
+
+
+def tell_soak(when: str, found: tuple[float, int, int, float], left: int) -> None:
+    """A line of the soak."""
+    memory, threads, files, kept = found
+    print(
+        f"{when:16} {memory:6.0f} MiB, {kept:.0f} of them kept results, {threads} threads, "
+        f"{files} open files, {left} uploads",
+        flush=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

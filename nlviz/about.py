@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 from nlviz.affinity import Affinity
 from nlviz.display import listed
 from nlviz.geometry import Grid, View
-from nlviz.groups import NO_KEY, NO_QUERY
+from nlviz.groups import NO_KEY, NO_QUERY, Groups, LinkBits, Links
+
+SIMILARITY = "similarity, not a weight of the network"
+"""What the cosines of a layer's features are, in place of the kind of a block."""
+
+MATCHED_COSINES = "cosine of the input's features of two clips"
+"""What the kind of a block says where its input is compared between two clips."""
 
 _FUNCTIONS = {
     "gaussian": "Gaussian",
     "embedded_gaussian": "embedded Gaussian",
     "dot_product": "dot product",
     "concatenation": "concatenation",
+    "derived": "rows that nlviz worked out",
 }
 
 
@@ -82,8 +89,11 @@ def about(
     queries, keys = affinity.query_grid, affinity.key_grid
     heads = f", mean of {affinity.heads} heads" if affinity.heads > 1 else ""
     scale = "" if affinity.scale == 1 else f", logits × {affinity.scale:.3g}"
+    function = _FUNCTIONS[affinity.function] + scale + heads
     sums = "rows sum to one"
-    if not affinity.rows_sum_to_one:
+    if kind.startswith(SIMILARITY) or MATCHED_COSINES in kind:
+        function, sums = "cosine of features", "rows are cosines, from −1 to 1"
+    elif not affinity.rows_sum_to_one:
         sums = "rows are signed and need not sum to one"
         sums = sums if affinity.signed else "rows are not normalised"
     elif affinity.tokens:
@@ -91,7 +101,7 @@ def about(
     return About(
         block=block,
         kind=kind,
-        function=_FUNCTIONS[affinity.function] + scale + heads,
+        function=function,
         rows=sums,
         queries="" if affinity.has_query.all() else _lie("queries", affinity.has_query),
         keys=_keys(affinity),
@@ -145,15 +155,18 @@ def reach_in_words(affinity: Affinity) -> str:
     reach, grid = affinity.reach, affinity.query_grid
     if not reach:
         return "from everywhere to everywhere"
-    if any(not np.array_equal(each.query, reach[0].query) for each in reach):
+    if isinstance(reach[0], LinkBits) or reach[0].until is not None:
+        return _masked(reach[0])
+    groups = [each for each in reach if isinstance(each, Groups)]
+    if any(not np.array_equal(each.query, groups[0].query) for each in groups):
         return "within a cell's own row and column of its frame (criss-cross)"
-    group = reach[0].query[: grid.size].reshape(grid.shape)
+    group = groups[0].query[: grid.size].reshape(grid.shape)
     there = group != NO_QUERY
     if not there.any():
         return "from its tokens alone"
     if len(np.unique(group[there])) == 1:
         keys = affinity.key_grid
-        able = np.any([each.key[: keys.size] == group[there][0] for each in reach], axis=0)
+        able = np.any([each.key[: keys.size] == group[there][0] for each in groups], axis=0)
         return f"from {_part(there)} to {_part(able.reshape(keys.shape))}"
     few = "" if there.all() else f", from {there.sum()} of {there.size} cells"
     lone = [np.unique(step[at]) for step, at in zip(group, there, strict=True)]
@@ -163,9 +176,23 @@ def reach_in_words(affinity: Affinity) -> str:
         return ("everywhere" if steps == grid.t else f"within {of} only") + few
     if (group == group[:1]).all() and len(np.unique(group[0][there[0]])) == there[0].sum():
         return f"at a cell's own place only, over time{few}"
-    able = np.concatenate([each.key[: affinity.key_grid.size] for each in reach])
+    able = np.concatenate([each.key[: affinity.key_grid.size] for each in groups])
     sizes = np.unique(able[able != NO_KEY], return_counts=True)[1]
     return f"within windows of at most {int(sizes.max(initial=0))} cells only{few}"
+
+
+def _masked(links: Links) -> str:
+    """What a mask lets through, in the order of the sequence."""
+    if isinstance(links, LinkBits):
+        there = np.bitwise_count(links.bits).sum() / max(1, links.shape[0] * links.shape[1])
+        return f"by a mask of the network's own, {there:.0%} of all"
+    asks = links.has_query
+    first, last = links.query[asks], links.last[asks]
+    if (first > first.min(initial=0)).any():
+        return "within a stretch of the sequence only (a sliding window)"
+    if len(np.unique(last)) == len(last):
+        return "from a place to itself and those before it in the sequence (causal)"
+    return "to those before in the sequence, some of them together (causal by blocks, or a prefix)"
 
 
 def _part(there: NDArray[np.bool_]) -> str:

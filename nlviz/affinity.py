@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 from nlviz.display import listed, table
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
-from nlviz.groups import NO_KEY, NO_QUERY, Groups, Reached, joins_frames, reached_from, reaching
+from nlviz.groups import Links, Reached, joins_frames, reached_from, reaching
 
 Array = NDArray[np.float32]
 
 SOFTMAX_FUNCTIONS = ("gaussian", "embedded_gaussian")
 FUNCTIONS = (*SOFTMAX_FUNCTIONS, "dot_product", "concatenation")
+
+DERIVED = "derived"
+"""The function of a derived block: its weights are θ_iᵀ φ_j as they are, and none is negative.
+
+φ holds rows that nlviz worked out and θ says whose they are; no network weighed anything so.
+"""
 
 _NEVER = np.float32(-1e30)  # the logit of a link that cannot exist; finite, so that none is NaN
 _CHUNK_BYTES = 64 << 20  # what a pass over all rows may hold at once
@@ -34,7 +40,7 @@ class Affinity:
     θ_i = (a_i, 1) and φ_j = (1, b_j).
 
     Args:
-        function: one of ``FUNCTIONS``.
+        function: one of ``FUNCTIONS``, or ``DERIVED``.
         theta: (heads · C', N) queries, column i at cell i of ``query_grid``, then the tokens; the
             channels of one head lie together; made read-only float32.
         phi: (heads · C', M) keys, column j at cell j of ``key_grid``, then the tokens; likewise.
@@ -43,8 +49,8 @@ class Affinity:
         scale: factor on the logits; 1 in the paper.
         heads: how many functions work side by side; a weight is the mean over the heads of each
             head's own f/C.
-        reach: which links can exist, see ``Groups``; everywhere if empty. The others weigh 0,
-            and the sums, C and M go over the keys that a query can reach.
+        reach: which links can exist, see ``Groups`` and ``LinkBits``; everywhere if empty. The
+            others weigh 0, and the sums, C and M go over the keys that a query can reach.
         tokens: names of what takes part without a place on the grids, as a class token; a row on
             the grid then sums to 1 minus what the tokens weigh.
 
@@ -59,11 +65,11 @@ class Affinity:
     key_grid: Grid
     scale: float = 1.0
     heads: int = 1
-    reach: tuple[Groups, ...] = ()
+    reach: tuple[Links, ...] = ()
     tokens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.function not in FUNCTIONS:
+        if self.function not in (*FUNCTIONS, DERIVED):
             raise QueryError(f"Function {self.function!r} is unknown; choose one of {FUNCTIONS}.")
         width = self.theta.shape[0]
         n, m = (grid.size + len(self.tokens) for grid in (self.query_grid, self.key_grid))
@@ -76,7 +82,7 @@ class Affinity:
             raise QueryError("θ and φ have no channels: they must be (C', cells), C' at least 1.")
         if self.heads < 1 or width % self.heads:
             raise QueryError(f"{width} channels do not split into {self.heads} heads.")
-        if any(len(groups.query) != n or len(groups.key) != m for groups in self.reach):
+        if any(links.shape != (n, m) for links in self.reach):
             raise QueryError(f"Groups must name the group of each of {n} queries and {m} keys.")
         for name in ("theta", "phi"):
             array = np.ascontiguousarray(getattr(self, name), dtype=np.float32).view()
@@ -108,6 +114,11 @@ class Affinity:
         return self.function in SOFTMAX_FUNCTIONS
 
     @property
+    def is_derived(self) -> bool:
+        """Whether its weights are no network's, but worked out from those of several layers."""
+        return self.function == DERIVED
+
+    @property
     def signed(self) -> bool:
         """Whether weights can be negative: only those of the dot product."""
         return self.function == "dot_product"
@@ -125,17 +136,17 @@ class Affinity:
     @property
     def has_query(self) -> NDArray[np.bool_]:
         """(T, H, W), True where there is a query: everywhere but where a group says otherwise."""
-        there = np.ones(self.query_grid.size, dtype=np.bool_)
-        for groups in self.reach[:1]:
-            there = groups.query[: there.size] != NO_QUERY
+        there = np.full(self.query_grid.size, not self.reach)
+        for links in self.reach:
+            there |= links.has_query[: there.size]
         return there.reshape(self.query_grid.shape)
 
     @property
     def has_key(self) -> NDArray[np.bool_]:
         """(T', H', W'), True where there is a key: everywhere but where groups say otherwise."""
         there = np.full(self.key_grid.size, not self.reach)
-        for groups in self.reach:
-            there |= groups.key[: there.size] != NO_KEY
+        for links in self.reach:
+            there |= links.has_key[: there.size]
         return there.reshape(self.key_grid.shape)
 
     @property
@@ -151,6 +162,22 @@ class Affinity:
                 "mean."
             )
         return self._heads_alone[number]
+
+    def named(self, names: Mapping[str, str]) -> Affinity:
+        """The same with other names for some tokens; QueryError for one that is not there or twice.
+
+        Args:
+            names: of a token now → its new name.
+        """
+        for token in names:
+            self._index(token, self.query_grid)
+        tokens = tuple(names.get(token, token) for token in self.tokens)
+        twice = next((each for each in tokens if tokens.count(each) > 1), None)
+        if twice is not None:
+            raise QueryError(
+                f"The block would have the token {twice!r} twice; give each its own name."
+            )
+        return replace(self, tokens=tokens)
 
     def row(self, query: Cell | str) -> Array:
         """Row i of f/C, Eq. (1), on the key grid (T', H', W'); ``query`` is a cell or a token.
@@ -186,11 +213,47 @@ class Affinity:
     def weights(self, queries: Sequence[Cell | str]) -> Array:
         """The whole rows of n queries, (n, M): keys in row-major order, then the tokens."""
         index = [self.index(query) for query in queries]
-        return self._rows(np.asarray(index, dtype=np.intp))
+        return self.weights_at(np.asarray(index, dtype=np.intp))
+
+    def weights_at(self, index: NDArray[np.intp]) -> Array:
+        """The whole rows of n queries by their columns of θ, (n, M); see ``weights``."""
+        return self._rows(index)
+
+    def weights_to(self, queries: Sequence[Cell | str], phi: Array) -> Array:
+        """What n queries would give to keys that are not among their own: (n, m).
+
+        Each query keeps its own constant C(x), so these compare with its own ``weights``; the
+        network never weighed them together. For keys of the same block on other frames.
+
+        Args:
+            queries: which.
+            phi: (heads · C', m), φ of the other keys.
+
+        Raises:
+            QueryError: φ of another width, or links that are kept within groups.
+        """
+        if len(phi) != self.width:
+            raise QueryError(f"φ has {len(phi)} channels, the block {self.width}; give its own.")
+        if self.reach:
+            raise QueryError(
+                "Links of this block stay within groups, which other keys have none of."
+            )
+        index = np.asarray([self.index(query) for query in queries], dtype=np.intp)
+        total = np.zeros((len(index), phi.shape[1]), np.float32)
+        pairs = zip(self._split, self.constants, np.split(phi, self.heads), strict=True)
+        for (theta, _), constants, other in pairs:
+            with np.errstate(over="ignore"):  # another frame may outweigh all of the query's own
+                logits: Array = np.float32(self.scale) * (theta[:, index].T @ other)
+                total += self._weights(logits, constants[index, None])
+        return np.minimum(total / self.heads, np.finfo(np.float32).max)
 
     def head_weights(self, queries: Sequence[Cell | str]) -> Array:
         """The whole rows of n queries in each head, (heads, n, M); ``weights`` is their mean."""
         index = np.asarray([self.index(query) for query in queries], dtype=np.intp)
+        return self.head_weights_at(index)
+
+    def head_weights_at(self, index: NDArray[np.intp]) -> Array:
+        """The whole rows of n queries by their columns of θ, (heads, n, M); see ``weights``."""
         reached = reached_from(self.reach, index)
         return np.stack([self._head_rows(pair, index, reached) for pair in self._split])
 
@@ -359,10 +422,16 @@ class Affinity:
             np.exp(logits, out=logits)
             logits /= logits.sum(axis=-1, keepdims=True)
         else:
-            self._weights(logits, logits.shape[1] if reached is None else _counted(reached))
+            self._weights(logits, self._divisor(logits.shape[1], reached))
         if reached is not None:
             np.copyto(logits, 0, where=~reached)
         return logits
+
+    def _divisor(self, keys: int, reached: Reached | None) -> Any:
+        """What the products of some rows are divided by where no softmax is taken."""
+        if self.is_derived:
+            return 1
+        return keys if reached is None else _counted(reached)
 
     def _weights(self, logits: Array, constants: Any) -> Array:
         """f/C from logits, in place; the constants of the rows are log C for a softmax, else M."""
@@ -377,14 +446,15 @@ class Affinity:
 
     @cached_property
     def constants(self) -> Array:
-        """What normalises the rows of each head, (heads, N), tokens last: log C(x), or M.
+        """What normalises the rows of each head, (heads, N), tokens last: log C(x), M, or 1.
 
         The logarithm is that of the softmax kinds; the others divide by the number of keys that a
-        query can reach. Worked out once, a chunk of rows at a time.
+        query can reach, and a derived block by nothing. Worked out once, a chunk of rows at a time.
         """
         n, m = self.theta.shape[1], self.phi.shape[1]
-        constants = np.full((self.heads, n), m, dtype=np.float32)
-        for rows in _chunked(n if self.reach or self.rows_sum_to_one else 0, m, _CHUNK_BYTES):
+        constants = np.full((self.heads, n), self._divisor(m, None), dtype=np.float32)
+        vary = not self.is_derived and (self.reach or self.rows_sum_to_one)
+        for rows in _chunked(n if vary else 0, m, _CHUNK_BYTES):
             reached = reached_from(self.reach, rows)
             if reached is not None and not self.rows_sum_to_one:
                 constants[:, rows] = _counted(reached)[:, 0]

@@ -14,13 +14,16 @@ from nlviz.about import About, about, fidelity_in_words
 from nlviz.affinity import Affinity
 from nlviz.clip import Clip
 from nlviz.display import image, table
-from nlviz.errors import QueryError
+from nlviz.errors import CaptureError, QueryError
 from nlviz.geometry import View
 from nlviz.models.score_windows import ScoreWindows
-from nlviz.query import Query
+from nlviz.query import Query, layer_of, similarity_of
 
 JOINED = "joined by nlviz from windows that the network saw one by one"
 """What a block of several windows is, after its kind; sessions keep it, too."""
+
+DERIVED = "derived by nlviz from several layers, not a weight of the network"
+"""What a block that no layer of the network has is, after its kind; sessions keep it, too."""
 
 _THUMBNAIL = 240  # pixels of its longer side
 
@@ -75,13 +78,26 @@ class Analysis:
         return tuple(self.affinities)
 
     @property
+    def network_blocks(self) -> tuple[str, ...]:
+        """Those that the network computes: no similarity of features, and none that is derived."""
+        own = (name for name, each in self.affinities.items() if not each.is_derived)
+        return tuple(name for name in own if layer_of(name) is None)
+
+    @property
     def default_block(self) -> str:
         """The last block that can be asked from places of the clip; the last of all if none can.
 
-        Behind it may stand one that only learned vectors ask, as an attention pool or a decoder.
+        Behind it may stand one that only learned vectors ask, as an attention pool or a decoder,
+        and those that are derived.
         """
-        asked = [name for name, each in self.affinities.items() if each.has_query.any()]
+        own = {name: each for name, each in self.affinities.items() if not each.is_derived}
+        asked = [name for name, each in own.items() if each.has_query.any()]
         return (asked or self.blocks)[-1]
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The names of the blocks that are no layer's own, as a rollout."""
+        return tuple(name for name, each in self.affinities.items() if each.is_derived)
 
     @property
     def is_joined(self) -> bool:
@@ -116,6 +132,17 @@ class Analysis:
                 f"Block {block!r} is not captured; choose one of {', '.join(self.blocks)}."
             )
         return self.affinities[block]
+
+    def check_similarities(self, layers: Sequence[str]) -> None:
+        """CaptureError where the features of a layer that was named gave no similarity.
+
+        Args:
+            layers: paths, as ``nlviz.analyse`` takes them as ``features``.
+        """
+        for layer in layers:
+            block = similarity_of(layer)
+            if block not in self.affinities:
+                raise CaptureError(self.refused.get(block, f"Layer {layer!r} did not run."))
 
     def about(self, block: str) -> About:
         """What can honestly be said about one block; QueryError for an unknown one."""

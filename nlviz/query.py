@@ -14,6 +14,12 @@ RANKS: tuple[RankBy, ...] = get_args(RankBy)
 EXCLUDES: tuple[Exclude, ...] = get_args(Exclude)
 Baseline = Literal["uniform", "cosine", "shuffled"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+Of = Literal["input", "theta", "phi", "output"]
+OFS: tuple[Of, ...] = get_args(Of)
+"""Whose vectors: what a block takes, its θ and φ, what it puts out."""
+WhichSide = Literal["above", "below"]
+SIDES: tuple[WhichSide, ...] = get_args(WhichSide)
+"""Of a threshold, on which the foreground lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,12 @@ class Link:
         """The block whose affinity it is."""
         return self.query.block
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """A line of a table, without what was asked: rank, weight, share, frame, x and y."""
+        told = {"rank": self.rank, "weight": self.weight, "share": self.share}
+        return {**told, **where(self.target)}
+
 
 def asked(query: Query) -> dict[str, Any]:
     """All of a query."""
@@ -132,3 +144,16 @@ def origin(block: str) -> tuple[str, Baseline | None]:
         if name and rest == f"{kind})":
             return name, kind
     return block, None
+
+
+_SIMILARITY = " (similarity)"
+
+
+def similarity_of(layer: str) -> str:
+    """What the cosines of a layer's features are called, wherever a block's name stands."""
+    return f"{layer}{_SIMILARITY}"
+
+
+def layer_of(block: str) -> str | None:
+    """The layer whose features' cosines a block is, as ``similarity_of`` names it; else None."""
+    return block.removesuffix(_SIMILARITY) if block.endswith(_SIMILARITY) else None

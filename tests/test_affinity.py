@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nlviz import Affinity, BudgetError, Cell, Grid, Groups, QueryError
+from nlviz import Affinity, BudgetError, Cell, Grid, Groups, LinkBits, QueryError
 from nlviz.affinity import FUNCTIONS
+from nlviz.ask.places import Side
 
 QUERIES, KEYS = Grid(2, 4, 5), Grid(2, 2, 2)
 
@@ -30,6 +33,12 @@ def make_special(function: str, heads: int = 3, tokens: int = 2, reach: int = 2)
     )
 
 
+def can_link(links: Groups | LinkBits, i: int, j: int) -> bool:
+    if isinstance(links, LinkBits):
+        return bool(np.unpackbits(links.bits[i])[j])
+    return bool(links.query[i] <= links.key[j] <= links.last[i])
+
+
 def plain_matrix(affinity: Affinity) -> np.ndarray:
     """f/C from the equations, a pair at a time."""
     n, m = affinity.theta.shape[1], affinity.phi.shape[1]
@@ -41,7 +50,7 @@ def plain_matrix(affinity: Affinity) -> np.ndarray:
             keys = [
                 j
                 for j in range(m)
-                if not affinity.reach or any(g.query[i] == g.key[j] for g in affinity.reach)
+                if not affinity.reach or any(can_link(g, i, j) for g in affinity.reach)
             ]
             theta, phi = affinity.theta[channels, i].astype(float), affinity.phi[channels][:, keys]
             f, constant = affinity.scale * theta @ phi, len(keys)
@@ -97,6 +106,61 @@ def test_heads_tokens_and_reach_are_those_of_the_equations(function, heads, toke
     each = np.stack([affinity.head(h).matrix() for h in range(heads)])
     np.testing.assert_allclose(each.mean(axis=0), expected, atol=1e-6)
     np.testing.assert_array_equal(affinity.head_weights(queries), each)
+
+
+def masked(kind: str, function: str = "embedded_gaussian") -> Affinity:
+    """Links by a rule over runs of keys, some empty, or by bits; or both."""
+    plain, rng = make_special(function, reach=0), np.random.default_rng(3)
+    n, m = plain.theta.shape[1], plain.phi.shape[1]
+    first = rng.integers(0, m, n)
+    until = np.minimum(first + rng.integers(-2, m, n), m - 1)
+    empty = until < first
+    first[empty], until[empty] = -1, -1
+    key = np.where(rng.random(m) < 0.9, rng.permutation(m), -2)
+    bits = LinkBits(np.packbits(rng.random((n, m)) < 0.4, axis=1), m)
+    ways = {"rule": (Groups(first, key, until),), "bits": (bits,)}
+    return replace(plain, reach=ways.get(kind, (*ways["rule"], bits)))
+
+
+@pytest.mark.parametrize("kind", ["rule", "bits", "both"])
+@pytest.mark.parametrize("function", ["embedded_gaussian", "dot_product"])
+def test_masks_leave_the_links_of_the_equations(kind, function):
+    affinity = masked(kind, function)
+    expected = plain_matrix(affinity)
+    np.testing.assert_allclose(affinity.matrix(), expected, atol=1e-6)
+    cells, keys = QUERIES.size, KEYS.size
+    can = np.array(
+        [
+            [any(can_link(g, i, j) for g in affinity.reach) for j in range(keys + 2)]
+            for i in range(cells + 2)
+        ]
+    )
+    assert affinity.has_query.ravel()[can.any(1)[:cells]].all()
+    for j, key in enumerate([*map(KEYS.cell, range(keys)), *affinity.tokens]):
+        np.testing.assert_allclose(affinity.column(key).ravel(), expected[:cells, j], atol=1e-6)
+        np.testing.assert_array_equal(affinity.reaching(key).ravel(), can[:cells, j])
+    some = [0, 5, cells - 1]
+    for reverse, wide in ((False, can), (True, can.T)):
+        side = Side(affinity, reverse)
+        np.testing.assert_array_equal(side.present, wide.any(1))
+        own = [side.own.cell(i) for i in some if i < side.own.size]
+        at = [side.own.index(cell) for cell in own]
+        np.testing.assert_array_equal(side.reached([*own, "register"]), wide[[*at, -1]].any(0))
+    asked = np.flatnonzero(can[:cells].any(1))
+    for links in affinity.reach:
+        few = links.of(asked, slice(1, 7))
+        np.testing.assert_array_equal(few.rows(slice(None)), links.rows(asked)[:, 1:7])
+        assert few.shape == (len(asked), 6)
+    step = np.arange(keys) // (KEYS.rows * KEYS.cols)
+    own_step = np.arange(cells) // (QUERIES.rows * QUERIES.cols)
+    assert affinity.joins_frames == can[:cells, :keys][own_step[:, None] != step].any()
+
+
+def test_masks_of_another_shape_are_told():
+    with pytest.raises(QueryError, match=r"\(N, 2\), not \(3, 1\)"):
+        LinkBits(np.zeros((3, 1)), 9)
+    with pytest.raises(QueryError, match="Each of 2 queries needs its own until; got 1"):
+        Groups([0, 1], [0], [0])
 
 
 def test_a_query_that_reaches_nothing_has_a_row_of_zeros_and_no_top():
@@ -239,3 +303,19 @@ def test_cells_that_are_not_there_join_no_frames():
     assert joins(np.where(there, 0, -1), np.where(there, 0, -2))
     assert joins(np.where(step == 1, 0, -1), np.where(step == 0, 0, -2))  # a memory that is read
     assert not joins(np.where(step == 1, 0, -1), np.where(step == 1, 0, -2))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_keys_of_its_own_given_again_weigh_what_they_weigh(function):
+    grid, rng = Grid(2, 3, 4), np.random.default_rng(2)
+    theta, phi = rng.normal(size=(2, 6, 25)).astype(np.float32)
+    affinity = Affinity(function, theta, phi, grid, grid, heads=2, tokens=("class",))
+    queries = [grid.cell(i) for i in (0, 7, 20)]
+    again = affinity.weights_to(queries, affinity.phi[:, [3, 24, 9]])
+    np.testing.assert_allclose(again, affinity.weights(queries)[:, [3, 24, 9]], atol=1e-6)
+    with pytest.raises(QueryError, match="φ has 5 channels, the block 6"):
+        affinity.weights_to(queries, affinity.phi[:5])
+    step = np.arange(25) // 12
+    grouped = replace(affinity, reach=(Groups(step, step),))
+    with pytest.raises(QueryError, match="stay within groups"):
+        grouped.weights_to(queries, affinity.phi)

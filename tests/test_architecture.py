@@ -32,9 +32,10 @@ FLOORS = (
     "provenance",
     "ask",
     "experiments heat statistics",
+    "matching",
     "tracking figures",
-    "film viewer",
-    "export",
+    "film viewer language scans",
+    "export features",
     "windows",
     "batches",
     "notebook cli",
@@ -152,7 +153,7 @@ def test_packages_state_their_idea_and_neither_assert_nor_swallow(path):
 
 
 def test_requirements_pin_exact_versions():
-    for name in ("", "-dev", "-docs", "-notebook", "-ray", "-training"):
+    for name in ("", "-dev", "-docs", "-notebook", "-hub", "-ray", "-training"):
         for line in (ROOT / f"requirements{name}.txt").read_text().splitlines():
             wanted = line.split("#")[0].strip()
             assert not wanted or re.fullmatch(r"(-r [\w.-]+|[\w.-]+==[\w.]+)", wanted), line

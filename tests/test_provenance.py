@@ -96,8 +96,8 @@ def test_films_of_the_library_say_what_they_show():
     moved = [Query(point, "fine", k=6) for point in (start, end)]
     for film, asked in (
         (play(analysis, [QUERY, OTHER], width=160), [QUERY, OTHER]),
-        (follow(analysis, QUERY, 1, width=320), [QUERY]),
-        (travel(analysis, QUERY, [start, end], seconds=0.5, width=320), moved),
+        (follow(analysis, QUERY, 1, width=160), [QUERY]),
+        (travel(analysis, QUERY, [start, end], seconds=0.5, width=160), moved),
     ):
         wanted = json.loads(Provenance.of(analysis, asked).json)
         with Image.open(io.BytesIO(film.gif())) as image:

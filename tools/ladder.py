@@ -6,6 +6,7 @@ That draws the pictures that the pages show, and writes what their code prints i
 from __future__ import annotations
 
 import io
+import os
 import re
 import shlex
 import shutil
@@ -19,12 +20,34 @@ from pathlib import Path
 from nlviz.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = tuple(sorted((ROOT / "docs" / "examples").glob("[0-9]*.md")))
+PAGES = tuple(
+    sorted(
+        (ROOT / "docs" / "examples").glob("[0-9]*.md"),
+        key=lambda page: int(page.name.partition("-")[0]),
+    )
+)
 PICTURES = ROOT / "docs" / "images" / "examples"
 
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SHOWN = re.compile(r"!\[[^\]]*\]\(\.\./images/examples/([^)/]+)\)")
 _FILE = re.compile(r"# ([\w.]+\.py)\n")  # the first line of a file that the reader writes
+_NAMED = re.compile(r"hf:([\w-]+/[\w-]+)")
+
+# What stands in for a model of the hub, which no test reaches: a kind of tests.support.named_models
+# and its own processor, as its repository has it.
+TINY = {"facebook/dinov3-vits16-pretrain-lvd1689m": "dinov3"}
+PROCESSORS = {
+    "facebook/dinov3-vits16-pretrain-lvd1689m": {
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+        "resample": 2,
+        "rescale_factor": 1 / 255,
+        "size": {"height": 224, "width": 224},
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +75,12 @@ def shown(page: str) -> tuple[str, ...]:
 def run(page: Path, folder: Path) -> Iterator[tuple[Block, str]]:
     """Run a page's blocks in a folder as a clone's root, each with what it printed."""
     (folder / "assets").symlink_to(ROOT / "assets")
+    text = page.read_text(encoding="utf-8")
+    _fill_hub(text, folder)
     names: dict[str, object] = {"__name__": "__main__"}
-    for block in blocks(page.read_text(encoding="utf-8")):
+    for block in blocks(text):
         out = io.StringIO()
-        with chdir(folder), _importing(folder), redirect_stdout(out):
+        with chdir(folder), _importing(folder), _hub(folder), redirect_stdout(out):
             if block.language == "sh":
                 _commands(block.code)
             elif file := _FILE.match(block.code):
@@ -63,6 +88,31 @@ def run(page: Path, folder: Path) -> Iterator[tuple[Block, str]]:
             else:
                 exec(compile(block.code, page.name, "exec"), names)
         yield block, out.getvalue()
+
+
+@contextmanager
+def _hub(folder: Path) -> Iterator[None]:
+    """A cache of the Hugging Face hub that holds tiny models under the names that pages use."""
+    before = os.environ.get("HF_HUB_CACHE")
+    os.environ["HF_HUB_CACHE"] = str(folder / "hub")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HF_HUB_CACHE"]
+        else:
+            os.environ["HF_HUB_CACHE"] = before
+
+
+def _fill_hub(text: str, folder: Path) -> None:
+    for name in sorted(set(_NAMED.findall(text)) & TINY.keys()):
+        from tests.support.named_models import save  # brings transformers
+
+        commit = "tiny"
+        at = folder / "hub" / f"models--{name.replace('/', '--')}"
+        save(TINY[name], at / "snapshots" / commit, PROCESSORS[name])
+        (at / "refs").mkdir()
+        (at / "refs" / "main").write_text(commit)
 
 
 @contextmanager

@@ -24,14 +24,19 @@ Every public name with what it takes, gives and raises, made from the code by
 
 # What is told together, in the order in which one meets it: a heading, and modules of nlviz.
 ROOMS = (
-    ("Open a clip", ("media", "clip")),
+    ("Open a clip", ("media", "media.point_tracks", "clip")),
     ("Load a network", ("inference.loading", "inference.user_network")),
     ("Run it on the clip", ("inference.forward", "analysis", "about")),
     ("Clips of any length", ("windows",)),
-    ("Capture any module", ("hooks.capture", "affinity", "groups")),
+    ("Capture any module", ("hooks.capture", "hooks.objects", "affinity", "groups")),
     ("Places", ("geometry", "experiments.receptive_field")),
     ("Ask", ("query", "ask.links", "ask.rows")),
+    (
+        "Another clip",
+        ("matching.pairing", "matching.match", "matching.mutual", "matching.one_clip"),
+    ),
     ("Numbers", ("statistics", "heat.scale", "tracking")),
+    ("Scan", ("scans",)),
     (
         "Baselines and effects",
         (
@@ -41,7 +46,22 @@ ROOMS = (
             "experiments.verdict",
         ),
     ),
+    (
+        "Through all layers",
+        ("experiments.rollout", "experiments.relevance", "experiments.shuffled"),
+    ),
+    ("Features in colour", ("features",)),
     ("Figures", ("figures",)),
+    (
+        "Words of an answer",
+        (
+            "language.run",
+            "language.vision_language",
+            "language.answered",
+            "language.sequence",
+            "language.drawing",
+        ),
+    ),
     (
         "Many clips",
         ("batches.options", "batches.run", "batches.report", "batches.summary"),

@@ -8,6 +8,8 @@ import tempfile
 from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from torch import manual_seed, nn
 
@@ -35,6 +37,7 @@ TABS = {
     "Tracking": ((), "of the frame"),  # the last one: its mask stays over the clip
 }
 DOG = (1, 250, 205, 350, 290)  # position of the frame and two corners
+_WIDE = 1370  # pixels of a picture that would be too heavy at the size of print
 PATIENCE = 600_000  # ms: masking runs the network some twenty times
 
 
@@ -158,6 +161,34 @@ def page() -> None:
         browser.close()
 
 
+def features() -> None:
+    """The components of a block's output over a bundled clip."""
+    clip = ["sample:safari.mp4", "--frames", "4", "--size", "256", "--of", "output"]
+    main(["pca", *clip, "--dpi", "150", "-o", str(IMAGES / "features.png"), "--force"])
+
+
+def track() -> None:
+    """Two things carried by the cosine of a block's input, their masks along the frame's edges."""
+    regions = ["--region", "8,250,205,350,290", "--region", "8,575,260,625,320"]
+    how = ["--frames", "8", "--baseline", "cosine", "--edges"]
+    main(["track", "sample:ball.mp4", *regions, *how, "-o", str(IMAGES / "track.png"), "--force"])
+
+
+def rollout() -> None:
+    """What counts for the first class in the last block, and the same with shuffled weights."""
+    clip = ["sample:safari.mp4", "--frames", "4", "--size", "320"]
+    asked = ["--class", "top", "--block", "nl5", "--shuffled", "0"]
+    made = IMAGES / "rollout.png"
+    main(["rollout", *clip, *asked, "-o", str(made), "--force"])
+    with Image.open(made) as picture:  # at 300 dpi it is 1.5 MB, more than a page should bring
+        small = picture.convert("RGB").resize(
+            (_WIDE, round(picture.height * _WIDE / picture.width))
+        )
+    # Mixed from the palette's colours, for without that the legend's colours lie in steps.
+    mixed = small.quantize(palette=small.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
+    mixed.save(made, optimize=True)
+
+
 def figure() -> None:
     """The film strip of the same first query."""
     material = bundled()[0]
@@ -207,12 +238,35 @@ def i3d() -> None:
     ).save(IMAGES / "i3d.png", dpi=100)
 
 
+def match() -> None:
+    """A tree of one clip, looked for in another: the command of docs/matching.md."""
+    words = (
+        "match sample:ball.mp4 --at 0,290,150 --in sample:safari.mp4 --frames 6 --heat --dpi 110"
+    )
+    main([*words.split(), "--force", "-o", str(IMAGES / "match.png")])
+
+
+def scan() -> None:
+    """The heat table of docs/scan.md: the bundled network against the masks of a ball."""
+    path = ROOT / "assets" / "clips" / "court.mp4"
+    network, clip = nlviz.load("nl-lite0"), nlviz.read(path, frames=16)
+    labels = np.load(path.with_suffix(".masks.npz"))["labels"][list(clip.indices)]
+    analysis = nlviz.analyse(clip, network)
+    found = nlviz.scan(analysis, labels == 1, network=network)
+    nlviz.scan_figure(found, width_cm=12).save(IMAGES / "scan.png", dpi=110)
+
+
 if __name__ == "__main__":
+    match()
+    scan()
     film()
     page()
     functions(IMAGES / "functions.png")
     vit()
     i3d()
     figure()
+    features()
+    rollout()
+    track()
     notebook()
     app()

@@ -22,7 +22,8 @@ RECORDS = (
     *(acts.AddPoint, acts.AddRegion, acts.AddToken),
     *(acts.Remove, acts.Rename, acts.Move, acts.Turn),
     *(headers.ClipHeader, headers.BlockHeader, headers.GridHeader, headers.ConstantsHeader),
-    *(headers.SizesHeader, headers.MaskHeader, headers.Packed, headers.PartEntry),
+    *(headers.SizesHeader, headers.MaskHeader, headers.ComponentsHeader),
+    *(headers.Packed, headers.PartEntry),
 )
 UNIONS = {
     "Act": acts.Act,
@@ -30,7 +31,8 @@ UNIONS = {
     | headers.BlockHeader
     | headers.ConstantsHeader
     | headers.SizesHeader
-    | headers.MaskHeader,
+    | headers.MaskHeader
+    | headers.ComponentsHeader,
 }
 _SIMPLE = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _TOP = """\
@@ -41,7 +43,7 @@ _TOP = """\
 
 def declarations() -> str:
     """The whole file."""
-    unions = (f"export type {name} = {_union(kind)};\n" for name, kind in UNIONS.items())
+    unions = (f"export type {name} ={_union(kind)};\n" for name, kind in UNIONS.items())
     return "\n".join([_TOP, *map(_interface, RECORDS), *unions])
 
 
@@ -59,7 +61,7 @@ def _said(record: type) -> str:
 def _union(kind: Any) -> str:
     names = [each.__name__ for each in get_args(kind)]
     line = " | ".join(names)
-    return line if len(line) < 70 else "".join(f"\n  | {name}" for name in names)
+    return f" {line}" if len(line) < 70 else "".join(f"\n  | {name}" for name in names)
 
 
 def _type(kind: Any) -> str:

@@ -78,6 +78,7 @@ def recipe_of(record: Record, *, seed: int = 0) -> Recipe:
         Recipe(),
         function=record.function,
         norm=record.norm,
+        context=record.context,
         tied=record.norm and record.function != "concatenation",
         material=replace(Material(), seed=seed),
     )

@@ -38,6 +38,8 @@ class Recipe:
     clip, and all clips again when they have been taken.
 
     With ``norm`` what the blocks compare is normalised; with ``tied`` θ and φ are one embedding.
+    ``context`` is the side of the window that θ and φ of each block read. The further such windows
+    learn, the better they point at places and objects, and the worse they carry a mask's edge.
     """
 
     function: Function = "embedded_gaussian"
@@ -45,12 +47,14 @@ class Recipe:
     norm: bool = True
     tied: bool = True
     inner: tuple[int, int, int] = (40, 80, 112)
+    context: tuple[int, int, int] = (1, 1, 1)
     find_steps: int = 600
     queries: int = 200
     near: float = 0.6  # of a key cell, the width of the aim around the true place
     layer: float = 1.0  # weight of the row's share on all of the query's own layer
     self_logit: float = 14.0  # θᵀφ of a feature with itself at the start
     find_rate: float = 1e-4
+    context_rate: float = 6e-5  # of θ and φ that read a window
     length_rate: float = 3.5e-3  # of what normalised θ and φ are brought to
     mend_steps: int = 400
     mend_rate: float = 3e-4

@@ -53,7 +53,12 @@ def train(
     checkpoint = folder / "checkpoint.pt"
     folder.mkdir(parents=True, exist_ok=True)
     steps = Steps(photographs, recipe, examples)
-    learning = (finding.embeddings(module), finding.lengths(module), mending.parameters(module))
+    learning = (
+        finding.embeddings(module),
+        finding.windows(module),
+        finding.lengths(module),
+        mending.parameters(module),
+    )
     optimiser = torch.optim.Adam([{"params": each, "lr": 0.0} for each in learning])
     start = 0
     if checkpoint.exists():
@@ -138,7 +143,7 @@ def note(folder: Path, row: dict[str, object]) -> None:
 
 
 def _network(recipe: Recipe) -> NonLocalLite:
-    module = NonLocalLite(recipe.function, recipe.inner, norm=recipe.norm)
+    module = NonLocalLite(recipe.function, recipe.inner, context=recipe.context, norm=recipe.norm)
     module.load_state_dict(backbone_weights(), strict=False)
     if recipe.tied:
         finding.tie(module)
@@ -153,12 +158,13 @@ def _insist(saved: object, recipe: Recipe, folder: Path) -> None:
         )
 
 
-def _rates(recipe: Recipe, step: int) -> tuple[float, float, float]:
-    """Of embeddings, lengths and mending: each falls over its own steps by half a cosine."""
+def _rates(recipe: Recipe, step: int) -> tuple[float, float, float, float]:
+    """Of what learns to find and of mending: each falls over its own steps by half a cosine."""
     if step < recipe.find_steps:
         fall = _fall(step / recipe.find_steps)
-        return recipe.find_rate * fall, recipe.length_rate * fall, 0.0
-    return 0.0, 0.0, recipe.mend_rate * _fall((step - recipe.find_steps) / recipe.mend_steps)
+        rates = (recipe.find_rate, recipe.context_rate, recipe.length_rate)
+        return *(rate * fall for rate in rates), 0.0
+    return 0.0, 0.0, 0.0, recipe.mend_rate * _fall((step - recipe.find_steps) / recipe.mend_steps)
 
 
 def _fall(part: float) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import partial
+from typing import Any
 
+from nlviz.analysis import Analysis
 from nlviz.app import paces, sharing
 from nlviz.app.choice import Choice
 from nlviz.app.kept import called, find, keep
@@ -38,7 +40,8 @@ def make(choice: Choice, progress: Progress) -> Shown:
 def _content(choice: Choice) -> Hashable:
     """What decides the numbers, and no name of a file: who asks for the same shares one pass."""
     own = choice.weights and choice.weights.checksum
-    return "analysis", choice.material.content, choice.part, choice.model, own, choice.size
+    of = choice.material.content, choice.part, choice.model, own, choice.size
+    return "analysis", *of, choice.asked, choice.layer
 
 
 def _analysed(choice: Choice, progress: Progress) -> Shown:
@@ -54,21 +57,31 @@ def _analysed(choice: Choice, progress: Progress) -> Shown:
             return kept
         if clip is None:
             clip = clip_of(material, part, told)
-        from nlviz.inference.forward import analyse  # torch is loaded by now
-        from nlviz.inference.pace import watching
-
-        with watching() as watch:
-            analysis = analyse(
-                clip,
-                found.network,
-                size=choice.size,
-                progress=lambda fraction, what: told(0.15 + 0.75 * fraction, _sentence(what)),
-            )
-        paces.note(choice, (clip.width, clip.height), watch.pace(analysis))
+        analysis = _run(choice, clip, found.network, told)
         told(0.92, "Sending it to the page")
         shown = Shown(choice, analysis, *packed(analysis), made_with=found.fingerprint)
         keep(shown)
     return shown
+
+
+def _run(choice: Choice, clip: Clip, network: Any, told: Progress) -> Analysis:
+    """What the network makes of the clip, and how long that took where it may be asked again."""
+
+    def share(fraction: float, what: str) -> None:
+        told(0.15 + 0.75 * fraction, _sentence(what))
+
+    if choice.asked is not None:
+        from nlviz.app import asking
+
+        return asking.words_of(clip, network, choice.asked, share)
+    from nlviz.inference.forward import analyse  # torch is loaded by now
+    from nlviz.inference.pace import watching
+
+    with watching() as watch:
+        analysis = analyse(clip, network, size=choice.size, progress=share, features=choice.layers)
+    analysis.check_similarities(choice.layers)
+    paces.note(choice, (clip.width, clip.height), watch.pace(analysis))
+    return analysis
 
 
 def _sentence(text: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from nlviz.app import media_folder, startup
+from nlviz.app import media_folder, startup, store
 from nlviz.app.endings import SESSION
 from nlviz.app.held import Held
 from nlviz.display import one_line
@@ -16,6 +16,10 @@ from nlviz.media import samples
 
 if TYPE_CHECKING:
     from nlviz.export import Session
+
+
+LONGEST_LAYER = 200
+"""Signs of a layer's path, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,23 @@ class GivenWeights:
     file_id: str = ""
 
 
+LONGEST_TEXT = 300
+"""Signs of a question to a vision-language model, and of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a vision-language model is asked about the clip.
+
+    Args:
+        question: as it was typed.
+        answer: the text whose words are looked at.
+    """
+
+    question: str
+    answer: str
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Everything that decides an analysis.
@@ -129,6 +150,8 @@ class Choice:
         model: the network, as ``nlviz.load`` takes it.
         size: the longer side of its input, in pixels.
         weights: the visitor's own for that network; None for the usual ones.
+        asked: of a vision-language model; None for any other.
+        layer: the path of a layer whose similarity is one more block; empty for none.
     """
 
     material: Material
@@ -136,11 +159,23 @@ class Choice:
     model: str
     size: int
     weights: OwnWeights | None = None
+    asked: Asked | None = None
+    layer: str = ""
 
     @property
     def is_public(self) -> bool:
         """Whether nothing in it is a visitor's own, not even a name."""
         return self.material.is_public and self.weights is None
+
+    @property
+    def runs_again(self) -> bool:
+        """Whether a network can be run on it for more: not on a session, nor on words."""
+        return self.material.session is None and self.asked is None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer as ``nlviz.analyse`` takes it."""
+        return (self.layer,) if self.layer else ()
 
     @property
     def network(self) -> str:
@@ -193,11 +228,29 @@ def uploaded(name: str, file: Held) -> Material:
 
 
 def served(name: str) -> Material:
-    """A file of the server's folder; MediaError where there is none of that name in it."""
+    """A file of the server's folder; MediaError where there is none of that name in it.
+
+    ExportError for a bad session file.
+    """
+    content = f"media-{name}-{media_folder.state(name)}"
     return Material(
         id=f"media-{name}",
         title=one_line(name, 120),
         path=name,
-        content=f"media-{name}-{media_folder.state(name)}",
+        content=content,
+        session=_served_session(name, content) if name.lower().endswith(f".{SESSION}") else None,
         served=name,
     )
+
+
+def _served_session(name: str, content: str) -> Session:
+    """What a session file of the folder holds: once for all who open it."""
+    key = "session", content
+    session: Session | None = store.shared().get(key)
+    if session is None:
+        from nlviz.export import open_session
+
+        with media_folder.open_file(name) as file:
+            session = open_session(file.name, repr(name))
+        store.shared().put(key, session)
+    return session

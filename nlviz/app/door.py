@@ -6,10 +6,8 @@ import threading
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from nlviz.app import startup
+from nlviz.app import sessions, startup
 from nlviz.app.markdown import plain
 from nlviz.app.meters import METERS
 
@@ -67,11 +65,8 @@ class Door:
 
 def is_open() -> bool:
     """Whether this visitor may come in; else the page says that the server is full."""
-    context = get_script_run_ctx(suppress_warning=True)
-    if context is None or not runtime.exists():
-        return True
-    visitor = context.session_id
-    if of_server().before(visitor) is None:
+    visitor = sessions.own()
+    if visitor is None or of_server().before(visitor) is None:
         return True
     if "nlviz-full" not in st.session_state:
         st.session_state["nlviz-full"] = True
@@ -98,8 +93,4 @@ def _wait(visitor: str) -> None:
 @st.cache_resource(show_spinner=False)
 def of_server() -> Door:
     """The server's."""
-    return Door(startup.most_visitors(), _is_connected)
-
-
-def _is_connected(session: str) -> bool:
-    return runtime.exists() and runtime.get_instance().is_active_session(session)
+    return Door(startup.most_visitors(), sessions.is_connected)

@@ -1,35 +1,20 @@
-"""What visitors gave lies on disk, once for all who gave the same, for as long as one has it.
-
-A server has a folder of its own, under a lock that ends with its process. Whoever starts next
-removes the folders of those that died.
-"""
+"""What visitors gave lies on disk, once for all who gave the same, for as long as one has it."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import hashlib
 import itertools
-import os
 import shutil
-import tempfile
 import threading
 import weakref
-from functools import cache
+from collections.abc import Hashable
 from pathlib import Path
-from types import ModuleType
 from typing import IO
 
+from nlviz.display import bytes_in_words
 from nlviz.errors import MediaError
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows: nothing tells whether the owner of a folder still runs
-    fcntl = None
-
-_NAME = "nlviz-app-"
-_LOCK = "lock"
+from nlviz.media.own_folder import new_folder, own_folder
 
 
 class Held:
@@ -51,18 +36,57 @@ class Held:
         return self.path.open("rb")
 
 
+class HeldFolder:
+    """A folder on this server's disk, gone when nobody refers to it any more.
+
+    ``size`` is what may come to lie in it, in bytes.
+    """
+
+    __slots__ = ("__weakref__", "path", "size")
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path, self.size = path, size
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+
+
 class Disk:
     """All files of visitors, at most so many bytes; two of the same content are one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._files: weakref.WeakValueDictionary[str, Held] = weakref.WeakValueDictionary()
+        self._folders: weakref.WeakValueDictionary[Hashable, HeldFolder] = (
+            weakref.WeakValueDictionary()
+        )
         self._number = itertools.count()
 
     @property
     def total(self) -> int:
-        """Bytes of all that it holds."""
-        return sum(file.size for file in list(self._files.values()))
+        """Bytes of all that it holds, folders as large as they may become."""
+        return sum(file.size for file in list(self._files.values())) + self.in_folders
+
+    @property
+    def in_folders(self) -> int:
+        """Of these, bytes that folders may come to hold."""
+        return sum(folder.size for folder in list(self._folders.values()))
+
+    def folder(self, key: Hashable, size: int, most: int) -> HeldFolder:
+        """A folder for so many bytes, the same for all who give that key.
+
+        MediaError where there is no room for it beside what is held.
+        """
+        with self._lock:
+            if (found := self._folders.get(key)) is not None:
+                return found
+            if self.total + size > most:
+                raise MediaError(
+                    f"This needs {bytes_in_words(size)} of the server's disk, and visitors hold "
+                    f"{bytes_in_words(self.total)} of the {bytes_in_words(most)} that they may; "
+                    "take fewer frames (a larger 'Every n-th'), or try again when somebody has "
+                    "left."
+                )
+            made = self._folders[key] = HeldFolder(new_folder("windows-"), size)
+            return made
 
     def hold(self, data: bytes, most: int) -> Held:
         """A file of that content; MediaError where all together would be more than ``most``."""
@@ -91,45 +115,6 @@ class Disk:
 
 DISK = Disk()
 """The server's."""
-
-
-@cache
-def own_folder() -> Path:
-    """This process's folder, which only its user can read; it goes when the process ends."""
-    folder = Path(tempfile.mkdtemp(prefix=_NAME))
-    _locks.append(_locked(folder))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-_locks: list[IO[bytes] | None] = []  # open for as long as the process runs
-
-
-def _locked(folder: Path) -> IO[bytes] | None:
-    """The folder's lock, held before it can be seen under its name."""
-    if fcntl is None:
-        return None
-    new = folder / f"{_LOCK}.new"
-    lock = new.open("wb")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    new.rename(folder / _LOCK)
-    return lock
-
-
-def remove_those_of_the_dead() -> None:
-    """Remove the folders of servers of this user that were killed."""
-    if fcntl is None:
-        return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_NAME}*"):
-        with contextlib.suppress(OSError):
-            if folder.lstat().st_uid == os.getuid() and not folder.is_symlink():
-                _remove_if_dead(folder)
-
-
-def _remove_if_dead(folder: Path) -> None:
-    with (folder / _LOCK).open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[union-attr]
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

@@ -63,7 +63,8 @@ def _key(choice: Choice, made_with: str | None = None) -> Hashable | None:
         made_with = made_with or own or running.known(choice.model)
         if made_with is None:
             return None
-    return "analysis", choice.material.content, choice.part, choice.model, made_with, choice.size
+    of = choice.material.content, choice.part, choice.model, made_with, choice.size
+    return "analysis", *of, choice.asked, choice.layer
 
 
 def called(shown: Shown, choice: Choice) -> Shown:

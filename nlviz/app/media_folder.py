@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from nlviz.app import startup
-from nlviz.app.endings import CLIPS
+from nlviz.app.endings import UPLOADS
 from nlviz.errors import MediaError
 
 PREFIX = "media:"
@@ -21,7 +21,7 @@ MOST_LISTED = 1000
 
 _MOST_SEEN = 20_000  # entries of the folder that are looked at for the menu
 _LONGEST = 500  # signs of a name
-_ENDINGS = tuple(f".{ending}" for ending in CLIPS)
+_ENDINGS = tuple(f".{ending}" for ending in UPLOADS)
 
 
 def names() -> tuple[tuple[str, ...], bool]:
@@ -85,7 +85,7 @@ def _inside(name: str) -> tuple[Path, os.stat_result]:
             f"'{name:.60}' is a file of a server's folder, and this server was started without "
             "one (--media FOLDER)."
         )
-    not_there = MediaError(f"This server's folder has no clip or picture '{name:.60}'.")
+    not_there = MediaError(f"This server's folder has no clip, picture or session '{name:.60}'.")
     if len(name) > _LONGEST or "\0" in name or not name.lower().endswith(_ENDINGS):
         raise not_there
     try:

@@ -65,7 +65,7 @@ def find(choice: Choice, clip: tuple[int, int]) -> Pace | None:
 
 def _key(choice: Choice, clip: tuple[int, int]) -> Hashable:
     own = choice.weights and choice.weights.checksum
-    return choice.model, own, choice.size, clip
+    return choice.model, own, choice.size, choice.layer, clip
 
 
 @st.cache_resource(show_spinner=False)

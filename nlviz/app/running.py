@@ -8,16 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.app import startup, store, torch_loading, turns
+from nlviz.app import named, startup, store, torch_loading, turns
 from nlviz.app.choice import Choice, OwnWeights
 from nlviz.app.meters import METERS
 from nlviz.errors import NetworkError
+from nlviz.inference.by_name.spec import is_by_name
 from nlviz.models import zoo
-from nlviz.progress import Progress
+from nlviz.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +45,12 @@ def loaded(name: str, weights: OwnWeights | None = None) -> Loaded:
     once, for nothing says that a second run gives the same weights. With ``weights`` it is a
     visitor's own network, which ``keep`` was given.
     """
-    if not (startup.is_user_model(name) or startup.may_choose(name)):
+    by_name = not startup.is_user_model(name) and is_by_name(name)
+    may = named.may_load(name) if by_name else startup.may_choose(name)
+    if not (startup.is_user_model(name) or may):
         raise NetworkError(f"This server does not offer the network '{name:.60}'.")
+    if by_name:
+        return _by_name(name, silent)
     if weights is not None:
         return _of_visitor(name, weights)
     # A file is run for its owner alone, who named it at the start: never for what an address names.
@@ -54,6 +60,13 @@ def loaded(name: str, weights: OwnWeights | None = None) -> Loaded:
 def network(name: str, weights: OwnWeights | None = None) -> Any:
     """A loaded network; NetworkError if it cannot be loaded."""
     return loaded(name, weights).network
+
+
+def reads_words(made: Any) -> bool:
+    """Whether a loaded network is a vision-language model, which is asked in words."""
+    from nlviz.language.vision_language import VisionLanguage
+
+    return isinstance(made, VisionLanguage)
 
 
 def known(name: str) -> str | None:
@@ -89,6 +102,32 @@ def _of_zoo(name: str) -> Loaded:
     return _marked(name, zoo.load)
 
 
+def load_by_name(spec: str, progress: Progress) -> Any:
+    """A network by name, loaded once for all, in a turn of its own.
+
+    Raises:
+        NetworkError: it is not offered here, or cannot be loaded.
+    """
+    if not named.may_load(spec):
+        raise NetworkError(f"This server does not offer the network '{spec:.60}'.")
+    with one_at_a_time(progress, turns.Kind("by name")) as told:
+        told(0.1, f"loading {spec}")
+        return _by_name(spec, told).network
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _by_name(spec: str, _progress: Progress) -> Loaded:
+    from nlviz.inference.by_name.load import Wanted, load_by_name
+    from nlviz.language.vision_language import is_vision_language, load_vision_language
+
+    download = named.may_download()
+    if is_vision_language(spec, download=download, progress=_progress):
+        load = partial(load_vision_language, download=download, progress=_progress)
+        return _marked(spec, load)
+    wanted = Wanted(trust=startup.trusted(), download=download, progress=_progress)
+    return _marked(spec, lambda name: load_by_name(name, wanted))
+
+
 def _marked(name: str, load: Callable[[str], Any]) -> Loaded:
     began = time.monotonic()
     made = load(name)
@@ -114,7 +153,7 @@ def fingerprint(module: torch.nn.Module) -> str:
 
 def kind_of(stage: str, choice: Choice) -> turns.Kind:
     """What tells how long some work on a choice takes."""
-    return turns.Kind(stage, (choice.model, choice.size, choice.part.frames))
+    return turns.Kind(stage, (choice.model, choice.size, choice.layer, choice.part.frames))
 
 
 @contextmanager

@@ -8,16 +8,17 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from streamlit import config, runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from nlviz.app import door, held, pages, startup, store, turns
+from nlviz.app import delivery, door, held, pages, startup, store, turns
 from nlviz.app.meters import METERS, gauge
 from nlviz.app.uploads import COOKIE
 from nlviz.errors import NlvizError
+from nlviz.media.own_folder import own_folder
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
@@ -43,15 +44,15 @@ def prepare() -> None:
         startup.check()
     except NlvizError as error:
         raise SystemExit(str(error)) from None
-    held.remove_those_of_the_dead()
-    tempfile.tempdir = str(held.own_folder())
+    delivery.mend()
+    tempfile.tempdir = str(own_folder())
 
 
 @asynccontextmanager
 async def lifespan(app: object) -> AsyncIterator[None]:
     """What lies around the server's life: its folder goes with it."""
     yield
-    shutil.rmtree(held.own_folder(), ignore_errors=True)
+    shutil.rmtree(own_folder(), ignore_errors=True)
 
 
 def routes() -> list[BaseRoute]:
@@ -103,7 +104,8 @@ def text() -> str:
             [
                 ('where="results"', store.shared().bytes),
                 ('where="pages"', pages.held()),
-                ('where="uploads_on_disk"', held.DISK.total),
+                ('where="uploads_on_disk"', held.DISK.total - held.DISK.in_folders),
+                ('where="windows_on_disk"', held.DISK.in_folders),
                 ('where="uploads_in_memory"', _in_memory()),
             ],
         ),
@@ -176,9 +178,12 @@ class Gate:
             await _drained(receive)
             await PlainTextResponse(why[1], why[0])(scope, receive, send)
             return
+        from starlette.requests import ClientDisconnect
+
         self._coming += size or 0
         try:
-            await self._app(scope, receive, send)
+            with suppress(ClientDisconnect):  # who leaves half way is no error of the server's
+                await self._app(scope, receive, send)
         finally:
             self._coming -= size or 0
 

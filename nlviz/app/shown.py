@@ -11,9 +11,13 @@ from nlviz.analysis import Analysis
 from nlviz.app.choice import Choice
 from nlviz.app.running import kind_of, loaded, one_at_a_time
 from nlviz.errors import NetworkError
-from nlviz.progress import Progress
+from nlviz.progress import Progress, silent
 from nlviz.query import origin
 from nlviz.viewer import blobs
+from nlviz.viewer.colour_layer import ColourLayer
+
+_MOST_DERIVED = 8  # of a visitor: each has a blob of its own
+_OF_BLOCKS = ("affinities", "fidelity", "kinds", "places")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +28,7 @@ class Shown:
     record is never changed, for all visitors of a clip share it. ``made_with`` is the fingerprint
     of the network that was run; empty for a session file. ``half`` says that it comes from the
     session file of the first sample, its θ and φ at half precision, until it is made afresh.
+    ``layer`` are colours that this visitor has laid over the frames.
     """
 
     choice: Choice
@@ -34,6 +39,7 @@ class Shown:
     constants: Mapping[str, bytes] = field(default_factory=dict)
     made_with: str = ""
     half: bool = False
+    layer: ColourLayer | None = None
 
     def network(self) -> Any:
         """The network that was run, with the very weights that it had.
@@ -45,6 +51,11 @@ class Shown:
             raise NetworkError(
                 f"'{self.choice.material.title}' is a saved session and holds no network to run; "
                 "to run one, upload its clip again in the sidebar."
+            )
+        if self.choice.asked is not None:
+            raise NetworkError(
+                f"{self.choice.network} was run once for its words, and this asks a network of "
+                "pictures; choose one in the sidebar."
             )
         found = loaded(self.choice.model, self.choice.weights)
         same = found.fingerprint == self.made_with
@@ -75,13 +86,17 @@ class Shown:
         at_once = self.tags[0], self.tag(self.analysis.default_block)
         return at_once, tuple(tag for tag in self.tags if tag not in at_once)
 
-    def constants_of(self, block: str) -> bytes:
+    def constants_of(self, block: str, progress: Progress = silent) -> bytes:
         """The blob of a block's constants; it takes a pass over all of the block's weights."""
-        return blobs.constants_blob(self.analysis, block, self.tag(block))
+        return blobs.constants_blob(self.analysis, block, self.tag(block), progress)
 
     def with_constants(self, block: str, blob: bytes) -> Shown:
         """With that blob."""
         return replace(self, constants={**self.constants, self.tag(block): blob})
+
+    def with_layer(self, layer: ColourLayer | None) -> Shown:
+        """With colours over the frames, or without."""
+        return replace(self, layer=layer)
 
     def sized(self, progress: Progress) -> Analysis:
         """With the size of what each place of each block adds; runs the network once more."""
@@ -126,9 +141,55 @@ class Shown:
             sizes={**self.sizes, **sizes},
         )
 
+    def with_derived(self, found: Analysis) -> Shown:
+        """With a derived block after all others, in place of an earlier one of its name.
+
+        The oldest one goes where a visitor has as many as are kept.
+        """
+        (name,) = found.blocks
+        blocks = self.analysis.blocks
+        derived = [each for each in blocks if self.analysis.affinity(each).is_derived]
+        if name not in derived and len(derived) >= _MOST_DERIVED:
+            return self._without(derived[0]).with_derived(found)
+        at = 1 + (blocks.index(name) if name in blocks else len(blocks))
+        blob = blobs.block_blob(found, name, self.tags[0])
+        tag = blobs.tag(blob)
+        sizes = {tag: blobs.sizes_blob(found, name, tag)} if self.sizes else {}
+        together = {
+            part: MappingProxyType({**getattr(self.analysis, part), **getattr(found, part)})
+            for part in _OF_BLOCKS
+        }
+        return replace(
+            self,
+            analysis=replace(self.analysis, **together),  # type: ignore[arg-type]
+            blobs=(*self.blobs[:at], blob, *self.blobs[at + 1 :]),
+            tags=(*self.tags[:at], tag, *self.tags[at + 1 :]),
+            sizes={**self.sizes, **sizes},
+        )
+
+    def _without(self, name: str) -> Shown:
+        """Without one of the blocks."""
+        at = 1 + self.analysis.blocks.index(name)
+        fewer = {
+            part: MappingProxyType(
+                {key: each for key, each in getattr(self.analysis, part).items() if key != name}
+            )
+            for part in _OF_BLOCKS
+        }
+        return replace(
+            self,
+            analysis=replace(self.analysis, **fewer),  # type: ignore[arg-type]
+            blobs=(*self.blobs[:at], *self.blobs[at + 1 :]),
+            tags=(*self.tags[:at], *self.tags[at + 1 :]),
+            sizes={tag: blob for tag, blob in self.sizes.items() if tag != self.tags[at]},
+        )
+
     @property
     def without_baselines(self) -> Analysis:
-        """The analysis of the network's own blocks alone."""
-        named = self.analysis.affinities.items()
-        affinities = {block: each for block, each in named if origin(block)[1] is None}
+        """The analysis of the network's own blocks alone, without derived ones, too."""
+        affinities = {
+            block: each
+            for block, each in self.analysis.affinities.items()
+            if origin(block)[1] is None and not each.is_derived
+        }
         return replace(self.analysis, affinities=MappingProxyType(affinities))

@@ -18,7 +18,9 @@ from typing import Any
 
 import streamlit as st
 
+from nlviz.cli.typed import field
 from nlviz.errors import NlvizError
+from nlviz.inference.by_name.spec import is_by_name
 from nlviz.models import zoo
 
 LONGEST = 900
@@ -82,9 +84,24 @@ def media() -> Path | None:
 
 
 def models() -> tuple[str, ...] | None:
-    """The networks of the zoo that visitors may choose; None for all."""
+    """The networks that visitors may choose, of the zoo and by name; None where none are named."""
     said = _said().models
     return tuple(name for name in said.split(",") if name) if said else None
+
+
+def listed_by_name() -> tuple[str, ...]:
+    """Those of them that are networks by name."""
+    return tuple(name for name in models() or () if is_by_name(name))
+
+
+def trusted() -> tuple[str, ...]:
+    """The repositories whose own code may run."""
+    return tuple(_said().trust or ())
+
+
+def input_record() -> dict[str, Any] | None:
+    """What the network that the app was started with is told of its input; None for nothing."""
+    return dict(_said().input or ()) or None
 
 
 def may_choose(name: str) -> bool:
@@ -112,6 +129,11 @@ def may_fetch() -> bool:
     """
     if _said().fetch or is_demo():
         return not is_demo()
+    return is_own_machine()
+
+
+def is_own_machine() -> bool:
+    """Whether only this machine can open the app, so that its visitor is its owner."""
     names = {st.get_option("server.address"), *(st.get_option("server.allowedHosts") or [None])}
     return names <= _THIS_MACHINE
 
@@ -130,6 +152,8 @@ def _options(arguments: tuple[str, ...]) -> argparse.Namespace:
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--media")
     parser.add_argument("--models")
+    parser.add_argument("--trust", action="append")
+    parser.add_argument("--input", action="append", type=field)
     for name in ("--keep", "--disk", "--longest", "--visitors"):
         parser.add_argument(name, type=_count)
     try:
@@ -158,7 +182,7 @@ def check() -> None:
         raise NlvizError(
             "--demo opens the bundled clips alone; leave out --media and --fetch, or --demo."
         )
-    unknown = [name for name in models() or () if name not in zoo.names()]
+    unknown = [name for name in models() or () if name not in zoo.names() and not is_by_name(name)]
     if unknown or said.models == "":
         raise NlvizError(
             f"--models: there is no network '{', '.join(unknown)}'; `nlviz models` lists those "
@@ -182,4 +206,5 @@ def load(name: str) -> Any:
     from nlviz.inference import loading
 
     started = user_model()
-    return loading.load(name, weights=started.weights if started else None)
+    weights = started.weights if started else None
+    return loading.load(name, weights=weights, input=input_record(), trust=trusted())

@@ -18,14 +18,17 @@ from contextlib import suppress
 
 import streamlit as st
 from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.state import SessionState
 
+from nlviz.app import sessions
 from nlviz.hooks.memory import give_back
 
 logger = logging.getLogger("nlviz")
 
 _LOOK = 4.0  # seconds between two looks
 _M_ARENA_MAX = -8  # as malloc.h of glibc numbers it
+_MARK = "nlviz_lets_go"
 _ROUNDS = 3  # of tidying up after the last who left
 _EARLY = 25.0  # seconds before Streamlit forgets a session, and can no longer be told to close it
 
@@ -92,24 +95,41 @@ def share_heaps() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
+def let_go_at_the_end() -> None:
+    """Let a session that has ended hold nothing; doing it again changes nothing.
+
+    Streamlit's loop keeps the session that it sent to last, which would keep its visitor's files
+    and results for as long as nobody else comes.
+    """
+    shutdown = AppSession.shutdown
+    if hasattr(shutdown, _MARK):
+        return
+
+    def ended(session: AppSession) -> None:
+        shutdown(session)
+        if session._scriptrunner is None:  # nothing runs that would miss it
+            session._session_state = SessionState()
+            session._fragment_storage.clear()
+
+    setattr(ended, _MARK, True)
+    AppSession.shutdown = ended  # type: ignore[assignment, method-assign]
+
+
 def note() -> None:
     """The visitor whose page is drawn is here."""
-    context = get_script_run_ctx(suppress_warning=True)
-    if context is not None and runtime.exists():
-        _of_server().note(context.session_id)
+    visitor = sessions.own()
+    if visitor is not None:
+        _of_server().note(visitor)
 
 
 @st.cache_resource(show_spinner=False)
 def _of_server() -> Tidying:
     share_heaps()
+    let_go_at_the_end()
     kept = float(st.get_option("server.disconnectedSessionTTL") or 0.0)
-    tidying = Tidying(_is_here, max(kept - _EARLY, 0.0), _close, give_back)
+    tidying = Tidying(sessions.is_connected, max(kept - _EARLY, 0.0), _close, give_back)
     threading.Thread(target=_go_on, args=(tidying,), name="tidying", daemon=True).start()
     return tidying
-
-
-def _is_here(session: str) -> bool:
-    return runtime.exists() and runtime.get_instance().is_active_session(session)
 
 
 def _close(session: str) -> None:

@@ -17,6 +17,8 @@ from nlviz.errors import MediaError
 COOKIE = "nlviz_browser"
 """Tells one browser from another, so that a page that is loaded again finds its upload."""
 
+_TAKEN = "nlviz-taken"
+
 _given: weakref.WeakValueDictionary[tuple[str, str], Held] = weakref.WeakValueDictionary()
 
 
@@ -49,7 +51,18 @@ def admit(file: UploadedFile) -> Held:
         METERS.refused("upload")
         raise
     finally:
+        taken: set[str] = st.session_state.setdefault(_TAKEN, set())
+        taken.add(file.file_id)
         _empty(file)
+
+
+def is_taken(file: UploadedFile) -> bool:
+    """Whether this visitor's upload was admitted before, or refused.
+
+    Streamlit says once more that a control has changed, with what is left of its file, where the
+    page still sends a control that has gone in the meantime.
+    """
+    return file.file_id in st.session_state.get(_TAKEN, ())
 
 
 def let_go(file_id: str) -> None:
@@ -60,7 +73,12 @@ def let_go(file_id: str) -> None:
 
 
 def _empty(file: UploadedFile) -> None:
-    """Streamlit keeps the name of the file, which its control shows, and nothing of its content."""
+    """Streamlit keeps the name of the file, which its control shows, and nothing of its content.
+
+    Neither in its store nor in what the control gave, which stays for as long as the page does.
+    """
+    file.seek(0)
+    file.truncate()
     manager, session = _of_streamlit()
     if manager is not None and manager.get_files(session, [file.file_id]):
         manager.add_file(session, UploadedFileRec(file.file_id, file.name, file.type, b""))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from nlviz.analysis import Analysis
 from nlviz.app import pages
-from nlviz.app.choice import Choice, ClipPart, GivenWeights, Material, OwnWeights
+from nlviz.app.choice import Asked, Choice, ClipPart, GivenWeights, Material, OwnWeights
 from nlviz.app.shown import Shown
 from nlviz.media import MediaInfo
 from nlviz.provenance import checksum
@@ -59,11 +59,14 @@ class Visit:
     what ``failed``, the last choice, did wrong; the analysis in ``shown`` stays as it is.
     ``remarks`` are sentences on what an address or a session file asked for and did not get;
     they go when something else is shown. ``parts`` has the part of each clip by its material's id,
+    ``layers`` the layer whose similarity is asked for of each network,
     and ``usual_frames`` how many frames that has where the visitor has not chosen. ``coming``
     is the choice that is being worked out beside what is shown. ``restoring`` is true until what it
     asked for is shown. ``given_weights`` is the checkpoint that is being read, and ``own`` those
     that were: what the menu calls them → the network that each is for, and what tells it from
-    others. ``agreed`` are choices that the visitor wants though they take long. ``drawn`` says
+    others. ``naming`` is the network by name that is being loaded, and ``named`` those that were.
+    ``asked`` is what vision-language models were asked last, by their names.
+    ``agreed`` are choices that the visitor wants though they take long. ``drawn`` says
     that the viewer was sent before.
     """
 
@@ -82,10 +85,14 @@ class Visit:
     parts: dict[str, ClipPart] = field(default_factory=dict)
     usual_frames: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
     infos: dict[str, MediaInfo] = field(default_factory=dict)
     timelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     given_weights: GivenWeights | None = None
     own: dict[str, tuple[str, OwnWeights]] = field(default_factory=dict)
+    naming: str | None = None
+    named: tuple[str, ...] = ()
+    asked: dict[str, Asked] = field(default_factory=dict)
     agreed: set[Choice] = field(default_factory=set)
     drawn: bool = False
     _pins: dict[str, Pins] = field(default_factory=dict)

@@ -78,9 +78,12 @@ def _digest(affinity: Affinity) -> bytes:
     told = (affinity.function, affinity.query_grid, affinity.key_grid, affinity.scale)
     shape = (affinity.theta.shape, affinity.heads, affinity.tokens, len(affinity.reach))
     digest = hashlib.blake2b(repr((told, shape)).encode())
-    groups = [side for each in affinity.reach for side in (each.query, each.key)]
-    for array in (affinity.theta, affinity.phi, *groups):
+    for array in (affinity.theta, affinity.phi):
         digest.update(array.data)
+    for links in affinity.reach:
+        for name, held in links.arrays.items():
+            digest.update(name.encode())
+            digest.update(held.data)
     return digest.digest()
 
 

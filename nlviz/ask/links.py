@@ -23,7 +23,7 @@ def top_links(analysis: Analysis, query: Query) -> tuple[Link, ...]:
         QueryError: what ``row_of`` raises, or an exclusion that leaves no place.
     """
     row = linkable_row(analysis, query)
-    places = _heaviest(row, query.k)
+    places = heaviest(row, query.k)
     return tuple(
         link_to(analysis, query, row, place, rank) for rank, place in enumerate(places, start=1)
     )
@@ -69,8 +69,8 @@ def link_to(analysis: Analysis, query: Query, row: Row, place: int, rank: int = 
     )
 
 
-def _heaviest(row: Row, k: int) -> list[int]:
-    """Positions of the k heaviest that are allowed."""
+def heaviest(row: Row, k: int) -> list[int]:
+    """Row-major positions of the k heaviest places that are allowed, heaviest first."""
     places = np.flatnonzero(row.allowed)
     weights = row.ranked.ravel()[places]
     if k < weights.size:

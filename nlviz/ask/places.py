@@ -44,8 +44,9 @@ class Side:
     def present(self) -> NDArray[np.bool_]:
         """(own cells, then tokens), True where anything can be reached: there is such a place."""
         present = np.full(self.own.size + len(self.affinity.tokens), not self.affinity.reach)
-        for own, other in self._groups:
-            present |= np.isin(own, other)
+        for links in self.affinity.reach:
+            of = links.keys_of if self.reverse else links.queries_of
+            present |= of(slice(None))
         return present
 
     @property
@@ -67,9 +68,10 @@ class Side:
     def reached(self, places: Sequence[Cell | str]) -> NDArray[np.bool_]:
         """(other cells, then tokens), True where any of some places can reach."""
         reached = np.full(self.other.size + len(self.affinity.tokens), not self.affinity.reach)
-        index = [self._index(place) for place in places]
-        for own, other in self._groups:
-            reached |= np.isin(other, np.unique(own[index]))
+        index = np.array([self._index(place) for place in places], dtype=np.intp)
+        for links in self.affinity.reach:
+            of = links.queries_of if self.reverse else links.keys_of
+            reached |= of(index)
         return reached
 
     def reached_tokens(self, places: Sequence[Cell | str]) -> tuple[str, ...]:
@@ -97,11 +99,6 @@ class Side:
         # A token's number is the same on both sides, behind the cells of each.
         at = self.affinity.index(place) - self.affinity.query_grid.size
         return self.own.size + at
-
-    @property
-    def _groups(self) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-        pairs = [(groups.query, groups.key) for groups in self.affinity.reach]
-        return [(key, query) for query, key in pairs] if self.reverse else pairs
 
     def _absent(self, view: View, query: Query, present: Cells) -> str:
         what, told = (

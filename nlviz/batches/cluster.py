@@ -186,6 +186,11 @@ def _joined(address: str) -> Iterator[None]:
         ray.init(**how)
     except Exception as error:  # noqa: BLE001 (Ray raises plain exceptions)
         why = str(error).strip().partition("\n")[0].rstrip(".")
+        if there == "local":
+            raise BatchError(
+                f"Ray could not be started here ({why}); try again when this machine has less to "
+                "do, or leave out --ray."
+            ) from None
         raise _no_answer(address, why) from None
     try:
         yield

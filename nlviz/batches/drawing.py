@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nlviz.batches.measuring import Measuring
 from nlviz.batches.options import BatchOptions
@@ -11,7 +12,12 @@ from nlviz.errors import QueryError
 from nlviz.provenance import Provenance
 from nlviz.query import Query
 
-_MOST = 8  # queries that one picture can tell apart
+if TYPE_CHECKING:
+    from nlviz.film.film import Film
+
+MOST = 8
+"""Queries that one picture can tell apart."""
+
 _LONGEST = 60  # signs of a file's name, of what somebody else wrote
 
 
@@ -27,7 +33,7 @@ def files_of(measuring: Measuring, options: BatchOptions, stem: str) -> Iterator
     if options.arrays:
         yield f"arrays/{stem}-{network}.{options.arrays}", _arrays(measuring, options)
     for block in measuring.blocks:
-        queries = _drawable(measuring, block)
+        queries = drawable(measuring, block)
         name = f"{stem}-{network}-{slug(block)}"
         if queries and options.figures:
             yield f"figures/{name}.{options.figures}", _figure(measuring, options, queries)
@@ -41,7 +47,7 @@ def slug(name: str) -> str:
     return printable(plain, _LONGEST).strip(".-") or "clip"
 
 
-def _drawable(measuring: Measuring, block: str) -> list[Query]:
+def drawable(measuring: Measuring, block: str) -> list[Query]:
     """The first queries of a block that have links."""
     from nlviz.ask.links import top_links
 
@@ -54,7 +60,7 @@ def _drawable(measuring: Measuring, block: str) -> list[Query]:
         except QueryError:
             continue
         found.append(query)
-    return found[:_MOST]
+    return found[:MOST]
 
 
 def _arrays(measuring: Measuring, options: BatchOptions) -> bytes:
@@ -62,7 +68,7 @@ def _arrays(measuring: Measuring, options: BatchOptions) -> bytes:
 
     analysis = measuring.analysis
     blocks = [block for block in measuring.blocks if block in analysis.affinities]
-    queries = [query for block in blocks for query in _drawable(measuring, block)]
+    queries = [query for block in blocks for query in drawable(measuring, block)]
     made = Provenance.of(analysis, queries)
     pack = npz if options.arrays == "npz" else tensors
     return pack(analysis, queries, made, blocks)
@@ -84,11 +90,15 @@ def _film(measuring: Measuring, options: BatchOptions, queries: list[Query]) -> 
     from nlviz.film import play
 
     analysis = measuring.analysis
-    small = options.films == "gif"
-    film = play(
-        analysis,
-        queries,
-        width=640 if small else None,
-        comment=Provenance.of(analysis, queries).json,
-    )
-    return film.gif() if small else film.mp4()
+    made = Provenance.of(analysis, queries).json
+    return encoded(play(analysis, queries, width=width_of(options), comment=made), options)
+
+
+def width_of(options: BatchOptions) -> int | None:
+    """How wide a film is, in pixels: GIFs grow fast."""
+    return 640 if options.films == "gif" else None
+
+
+def encoded(film: Film, options: BatchOptions) -> bytes:
+    """A film in the format that is wanted."""
+    return film.gif() if options.films == "gif" else film.mp4()

@@ -6,17 +6,24 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from nlviz.batches.listing import Given
+from nlviz.batches.long_clips import opened, run_for
 from nlviz.batches.networks import Networks
-from nlviz.batches.one_clip import Work
+from nlviz.batches.one_clip import Making, Work
 from nlviz.batches.options import BatchOptions, folder_of
 from nlviz.batches.pace import in_words
+from nlviz.batches.reading import Reading
 from nlviz.batches.results import Results
 from nlviz.batches.run import Listed, manifest
 from nlviz.batches.shard import Shard
+from nlviz.batches.stores import here
+from nlviz.display import bytes_in_words
+from nlviz.errors import NlvizError
+from nlviz.windows.estimate import Estimate as OfWindows
+from nlviz.windows.estimate import estimate as of_windows
 
 _TRIED = 3  # groups that are tried out
 
@@ -32,8 +39,11 @@ class Estimate:
         failed: why some of those could not be done.
         reading: seconds of a clip, to read it.
         running: seconds of a clip, networks and numbers.
-        size: bytes of a clip's rows and files.
+        size: bytes of a clip's rows and files; 0 where only clips in windows were tried, whose
+            rows are not worked out before.
         memory: bytes that this process has held at most; None where that is not told.
+        windows: of each clip that was tried and is longer than a window, and each network, what
+            its windows cost, by a probe of a few frames; ``running`` counts these in.
     """
 
     clips: int
@@ -44,6 +54,7 @@ class Estimate:
     running: float
     size: float
     memory: int | None
+    windows: tuple[tuple[str, OfWindows], ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -53,16 +64,21 @@ class Estimate:
         if self.tried > len(self.failed):
             # Reading runs ahead in processes of its own, so the slower of the two sets the pace.
             seconds = max(self.reading, self.running) * self.left
+            for clip, cost in self.windows:
+                lines.append(f"{clip}: {cost.sentence}")
             lines.append(
                 f"Measured here on {self.tried - len(self.failed)} of them: {self.reading:.2g} s "
                 f"to read a clip and {self.running:.2g} s in the networks, so one process takes "
                 f"{in_words(seconds)}."
             )
-            lines.append(f"The results take about {_bytes(self.size * self.left)} of disk.")
+            if self.size:
+                lines.append(
+                    f"The results take about {bytes_in_words(self.size * self.left)} of disk."
+                )
             if self.memory is not None:
                 lines.append(
-                    f"This process held at most {_bytes(self.memory)}; each that reads ahead "
-                    "holds a clip's frames more."
+                    f"This process held at most {bytes_in_words(self.memory)}; each that reads "
+                    "ahead holds a clip's frames more."
                 )
         return tuple(lines)
 
@@ -94,18 +110,27 @@ def estimate(
     done = {part.partition("-")[0] for part in plan.parts}
     left = [group for group in groups if any(entry.id not in done for entry in group)]
     reading = running = 0.0
-    sizes, why = [], []
+    sizes, why, tried = [], [], 0
+    windows: list[tuple[str, OfWindows]] = []
     for group in islice(left, _TRIED):
         begun = clock()
         readings = plan.read(group)
         read = clock()
-        made = work.on(readings)
-        reading, running = reading + read - begun, running + clock() - read
+        reading += read - begun
+        for each in (each for each in readings if each.long is not None):
+            costs = _of_windows(each, work)
+            tried += 1
+            windows += [(each.entry.shown, cost) for cost in costs if isinstance(cost, OfWindows)]
+            why += [cost for cost in costs if isinstance(cost, str)][:1]
+            running += sum(cost.seconds for cost in costs if isinstance(cost, OfWindows))
+        begun = clock()
+        made = work.on([each for each in readings if each.long is None])
+        running += clock() - begun
         why += [each.failure.why for each in made if each.failure]
         sizes += [
             len(each.rows) + sum(map(len, each.files.values())) for each in made if not each.failure
         ]
-    tried = len(sizes) + len(why)
+        tried += len(made)
     return Estimate(
         clips=sum(map(len, groups)),
         left=sum(map(len, left)),
@@ -115,7 +140,30 @@ def estimate(
         running=running / max(tried, 1),
         size=sum(sizes) / max(len(sizes), 1),
         memory=_most_held(),
+        windows=tuple(windows),
     )
+
+
+def _of_windows(reading: Reading, work: Work) -> list[OfWindows | str]:
+    """What the windows of a clip cost in each network, or why it cannot be done."""
+    found: list[OfWindows | str] = []
+    making = Making(reading, work)
+    entry = reading.entry
+    for loaded in work.networks:
+        try:
+            making.check(loaded.clip)
+            with here(entry.path) as path:
+                long = opened(path, entry.name, loaded.network, work.options)
+                asked = making.asked(loaded.clip)
+                cost = of_windows(long, run_for(long, asked, work.options, work.ask))
+        except NlvizError as error:
+            return [str(error)]
+        if cost is None:
+            continue
+        # Where there are masks, the network runs once more for the cosine of its blocks' inputs.
+        passes = 2 if any(each.kind == "object" for each in asked) else 1
+        found.append(replace(cost, seconds=passes * cost.seconds))
+    return found
 
 
 def _most_held() -> int | None:
@@ -126,10 +174,3 @@ def _most_held() -> int | None:
 
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return held if sys.platform == "darwin" else held * 1024
-
-
-def _bytes(count: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if count >= size:
-            return f"{count / size:.2g} {unit}"
-    return f"{count / 1e3:.2g} kB"

@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.batches.options import BatchOptions, grid_side
+from nlviz.batches.reading import LongClip, deepest
 from nlviz.clip import Clip
-from nlviz.errors import CaptureError, QueryError
-from nlviz.experiments.baselines import baseline, cosines
+from nlviz.errors import CaptureError, NlvizError, QueryError
+from nlviz.experiments.baselines import cosines
 from nlviz.geometry import Point, Region, View
 from nlviz.inference.protocol import Network
 from nlviz.media.mask_objects import MaskObjects
@@ -32,16 +32,23 @@ class Asked:
     """One thing that is asked of a clip.
 
     Args:
+        number: from 1, in the order in which a clip is asked.
         kind: ``"point"``, ``"region"``, ``"grid"`` or ``"object"``.
         place: where; of an object, the point deepest inside it on the first frame that shows it.
         name: of an object.
-        masks: (T, H, W), True on an object; None for a place.
+        objects: those of the clip's masks; None for a place, and where masks are not held.
     """
 
+    number: int
     kind: str
     place: Point | Region
     name: str | None = None
-    masks: Masks | None = None
+    objects: MaskObjects | None = None
+
+    @property
+    def masks(self) -> Masks | None:
+        """(T, H, W), True on the object; None for a place, and where masks are not held."""
+        return None if self.objects is None else self.objects.mask(self.name)
 
 
 def asked_of(
@@ -61,34 +68,47 @@ def asked_of(
     Raises:
         QueryError: a place that the clip does not have.
     """
-    found = [Asked("point", p) for p in places if isinstance(p, Point) and "points" in ask]
-    found += [Asked("region", p) for p in places if isinstance(p, Region) and "regions" in ask]
-    found += [Asked("grid", point) for point in _grid(clip, grid_side(ask) or 0)]
+    wanted = list(_places(clip, places, ask))
+    found = [Asked(number, *each) for number, each in enumerate(wanted, start=1)]
     if objects is not None and "masks" in ask:
         for number, name in enumerate(objects.names, start=1):
             masks = objects.labels == number
             if masks.any():
-                found.append(Asked("object", _deepest(clip, masks), name, masks))
+                first = _first(masks)
+                place = deepest(masks[first], clip.indices[first])
+                found.append(Asked(len(found) + 1, "object", place, name, objects))
+    return _checked(found, clip)
+
+
+def asked_of_windows(
+    clip: LongClip, places: Sequence[Point | Region], ask: Sequence[str]
+) -> list[Asked]:
+    """The same of a clip in windows, whose masks are not held."""
+    wanted: list[tuple[Any, ...]] = list(_places(clip, places, ask))
+    if "masks" in ask:
+        wanted += [("object", each.place, each.name) for each in clip.objects]
+    return _checked([Asked(number, *each) for number, each in enumerate(wanted, start=1)], clip)
+
+
+def _checked(found: list[Asked], clip: Clip | LongClip) -> list[Asked]:
     whole = View((clip.width, clip.height), (clip.width, clip.height), clip.indices)
     for each in found:
         whole.check(each.place)
     return found
 
 
-def _grid(clip: Clip, side: int) -> Iterator[Point]:
-    """The middles of side × side equal parts of the middle frame."""
+def _places(
+    clip: Clip | LongClip, places: Sequence[Point | Region], ask: Sequence[str]
+) -> Iterator[tuple[str, Point | Region]]:
+    """(kind, place) of all that needs no masks."""
+    yield from (("point", p) for p in places if isinstance(p, Point) and "points" in ask)
+    yield from (("region", p) for p in places if isinstance(p, Region) and "regions" in ask)
+    side = grid_side(ask) or 0
     frame = clip.indices[len(clip.indices) // 2]
-    for row in range(side):
+    for row in range(side):  # the middles of side × side equal parts of the middle frame
         for col in range(side):
-            yield Point(frame, (col + 0.5) * clip.width / side, (row + 0.5) * clip.height / side)
-
-
-def _deepest(clip: Clip, masks: Masks) -> Point:
-    first = _first(masks)
-    inside = np.pad(masks[first].astype(np.uint8), 1)
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return Point(clip.indices[first], float(x) + 0.5, float(y) + 0.5)
+            x, y = (col + 0.5) * clip.width / side, (row + 0.5) * clip.height / side
+            yield "grid", Point(frame, x, y)
 
 
 def _first(masks: Masks) -> int:
@@ -117,7 +137,7 @@ class Measuring:
     ) -> None:
         self.analysis, self.network, self.asked = analysis, network, asked
         self.options, self.ask = options, ask
-        self._cosines: dict[str, Analysis] = {}
+        self._cosines: dict[str, Analysis | NlvizError] = {}
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -139,9 +159,10 @@ class Measuring:
         """The rows, by block, head and query."""
         return [row for block in self.blocks for row in self._of_block(block)]
 
-    def _of_block(self, block: str) -> Iterator[dict[str, Any]]:
+    def base(self, block: str) -> dict[str, Any]:
+        """What all rows of a block say."""
         clip = self.analysis.clip
-        base = {
+        return {
             "width": clip.width,
             "height": clip.height,
             "frames": list(clip.indices),
@@ -149,6 +170,9 @@ class Measuring:
             "weights": self.analysis.weights,
             "block": block,
         }
+
+    def _of_block(self, block: str) -> Iterator[dict[str, Any]]:
+        base = self.base(block)
         if block in self.analysis.refused:
             yield {**base, "kind": "block", "refused": self.analysis.refused[block]}
             return
@@ -157,12 +181,12 @@ class Measuring:
         for head in (None, *(range(count) if count > 1 else ())):
             if "blocks" in self.ask:
                 yield {**base, "head": head, "kind": "block", **self._averages(block, head)}
-            pairs = zip(self.asked, self.queries(block, head), strict=True)
-            for number, (asked, query) in enumerate(pairs, start=1):
-                row = {**base, "head": head, "kind": asked.kind, "query": number}
+            for asked, query in zip(self.asked, self.queries(block, head), strict=True):
+                row = {**base, "head": head, "kind": asked.kind, "query": asked.number}
                 row |= {**_where(asked), **self._spread(query)}
-                if asked.masks is not None and head is None:
-                    row |= _together(row, self._on_object(block, asked.masks))
+                masks = asked.masks if head is None else None
+                if masks is not None:
+                    row |= together(row, self._on_object(block, masks))
                 yield row
 
     def _averages(self, block: str, head: int | None) -> dict[str, Any]:
@@ -185,26 +209,16 @@ class Measuring:
         row = {name: getattr(found, name) for name in names}
         links: list[dict[str, Any]] = []
         with suppress(QueryError):  # an exclusion that leaves no place
-            links = [
-                {
-                    "rank": link.rank,
-                    "weight": link.weight,
-                    "share": link.share,
-                    "frame": link.target.frame,
-                    "x": link.target.x,
-                    "y": link.target.y,
-                }
-                for link in top_links(self.analysis, query)
-            ]
+            links = [link.record for link in top_links(self.analysis, query)]
         return {**row, "covered": found.links, "links": links}
 
     def _on_object(self, block: str, masks: Masks) -> dict[str, Any]:
         """How the block's links and its input's cosine keep to an object."""
         row: dict[str, Any] = _kept_to(self.analysis, block, masks)
         try:
-            cosine = self._cosine(block)
+            cosine = self.cosine(block)
         except (CaptureError, QueryError) as why:
-            return _together(row, {"refused": str(why)})
+            return together(row, {"refused": str(why)})
         found = _kept_to(cosine, cosine.blocks[0], masks)
         named = {
             f"cosine_{name}": value
@@ -213,14 +227,15 @@ class Measuring:
         }
         return {**row, **named}
 
-    def _cosine(self, block: str) -> Analysis:
+    def cosine(self, block: str) -> Analysis:
+        """The cosine of a block's input; CaptureError or QueryError where there is none."""
         if not self._cosines:
             blocks = [each for each in self.blocks if each in self.analysis.affinities]
-            with suppress(CaptureError, QueryError):  # told for the block that it is of
-                self._cosines = cosines(self.analysis, self.network, blocks)
-        if block not in self._cosines:
-            self._cosines[block] = baseline(self.analysis, self.network, block, "cosine")
-        return self._cosines[block]
+            self._cosines = cosines(self.analysis, self.network, blocks)
+        found = self._cosines[block]
+        if isinstance(found, NlvizError):
+            raise found
+        return found
 
 
 def _kept_to(analysis: Analysis, block: str, masks: Masks) -> dict[str, Any]:
@@ -240,7 +255,7 @@ def _kept_to(analysis: Analysis, block: str, masks: Masks) -> dict[str, Any]:
     return row
 
 
-def _together(row: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def together(row: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     """Both, with the reasons of both for what is not there."""
     why = " ".join(dict.fromkeys(each["refused"] for each in (row, more) if each.get("refused")))
     return {**row, **more, **({"refused": why} if why else {})}

@@ -45,12 +45,20 @@ class BatchOptions:
         frames, stride, start: which frames of each clip, as for ``nlviz.read``; frames None for
             what each network was trained on.
         size: longer side of the networks' input; None for each one's own.
-        device: what the networks run on, as for ``nlviz.load``.
+        device, input, trust: as for ``nlviz.load``; the last two are for networks by name.
         together: how many clips that follow each other in the list go through a network in one
             pass, where they are of one size. Numbers may then differ in their last digits from
             those of one clip at a time.
+        window: cut longer clips into windows of so many sampled frames, of which the network sees
+            one at a time; None to look at the sampled frames of each clip together. Every frame to
+            the end is then sampled, unless ``frames`` or ``stride`` say otherwise.
+        overlap: how many of them a window shares with the next; a quarter if None.
+        neighbours: points, regions and grids are answered over the windows beside their own too,
+            normalised anew by nlviz, in rows that say so.
         arrays: write θ, φ and the rows of what is asked, as this format.
         figures, films: draw what is asked, a file for each clip, network and block.
+        features: paths of layers whose similarity is one more block, as for ``nlviz.analyse``; each
+            network of the batch must have them.
 
     Raises:
         BatchError: an option outside these.
@@ -70,13 +78,19 @@ class BatchOptions:
     start: int = 0
     size: int | None = None
     device: str = "auto"
+    input: Mapping[str, Any] | None = None
+    trust: tuple[str, ...] = ()
     together: int = 1
+    window: int | None = None
+    overlap: int | None = None
+    neighbours: bool = False
     arrays: Arrays | None = None
     figures: Figures | None = None
     films: Films | None = None
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("models", "ask", "at", "blocks"):
+        for name in ("models", "ask", "at", "blocks", "trust", "features"):
             given = getattr(self, name)
             several = (given,) if isinstance(given, (str, Point, Region)) else tuple(given)
             object.__setattr__(self, name, several)
@@ -97,9 +111,15 @@ class BatchOptions:
         _check_choice("arrays", self.arrays, ARRAYS)
         _check_choice("figures", self.figures, FIGURES)
         _check_choice("films", self.films, FILMS)
-        for name in ("k", "together"):
-            if getattr(self, name) < 1:
-                raise BatchError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        for name in ("k", "together", "window"):
+            given = getattr(self, name)
+            if given is not None and given < 1:
+                raise BatchError(f"{name} must be at least 1; got {given}.")
+        if self.window is None and (self.overlap is not None or self.neighbours):
+            what = "neighbours" if self.overlap is None else "overlap"
+            raise BatchError(f"{what} goes with windows; give a window as well.")
+        if self.window is not None and self.together > 1:
+            raise BatchError("Windows go through a network one at a time; leave out together.")
 
     def asked(self, *, places: bool, regions: bool, masks: bool) -> tuple[str, ...]:
         """``ask``, or where it is empty what a list has and ``at`` and ``masks`` say.
@@ -119,8 +139,9 @@ class BatchOptions:
     @property
     def compared(self) -> dict[str, Any]:
         """What two runs over one folder must share, as plain JSON."""
-        left_out = {"models", "weights", "masks", "device", "ask"}
+        left_out = {"models", "weights", "masks", "device", "ask", "trust"}
         whole: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        left_out |= set() if self.features else {"features"}
         return {name: value for name, value in whole.items() if name not in left_out}
 
 

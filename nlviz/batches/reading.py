@@ -5,26 +5,35 @@ from __future__ import annotations
 import hashlib
 import os
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from nlviz.batches.listing import Entry
 from nlviz.batches.options import digest
-from nlviz.batches.stores import brought, is_address
+from nlviz.batches.stores import here
 from nlviz.clip import Clip
 from nlviz.errors import MediaError, NlvizError
-from nlviz.geometry import Region
+from nlviz.geometry import Point, Region
 from nlviz.media import read
 from nlviz.media.folder import images_of
 from nlviz.media.mask_objects import MaskObjects
 from nlviz.media.masks import read_objects, read_objects_of_frames
 from nlviz.media.sampling import Sampling
 from nlviz.media.source import Source
+from nlviz.media.stream import open_stream
 
 Group = tuple[Entry, ...]
 """Clips that are done together; mostly one."""
+
+
+KEEPING = "keeping"
+"""The stage in which the windows of a clip are written to a temporary folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,8 @@ class Failure:
     """Why a clip could not be done.
 
     Args:
-        stage: ``"reading"``, ``"network"`` or ``"writing"`` of pictures of it.
+        stage: ``"reading"``, ``"asking"``, ``"network"``, ``KEEPING`` of windows, or ``"writing"``
+            of pictures of it.
         error: the kind of error.
         why: one sentence.
         traceback: where, of a fault in nlviz; empty for what the user can mend.
@@ -60,6 +70,58 @@ def _shown(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How clips are cut into windows, and which frames are sampled, as for ``open_stream``."""
+
+    length: int
+    frames: int | None = None
+    stride: int | None = None
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LongObject:
+    """An object of the masks of a long clip.
+
+    Args:
+        name: its own.
+        place: the point deepest inside it, on the first frame that shows it.
+        share: of all pixels of all frames.
+    """
+
+    name: str
+    place: Point
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class LongClip:
+    """What was read of a clip that is longer than a window; its frames stay where they are.
+
+    Args:
+        name: its file's.
+        indices: source frame index of each sampled frame.
+        total: frames of the source.
+        width, height: of a frame, in pixels.
+        objects: those of its masks.
+    """
+
+    name: str
+    indices: tuple[int, ...]
+    total: int
+    width: int
+    height: int
+    objects: tuple[LongObject, ...] = ()
+
+    @property
+    def black(self) -> Clip:
+        """A clip of the same frames, all black, that takes no memory."""
+        size = (len(self.indices), self.height, self.width, 3)
+        frames = np.broadcast_to(np.zeros(1, np.uint8), size)
+        return Clip(frames, self.indices, (0.0,) * len(self.indices), self.name, self.total)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """What was read of one clip.
@@ -69,6 +131,7 @@ class Reading:
         work: 24 digits that stand for the clip's content, what is asked of it, the networks and
             the options.
         clips: the frames by each of the samplings; empty where they were not needed.
+        long: a clip that is longer than a window, in place of ``clips``; else None.
         objects: the objects of its masks in these frames; empty where no masks are asked.
         failure: why it cannot be read, or None.
     """
@@ -76,6 +139,7 @@ class Reading:
     entry: Entry
     work: str = ""
     clips: tuple[Clip, ...] = ()
+    long: LongClip | None = None
     objects: tuple[MaskObjects, ...] = ()
     failure: Failure | None = None
 
@@ -84,9 +148,14 @@ class Reading:
         """The name of its part of the table, without an ending."""
         return part_name(self.entry, self.work)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it for a network."""
+        return not self.clips and self.long is None
+
     def without_frames(self) -> Reading:
         """The same, where they are not needed."""
-        return replace(self, clips=(), objects=())
+        return replace(self, clips=(), long=None, objects=())
 
 
 def part_name(entry: Entry, work: str) -> str:
@@ -105,6 +174,7 @@ class ReadingPlan:
         masks: whether the masks are read too.
         parts: names of the parts that are there.
         works: works whose rows are there and can be copied: then no frames are read.
+        windows: how clips are cut into windows, in place of the samplings; None for not at all.
     """
 
     samplings: tuple[Sampling, ...]
@@ -112,6 +182,7 @@ class ReadingPlan:
     masks: bool
     parts: frozenset[str] = frozenset()
     works: frozenset[str] = frozenset()
+    windows: Windows | None = None
 
     def read(self, group: Group) -> tuple[Reading, ...]:
         """What is needed of some clips; none of them raises."""
@@ -122,7 +193,7 @@ class ReadingPlan:
 
     def _work(self, entry: Entry) -> Reading:
         try:
-            with _here(entry.path) as path:
+            with here(entry.path) as path:
                 content = [checksum(path)]
             if self.masks:
                 if entry.masks is None:
@@ -136,16 +207,42 @@ class ReadingPlan:
         except Exception as error:  # noqa: BLE001 (a bad clip costs its own row)
             return Reading(entry, failure=Failure.of(error, "reading"))
 
+    def _with_objects(self, entry: Entry, long: LongClip) -> LongClip:
+        """With the objects of its masks, which are looked through a window's frames at a time."""
+        if not self.masks or self.windows is None:
+            return long
+        whole, count = long.black, len(long.indices)
+        places: dict[str, Point] = {}
+        sizes: Counter[str] = Counter()
+        for start in range(0, count, self.windows.length):
+            part = start, min(start + self.windows.length, count)
+            found = read_objects_of_frames(str(entry.masks), whole, part=part)
+            for number, name in enumerate(found.names, start=1):
+                masks = found.labels == number
+                sizes[name] += int(masks.sum())
+                if name not in places and masks.any():
+                    first = int(masks.any(axis=(1, 2)).argmax())
+                    places[name] = deepest(masks[first], long.indices[start + first])
+        every = count * long.width * long.height
+        objects = (LongObject(name, place, sizes[name] / every) for name, place in places.items())
+        return replace(long, objects=tuple(objects))
+
     def _needs_no_frames(self, reading: Reading) -> bool:
         return reading.part in self.parts or reading.work in self.works
 
     def _frames(self, reading: Reading) -> Reading:
         entry = reading.entry
         try:
-            with _here(entry.path) as path:
+            with here(entry.path) as path:
+                samplings = self.samplings
+                if self.windows is not None:
+                    long, sampling = _looked_through(path, entry, self.windows)
+                    if sampling is None:
+                        return replace(reading, long=self._with_objects(entry, long))
+                    samplings = (sampling,)
                 clips = [
                     read(path, frames=s.frames, stride=s.stride, start=s.start, name=entry.name)
-                    for s in self.samplings
+                    for s in samplings
                 ]
             clips = [replace(clip, path=entry.path) for clip in clips]
             objects = [_objects(entry, clip) for clip in clips] if self.masks else []
@@ -154,14 +251,29 @@ class ReadingPlan:
             return replace(reading, failure=Failure.of(error, "reading"))
 
 
-@contextmanager
-def _here(path: str) -> Iterator[str]:
-    """A path of this machine with what lies at a path or an address."""
-    if is_address(path):
-        with brought(path) as local:
-            yield local
-    else:
-        yield path
+def _looked_through(path: str, entry: Entry, windows: Windows) -> tuple[LongClip, Sampling | None]:
+    """A clip in windows; with a sampling to read it by where it is not longer than one."""
+    stream = open_stream(
+        path,
+        frames=windows.frames,
+        stride=windows.stride,
+        start=windows.start,
+        name=entry.name,
+    )
+    info, count = stream.info, len(stream.indices)
+    long = LongClip(entry.name, stream.indices, info.total, info.width, info.height)
+    if count > windows.length:
+        return long, None
+    stride = windows.stride or (1 if windows.frames is None else None)
+    return long, Sampling(count, stride, windows.start)
+
+
+def deepest(mask: NDArray[np.bool_], frame: int) -> Point:
+    """The point of a mask, (H, W), that is deepest inside it."""
+    inside = np.pad(mask.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return Point(frame, float(x) + 0.5, float(y) + 0.5)
 
 
 def checksum(path: str) -> str:

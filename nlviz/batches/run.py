@@ -18,7 +18,7 @@ from nlviz.batches.one_clip import Done, Work
 from nlviz.batches.options import BatchOptions, digest, folder_of
 from nlviz.batches.pace import Pace
 from nlviz.batches.readers import Readers
-from nlviz.batches.reading import Group, Reading, ReadingPlan, at_once
+from nlviz.batches.reading import KEEPING, Group, Reading, ReadingPlan, Windows, at_once
 from nlviz.batches.report import BatchReport
 from nlviz.batches.results import WORK, Results
 from nlviz.batches.shard import Shard
@@ -120,6 +120,11 @@ class Listed:
                 )
         if (options.figures or options.films) and self.ask == ("blocks",):
             raise BatchError("Figures and films show places; ask for points, grid:N or masks too.")
+        if options.window is not None and options.arrays and self.ask == ("blocks",):
+            raise BatchError(
+                "Arrays of clips in windows are of the windows that places lie in; ask for points, "
+                "grid:N or masks too."
+            )
         self.columns = Columns(found)
         self.groups = at_once(found, options.together)
 
@@ -134,7 +139,12 @@ class Listed:
         # The rows of the same work elsewhere can be copied where rows are all that is wanted.
         files = self.options.arrays or self.options.figures or self.options.films
         alone = not files and self.options.together == 1
+        options = self.options
+        windows = None
+        if options.window is not None:
+            windows = Windows(options.window, options.frames, options.stride, options.start)
         return ReadingPlan(
+            windows=windows,
             samplings=networks.samplings,
             key=digest(__version__, networks.described, self.ask, self.options.compared),
             masks="masks" in self.ask,
@@ -252,7 +262,7 @@ class _Run:
 
     def _lean(self, reading: Reading) -> Reading:
         """Without its frames where its rows are there by now."""
-        if not reading.clips or len(self._listed.groups[0]) > 1:
+        if reading.is_empty or len(self._listed.groups[0]) > 1:
             return reading
         known = self._copied and reading.work in self._works
         return reading.without_frames() if known or self._results.has(reading.part) else reading
@@ -310,9 +320,12 @@ class _Run:
         self._claims.release(group[0].id)
         if self._row_of_failures < IN_A_ROW:
             return None
+        last = done[-1].failure
+        full = last is not None and last.stage == KEEPING
+        what = "There was no room for the windows of" if full else "The network failed on"
         return (
-            f"The network failed on {self._row_of_failures} clips in a row, so the batch stopped; "
-            f"the last said: {done[-1].failure.why if done[-1].failure else ''}"
+            f"{what} {self._row_of_failures} clips in a row, so the batch stopped; the last said: "
+            f"{last.why if last else ''}"
         )
 
     def _fail(self, done: Done) -> None:
@@ -324,7 +337,7 @@ class _Run:
                 f"The folder '{entry.root}' is gone; bring it back and start again to go on."
             )
         self._results.fail(entry, failure)
-        if failure.stage == "network":
+        if failure.stage in ("network", KEEPING):
             self._row_of_failures += 1
         self._pace.worked(failed=True)
 

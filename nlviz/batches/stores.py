@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from nlviz.errors import BatchError, MediaError
+from nlviz.media.own_folder import own_folder
 
 
 def is_address(path: str) -> bool:
@@ -50,6 +51,16 @@ def listed_at(address: str, endings: Sequence[str]) -> list[str]:
 
 
 @contextmanager
+def here(path: str) -> Iterator[str]:
+    """A path of this machine with what lies at a path or an address; MediaError."""
+    if is_address(path):
+        with brought(path) as local:
+            yield local
+    else:
+        yield path
+
+
+@contextmanager
 def brought(address: str) -> Iterator[str]:
     """A file of this machine with what lies at an address, for as long as the context lasts.
 
@@ -57,7 +68,7 @@ def brought(address: str) -> Iterator[str]:
         MediaError: it cannot be read.
     """
     ending = PurePosixPath(address.partition("::")[0]).suffix
-    handle, path = tempfile.mkstemp(prefix="nlviz-", suffix=ending)
+    handle, path = tempfile.mkstemp(suffix=ending, dir=own_folder())
     try:
         with os.fdopen(handle, "wb") as here:
             _copy(address, here)

@@ -27,6 +27,7 @@ _ENTRY = {"id": pa.string(), "path": pa.string(), "clip": pa.string()}
 _ASKED = {
     **{name: pa.int32() for name in ("width", "height")},
     "frames": pa.list_(pa.int32()),
+    "window": pa.int32(),
     **{name: pa.string() for name in ("network", "weights", "block")},
     "head": pa.int32(),
     "kind": pa.string(),

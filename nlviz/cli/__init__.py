@@ -20,17 +20,22 @@ from nlviz.cli import (
     film,
     html,
     links,
+    match,
     models,
+    pca,
+    rollout,
+    scan,
     stats,
     summary,
     track,
+    words,
 )
 from nlviz.cli.terminal import Parser, refuse
 from nlviz.errors import NlvizError
 
 _COMMANDS = (
-    *(links, figure, film, html, stats, ablate, track, export, batch, summary),
-    *(models, fetch, app),
+    *(links, figure, film, html, match, pca, stats, scan, ablate, rollout, track, words, export),
+    *(batch, summary, models, fetch, app),
 )
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Any, NoReturn
 
+from nlviz.cli.options import add_by_name
 from nlviz.cli.typed import count
 from nlviz.errors import NlvizError
 from nlviz.resources import HOME, MEND
@@ -20,17 +21,22 @@ _APP = HOME / "app.py"  # Streamlit reads .streamlit and static beside it, where
 def add(commands: Any) -> None:
     """Add the command to those there are."""
     parser = commands.add_parser("app", help="open the app")
-    parser.add_argument("--model", metavar="FILE.py:FUNCTION", help="a network of your own")
+    model = "a network of your own, or one by name: timm:NAME, hf:ORG/NAME, torchhub:REPO:ENTRY"
+    parser.add_argument("--model", metavar="SPEC", help=model)
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint for it")
+    add_by_name(parser)
     keep = "how much the server keeps of all visitors' results (default: an eighth of the memory)"
     parser.add_argument("--keep", type=count, metavar="MB", help=keep)
     fetch = "visitors may fetch published networks for all, also where others can open the app"
     parser.add_argument("--fetch", action="store_true", help=fetch)
     demo = "visitors see the bundled clips alone: no upload, no download of networks"
     parser.add_argument("--demo", action="store_true", help=demo)
-    media = "a folder whose clips and pictures visitors may open without an upload"
+    media = "a folder whose clips, pictures and sessions visitors may open without an upload"
     parser.add_argument("--media", metavar="FOLDER", help=media)
-    models = "the networks that visitors may choose, with commas between them (default: all)"
+    models = (
+        "the networks that visitors may choose, also by name, with commas between them (default: "
+        "all, and by name those in this machine's caches)"
+    )
     parser.add_argument("--models", metavar="NAME,…", help=models)
     visitors = "how many may use the app at a time; others wait at the door (default: 64)"
     parser.add_argument("--visitors", type=count, metavar="N", help=visitors)
@@ -88,12 +94,29 @@ def _own(options: argparse.Namespace) -> list[str]:
     for name in ("keep", "media", "models", "visitors", "disk", "longest"):
         given = getattr(options, name)
         kept += [] if given is None else [f"--{name}", str(given)]
+    for repository in options.trust or ():
+        kept += ["--trust", repository]
     if options.model is None:
-        if options.weights is not None:
-            raise NlvizError("--weights goes with --model FILE.py:FUNCTION; give both.")
+        for name, given in (("--weights", options.weights), ("--input", options.record)):
+            if given:
+                raise NlvizError(f"{name} goes with --model; give both.")
         return ["--", *kept] if kept else []
-    from nlviz.inference.loading import load_user_network
+    from nlviz.inference.loading import declares_its_input, load
 
-    load_user_network(options.model, weights=options.weights)
+    if not declares_its_input(options.model):
+        raise NlvizError(
+            f"'{options.model}' is on the app's menu already; --model is for a network by name or "
+            "FILE.py:FUNCTION of your own."
+        )
+    record = dict(options.record or ())
+    load(
+        options.model,
+        weights=options.weights,
+        input=record or None,
+        trust=tuple(options.trust or ()),
+    )
+    for name, value in record.items():
+        several = value if isinstance(value, tuple) else (value,)
+        kept += ["--input", f"{name}={','.join(map(str, several))}"]
     weights = [] if options.weights is None else ["--weights", options.weights]
     return ["--", "--model", options.model, *weights, *kept]

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from nlviz.batches.options import ARRAYS, FIGURES, FILMS, BatchOptions
+from nlviz.cli.options import NAMED, WEIGHTS, add_by_name, add_features
 from nlviz.cli.terminal import refuse
 from nlviz.cli.typed import count, number, point, region
 from nlviz.query import EXCLUDES
@@ -58,9 +59,10 @@ def _add_asked(parser: argparse.ArgumentParser) -> None:
 
 def _add_networks(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    named = "see `models`, or FILE.py:FUNCTION of your own; repeatable (default: nl-lite0)"
-    add("--model", action="append", metavar="MODEL", help=named)
-    add("--weights", metavar="FILE", help="a checkpoint of your own for that model")
+    add("--model", action="append", metavar="SPEC", help=f"{NAMED}; repeatable (default: nl-lite0)")
+    add("--weights", metavar="FILE", help=WEIGHTS)
+    add_by_name(parser)
+    add_features(parser)
     add("--frames", type=count, help="frames to sample (default: what the network was trained on)")
     add("--stride", type=count, help="take every n-th frame (default: spread evenly)")
     add("--start", type=number, default=0, help="the first frame (default: %(default)s)")
@@ -69,6 +71,15 @@ def _add_networks(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help=where)
     several = "clips of one size that go through the network in one pass (default: %(default)s)"
     add("--together", type=count, default=1, metavar="N", help=several)
+    cut = (
+        "cut longer clips into windows of so many sampled frames, every frame to the end unless "
+        "--frames or --stride say otherwise; the network sees one at a time"
+    )
+    add("--window", type=count, metavar="FRAMES", help=cut)
+    shared = "frames that a window shares with the next (default: a quarter)"
+    add("--overlap", type=number, metavar="FRAMES", help=shared)
+    beside = "points, regions and grids are answered over the windows beside their own too"
+    add("--neighbours", action="store_true", help=beside)
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
@@ -109,10 +120,16 @@ def options_of(options: argparse.Namespace) -> BatchOptions:
         start=options.start,
         size=options.size,
         device=options.device,
+        input=dict(options.record) if options.record else None,
+        trust=tuple(options.trust or ()),
         together=options.together,
+        window=options.window,
+        overlap=options.overlap,
+        neighbours=options.neighbours,
         arrays=options.arrays,
         figures=options.figures,
         films=options.films,
+        features=tuple(options.features or ()),
     )
 
 

@@ -42,11 +42,12 @@ def _export(options: argparse.Namespace) -> None:
     ending = check(options.output, _ENDINGS, force=options.force)
     if ending == ".json" or (ending == ".csv" and options.table != "blocks"):
         question.check_asked()
-    write(options.output, _content(Subject.of(question), ending, options.table))
+    write(options.output, content(Subject.of(question), ending, options.table))
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 
-def _content(subject: Subject, ending: str, table: str) -> bytes:
+def content(subject: Subject, ending: str, table: str) -> bytes:
+    """What a file of numbers or a session holds, by its ending; ``table`` is of a CSV."""
     from nlviz import export, statistics
 
     analysis, asked, chosen = subject.analysis, subject.queries, subject.blocks

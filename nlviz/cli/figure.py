@@ -73,7 +73,7 @@ def _figure(options: argparse.Namespace) -> None:
     for answers in _rows(subject, options.rows, path=options.path):
         heat = None
         if options.heat:
-            how = (options.heat, options.curve, options.colours, options.opacity)
+            how = (options.heat, options.curve, options.colours, options.opacity, options.sharpen)
             heat = Heat(answers[0][0].query, *how)
         panels.append(Panel(subject.analysis, answers, heat))
     figure = film_strips(panels, width_cm=options.width, columns=options.columns, style=style)

@@ -84,7 +84,9 @@ def _how(options: argparse.Namespace, subject: Subject, asked: Sequence[Query]) 
     return {
         "width": options.width or (_SMALL if small else None),
         "rate": options.fps,
-        "shade": Shade(options.opacity, options.colours, options.heat, options.curve),
+        "shade": Shade(
+            options.opacity, options.colours, options.heat, options.curve, options.sharpen
+        ),
         **({"palette": options.palette} if options.palette else {}),
         "comment": subject.provenance(asked).json,
     }

@@ -9,6 +9,8 @@ from typing import Any
 from nlviz.cli.options import add_output, add_question, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
+from nlviz.cli.terminal import progress
+from nlviz.query import OFS, origin
 from nlviz.writing import check, write
 
 _LARGE = 10_000_000
@@ -20,6 +22,11 @@ def add(commands: Any) -> None:
     add_question(parser)
     add_windows(parser)
     parser.add_argument("--title", help="of the page; the clip's name by default")
+    under = (
+        "colour the frames by the first three principal components of the block's input, θ, φ or "
+        "output, while nothing is pointed at"
+    )
+    parser.add_argument("--components", choices=OFS, help=under)
     add_output(parser, "OUT.html")
     parser.set_defaults(command=_html)
 
@@ -31,7 +38,28 @@ def _html(options: argparse.Namespace) -> None:
     subject = Subject.of(Question.of(options))
     asked = subject.queries
     made = subject.provenance(asked)
-    content = page(subject.analysis, asked, made, title=options.title, settings=subject.settings)
+    layer = None
+    if options.components is not None:
+        from nlviz.features import pca
+
+        block, _ = origin(subject.block)
+        found = pca(
+            subject.analysis,
+            block,
+            of=options.components,
+            network=subject.network,
+            progress=progress,
+        )
+        layer = found.layer
+    content = page(
+        subject.analysis,
+        asked,
+        made,
+        title=options.title,
+        settings=subject.settings,
+        layer=layer,
+        progress=progress,
+    )
     write(options.output, content)
     advice = "; fewer frames or a smaller --size make it smaller" if len(content) > _LARGE else ""
     print(f"Wrote {options.output}, {len(content) / 1e6:.1f} MB{advice}.", file=sys.stderr)

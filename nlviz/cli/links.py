@@ -46,7 +46,7 @@ def _links(options: argparse.Namespace) -> None:
             continue
         if number:
             print()
-        _print(subject, told)
+        print_answers(subject, told)
     if options.json:
         whole = found[0] if question.window is None else {"windows": found}
         print(json.dumps(whole, indent=2))
@@ -67,7 +67,8 @@ def _told(subject: Subject, *, path: bool, traced: bool) -> dict[str, Any]:
     return told
 
 
-def _print(subject: Subject, told: dict[str, Any]) -> None:
+def print_answers(subject: Subject, told: dict[str, Any]) -> None:
+    """What was answered, as text."""
     analysis = subject.analysis
     queries, keys = analysis.affinity(told["block"]).grids_in_words
     if subject.window is not None:

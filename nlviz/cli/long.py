@@ -36,9 +36,17 @@ def opened(question: Question, network: Any) -> LongAnalysis:
         size=question.size,
         folder=question.windows_in,
         sizes=question.rank == "contribution",
+        features=question.features,
     )
     for note in long.stream.notes:
         print(f"note: {note}", file=sys.stderr)
+    sampled = len(long.stream.indices)
+    if question.window > sampled:
+        print(
+            f"note: A window of {question.window} frames is longer than the clip's {sampled}, so "
+            "all of it is one window.",
+            file=sys.stderr,
+        )
     info = long.stream.info
     size = (info.width, info.height)
     for place in question.at:

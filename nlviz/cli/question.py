@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, fields
+from typing import Any
 
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
@@ -18,7 +19,8 @@ class Question:
         input: the clip or the session file.
         at: the places, regions and tokens that are asked about.
         reverse, head, block, k, exclude, rank: as for ``Query``; None for what is usual.
-        model, weights, device: as for ``nlviz.load``.
+        model, weights, device, trust: as for ``nlviz.load``.
+        record: fields of the input of a network by name, that somebody said.
         baseline: what is asked instead of the block, or None.
         frames, stride, start: which frames are sampled.
         size: longer side of the network's input, or None.
@@ -28,6 +30,7 @@ class Question:
         neighbours: whether the windows beside the place's own are asked too.
         windows_in: the folder that the windows are kept in, or None.
         yes: whether long work is begun without asking.
+        features: paths of layers whose similarity becomes a block.
     """
 
     input: str
@@ -52,13 +55,21 @@ class Question:
     neighbours: bool = False
     windows_in: str | None = None
     yes: bool = False
+    record: tuple[tuple[str, Any], ...] = ()
+    trust: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Question:
         """From what the parser made of a command."""
         names = (each.name for each in fields(cls))
         given = {name: getattr(options, name) for name in names if hasattr(options, name)}
-        question = cls(**{**given, "at": tuple(options.at or ())})
+        several = {
+            name: tuple(given.get(name) or ()) for name in ("at", "record", "trust", "features")
+        }
+        question = cls(**{**given, **several})
+        if question.features and question.of_session:
+            raise QueryError("A session has no network to run again; leave out --features.")
         if question.window is None:
             question._check_without_windows()
         elif question.of_session:
@@ -75,6 +86,12 @@ class Question:
         for name, given in said.items():
             if given:
                 raise QueryError(f"{name} goes with --window; give both.")
+
+    @property
+    def input_record(self) -> dict[str, Any] | None:
+        """What a network by name is told of its input; None where that is nothing."""
+        sized = {} if self.size is None else {"size": self.size}
+        return {**sized, **dict(self.record)} or None
 
     @property
     def of_session(self) -> bool:

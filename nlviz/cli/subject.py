@@ -15,7 +15,7 @@ from nlviz.cli.terminal import progress
 from nlviz.clip import Clip
 from nlviz.errors import QueryError
 from nlviz.geometry import View
-from nlviz.query import Exclude, Link, Query
+from nlviz.query import Exclude, Link, Query, layer_of
 
 if TYPE_CHECKING:
     from nlviz.export import Provenance, Session
@@ -103,6 +103,23 @@ class Subject:
         """The input run through the network; QueryError for a session, which has none."""
         return cls(question, *_run(question))
 
+    def beside(self, input: str, *, start: int) -> Analysis:
+        """Another input through the same network with the same options, its first frame apart.
+
+        QueryError for a clip where this is a session, which has no network to run.
+        """
+        asked = self.question
+        frames = asked.window if asked.frames is None else asked.frames
+        other = replace(asked, input=input, start=start, frames=frames, at=(), window=None)
+        if other.of_session:
+            return _session(other).analysis
+        if self.network is None:
+            raise QueryError(
+                f"'{asked.input}' has no network to run '{input}' through; give its clip itself, "
+                "or two sessions."
+            )
+        return _analysed(other, _clip(other, self.network), self.network)
+
     @property
     def blocks(self) -> tuple[str, ...]:
         """The block that was named, else all there are; a baseline is the only one."""
@@ -171,20 +188,15 @@ def _run(question: Question) -> tuple[Analysis, Any]:
     """The analysis of the input, and the network."""
     if question.of_session:
         raise QueryError(f"'{question.input}' has no network to run again; give the clip itself.")
-    from nlviz.inference.forward import analyse
-    from nlviz.inference.loading import is_user_network
+    from nlviz.inference.loading import declares_its_input
 
-    # A file of one's own says how many frames it takes once it has run; others load when need be.
-    early = question.frames is None and is_user_network(question.model)
+    # These say how many frames they take once they are loaded; others load when need be.
+    early = question.frames is None and declares_its_input(question.model)
     loaded = _network(question) if early else None
     clip = _clip(question, loaded)
     loaded = _network(question) if loaded is None else loaded
     _check_block(question, loaded)
-    analysis = analyse(clip, loaded, size=question.size, progress=progress)
-    for note in analysis.clip.notes[len(clip.notes) :]:
-        print(f"note: {note}", file=sys.stderr)
-    for why in analysis.refused.values():
-        print(f"note: {why}", file=sys.stderr)
+    analysis = _analysed(question, clip, loaded)
     if question.rank == "contribution":
         from nlviz.experiments.ablation import with_sizes
 
@@ -197,9 +209,25 @@ def _run(question: Question) -> tuple[Analysis, Any]:
     return analysis, loaded
 
 
+def _analysed(question: Question, clip: Clip, network: Any) -> Analysis:
+    """A clip through a network, and its notes on standard error."""
+    from nlviz.inference.forward import analyse
+
+    analysis = analyse(
+        clip, network, size=question.size, progress=progress, features=question.features
+    )
+    for note in analysis.clip.notes[len(clip.notes) :]:
+        print(f"note: {note}", file=sys.stderr)
+    for why in analysis.refused.values():
+        print(f"note: {why}", file=sys.stderr)
+    analysis.check_similarities(question.features)
+    return analysis
+
+
 def _check_block(question: Question, network: Any) -> None:
     """QueryError for a block that is known not to be there."""
-    if network.taps and question.block not in (None, *network.taps):
+    asked = None if layer_of(question.block or "") is not None else question.block
+    if network.taps and asked not in (None, *network.taps):
         raise QueryError(
             f"Block {question.block!r} does not exist in {network.name}; choose one of "
             f"{', '.join(network.taps)}."
@@ -207,9 +235,19 @@ def _check_block(question: Question, network: Any) -> None:
 
 
 def _network(question: Question) -> Any:
-    from nlviz.inference.loading import load
+    from nlviz.inference.loading import is_by_name, load
 
-    return load(question.model, device=question.device, weights=question.weights)
+    by_name = is_by_name(question.model)
+    network = load(
+        question.model,
+        device=question.device,
+        weights=question.weights,
+        input=question.input_record if by_name else dict(question.record) or None,
+        trust=question.trust,
+    )
+    if by_name:
+        print(f"note: {network.name}: {network.summary}", file=sys.stderr)
+    return network
 
 
 def _clip(question: Question, own: UserNetwork | None) -> Clip:

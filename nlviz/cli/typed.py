@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
@@ -48,6 +49,15 @@ def point(text: str) -> Point:
         ) from None
 
 
+def size(text: str) -> tuple[int, int]:
+    """WxH, whole numbers of pixels of at least 1."""
+    width, _, height = text.lower().replace("×", "x").partition("x")
+    try:
+        return count(width), count(height)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WxH, as in 640x360") from None
+
+
 _CM = {"cm": 1.0, "mm": 0.1, "in": 2.54, "pt": 2.54 / 72.27}  # TeX's points
 
 
@@ -60,6 +70,24 @@ def length(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a length; write it as 8.4cm, 84mm, 252pt or 3.3in"
         ) from None
+
+
+def field(text: str) -> tuple[str, Any]:
+    """KEY=VALUE of an input's record: a number, several with commas between, or a word."""
+    key, equals, value = text.partition("=")
+    if not key or not equals or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, as in mean=0.5,0.5,0.5")
+    parts = tuple(_value(part) for part in value.replace("×", ",").split(","))
+    return key, parts if len(parts) > 1 or key in ("mean", "deviation", "classes") else parts[0]
+
+
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -79,14 +79,20 @@ def effects(
 
 def _effects(analysis: Analysis, network: Network, report: Progress) -> tuple[Effect, ...]:
     clip, view, classes = analysis.clip, analysis.view, network.classes
-    steps = 2 + len(analysis.blocks)
+    blocks = analysis.network_blocks
+    if not blocks:
+        raise CaptureError(
+            f"{analysis.network} has no block that could be left out: the similarity of features "
+            "is no part of it."
+        )
+    steps = 2 + len(blocks)
     report(0.0, "measuring what each block adds")
     sizes, output = _sizes(analysis, network)
     if windows := windows_of(clip, network):
         told = part_of(report, 1 / steps, 2 / steps, "with all blocks, ")
         output = mean_logits(windows, clip, network, progress=told)
     whole, before, found = class_scores(output, classes), top_classes(output, classes), []
-    for number, block in enumerate(analysis.blocks, start=2):
+    for number, block in enumerate(blocks, start=2):
         report(number / steps, f"without {block}")
         told = part_of(report, number / steps, (number + 1) / steps, f"without {block}, ")
         with ablated(network.module, block):
@@ -110,10 +116,10 @@ def _sizes(analysis: Analysis, network: Network) -> tuple[dict[str, float], Any]
         return measure
 
     with ExitStack() as hooks:
-        for block in analysis.blocks:
+        for block in analysis.network_blocks:
             hooks.enter_context(one_call(network.module, block, z=measuring(block)))
         output = run(analysis, network)
-    for block in analysis.blocks:
+    for block in analysis.network_blocks:
         if block not in sizes:
             raise CaptureError(f"Block {block!r} did not run.")
     return sizes, output

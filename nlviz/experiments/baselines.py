@@ -16,11 +16,11 @@ from torch import Tensor
 
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
-from nlviz.errors import CaptureError, QueryError
+from nlviz.errors import CaptureError, NlvizError, QueryError
 from nlviz.experiments.cells import cells_in
 from nlviz.experiments.rerun import find_block, one_call, parts_of, run
 from nlviz.geometry import Grid
-from nlviz.groups import NO_KEY, NO_QUERY, Groups
+from nlviz.groups import NO_KEY, NO_QUERY, Groups, LinkBits, Links
 from nlviz.hooks.capture import PUT_BACK, capture, evaluating
 from nlviz.hooks.memory import enough_memory
 from nlviz.hooks.places.follow import Following, Places
@@ -75,26 +75,29 @@ def baseline(
     return _alone(analysis, block, name, made, error)
 
 
-def cosines(analysis: Analysis, network: Network, blocks: Sequence[str]) -> dict[str, Analysis]:
-    """The baseline ``"cosine"`` of several blocks, in one pass where their places are in order.
+def cosines(
+    analysis: Analysis, network: Network, blocks: Sequence[str]
+) -> dict[str, Analysis | NlvizError]:
+    """The baseline ``"cosine"`` of several blocks from one pass, or the error that says why not.
+
+    The errors are those of ``baseline``; one block that has none does not hide the others.
 
     Raises:
-        QueryError, CaptureError, BudgetError: as ``baseline``.
+        BudgetError: the machine has too little memory.
     """
-    pairs = [(block, find_block(network.module, block)[1]) for block in blocks]
-    if any(
-        parts is None or analysis.places.get(block) == PUT_BACK or "#" in block
-        for block, parts in pairs
-    ):
-        return {block: baseline(analysis, network, block, "cosine") for block in blocks}
-    found = {}
-    with ExitStack() as hooks, enough_memory("the baseline 'cosine'"):
-        calls = {block: hooks.enter_context(one_call(network.module, block)) for block in blocks}
-        run(analysis, network)
-        for block, call in calls.items():
-            features = partial(_unit, analysis, block, call.x, None)
-            made = _cosine_of(analysis, block, features)
-            found[block] = _alone(analysis, block, f"{block} (cosine)", made, None)
+    found: dict[str, Analysis | NlvizError] = {}
+    known = [block for block in blocks if "#" not in block and block in analysis.affinities]
+    with enough_memory("the baseline 'cosine'"):
+        features = _features(analysis, network, known)
+    for block in blocks:
+        try:
+            if block in known:
+                made = _cosine_of(analysis, block, features[block])
+                found[block] = _alone(analysis, block, f"{block} (cosine)", made, None)
+            else:
+                found[block] = baseline(analysis, network, block, "cosine")
+        except (CaptureError, QueryError) as why:
+            found[block] = why
     return found
 
 
@@ -126,7 +129,7 @@ def _uniform(affinity: Affinity) -> Affinity:
 
 
 def _cosine(analysis: Analysis, network: Network, block: str) -> Affinity:
-    return _cosine_of(analysis, block, lambda wanted: _features(analysis, network, block, wanted))
+    return _cosine_of(analysis, block, _features(analysis, network, [block])[block])
 
 
 def _cosine_of(
@@ -144,37 +147,61 @@ def _cosine_of(
         )
     asked = affinity.has_key.ravel() if same else asking
     features = features_of(asking | asked)
-    reach = tuple(_of_cells(each, queries.size, same=same) for each in affinity.reach)
+    reach = tuple(_of_cells(each, queries.size, block, same=same) for each in affinity.reach)
     return Affinity("dot_product", features, features, queries, queries, reach=reach)
 
 
-def _of_cells(groups: Groups, cells: int, *, same: bool) -> Groups:
-    """The groups without tokens; where keys lie on another grid, they are those of the queries."""
-    query = groups.query[:cells]
-    key = groups.key[:cells] if same else np.where(query == NO_QUERY, NO_KEY, query)
-    return Groups(query, key)
+def _of_cells(links: Links, cells: int, block: str, *, same: bool) -> Links:
+    """The links without tokens; where keys lie on another grid, they are those of the queries."""
+    if same:
+        return links.of(slice(cells), slice(cells))
+    if isinstance(links, LinkBits) or links.until is not None:
+        raise CaptureError(
+            f"Block {block!r} has a mask over keys on a grid of their own, so it has no baseline "
+            "'cosine'; choose 'uniform'."
+        )
+    query = links.query[:cells]
+    return Groups(query, np.where(query == NO_QUERY, NO_KEY, query))
 
 
 def _features(
-    analysis: Analysis, network: Network, block: str, wanted: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """(C, cells) the block's input at each wanted cell of the query grid, of length 1; else 0.
+    analysis: Analysis, network: Network, blocks: Sequence[str]
+) -> dict[str, Callable[[NDArray[np.bool_]], NDArray[np.float32]]]:
+    """Of each block, what gives its input at each wanted cell of the query grid, from one pass.
 
-    Raises:
-        CaptureError: an input that is not one vector for each of these.
+    That is (C, cells) of length 1, and 0 elsewhere; CaptureError for an input that is not one
+    vector for each of these, or a block that the network does not have.
     """
-    grid = analysis.affinity(block).query_grid
-    _, parts, _ = find_block(network.module, block)
-    in_order = parts is not None and analysis.places.get(block) != PUT_BACK
-    with evaluating(network.module):
+    found: dict[str, Callable[[NDArray[np.bool_]], NDArray[np.float32]]] = {}
+    in_order: set[str] = set()
+    with ExitStack() as hooks:
+        calls = {}
+        for block in blocks:
+            try:
+                _, parts, _ = find_block(network.module, block)
+                calls[block] = hooks.enter_context(one_call(network.module, block))
+            except CaptureError as why:
+                found[block] = partial(_refused, why)
+                continue
+            if parts is not None and analysis.places.get(block) != PUT_BACK:
+                in_order.add(block)
+        if not calls:
+            return found
+        hooks.enter_context(evaluating(network.module))
         given = network_input(analysis.clip, analysis.view, network)
-        layout = layout_of(network)
-        places = Places(network.module, (given,), wanted=not in_order, layout=layout)
-        with one_call(network.module, block) as call, Following(places):
+        wanted = not in_order.issuperset(calls)
+        places = Places(network.module, (given,), wanted=wanted, layout=layout_of(network))
+        with Following(places):
             network.module(given)
-        x = call.x
-        at = None if x is None or in_order else cells_in(x, places, grid)
-    return _unit(analysis, block, x, at, wanted)
+        for block, call in calls.items():
+            x, grid = call.x, analysis.affinity(block).query_grid
+            at = None if x is None or block in in_order else cells_in(x, places, grid)
+            found[block] = partial(_unit, analysis, block, x, at)
+    return found
+
+
+def _refused(why: CaptureError, _: NDArray[np.bool_]) -> NDArray[np.float32]:
+    raise why
 
 
 def _unit(
@@ -219,7 +246,7 @@ def _vectors(x: Tensor | None, at: Tensor | None, grid: Grid) -> Iterator[tuple[
 
 def _shuffled(
     analysis: Analysis, network: Network, block: str, seed: int
-) -> tuple[Affinity, float]:
+) -> tuple[Affinity, float | None]:
     """The block's copy, shuffled, seen by the same capture as the block."""
     affinity = analysis.affinity(block)
     if analysis.places.get(block) == PUT_BACK:

@@ -15,6 +15,8 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import row_of
 from nlviz.errors import CaptureError, QueryError
+from nlviz.experiments.classes import class_number
+from nlviz.experiments.painting import painted_logits
 from nlviz.experiments.rerun import Call, one_call
 from nlviz.groups import reached_from
 from nlviz.hooks.capture import capture, evaluating
@@ -41,6 +43,9 @@ PROTOCOL = (
     "more than on others; one query proves nothing about a whole block."
 )
 
+_NO_CLASSES = (
+    "The network {} has no classes, so no prediction can fall; choose a network that classifies."
+)
 _CHUNK_BYTES = 32 << 20
 _PIECE_BYTES = 256 << 20  # of y under several masks
 _OFF = 0.05  # the greatest relative error of y, recomputed without a mask
@@ -57,6 +62,7 @@ class Faithfulness:
         fractions: (S,) shares of the keys that may be linked to.
         by_affinity: (S,) the score with that share masked, heaviest first.
         by_random: (draws, S) the same in random orders.
+        painted: whether the places were painted over in the clip itself, see ``PAINTING``.
     """
 
     query: Query
@@ -65,6 +71,7 @@ class Faithfulness:
     fractions: Numbers
     by_affinity: Numbers
     by_random: Numbers
+    painted: bool = False
 
     @property
     def gap(self) -> float:
@@ -80,14 +87,18 @@ def faithfulness(
     fractions: Sequence[float] = FRACTIONS,
     draws: int = 3,
     seed: int = 0,
+    label: str | None = None,
     progress: Progress | None = None,
 ) -> Faithfulness:
-    """Mask the linked places of a query in its block and see the first class fall.
+    """Mask the linked places of a query in its block and see a class's score fall.
 
     Runs the network once for each share and order, and once more without a mask. Where its class
     scores come from square windows (see ``nlviz.analyse``), these runs are of the windows alone:
     the keys are masked in the block as it sees each window, namely those whose cells have their
     middle in a cell that is masked in the picture, at the same time.
+
+    Of a derived block, as a rollout, the places are painted over in the clip itself, see
+    ``nlviz.experiments.painting``.
 
     Args:
         analysis: the analysis.
@@ -96,10 +107,12 @@ def faithfulness(
         fractions: shares of those keys, above 0 and up to 1, rising.
         draws: random orders, at least 1.
         seed: of the random orders.
+        label: the class whose score is read; the one that is first without a mask if None.
         progress: called with a fraction from 0 to 1 and a word; what it raises stops the work.
 
     Raises:
-        QueryError: a network without classes, a reversed query, or shares or draws out of range.
+        QueryError: a network without classes, an unknown class, a reversed query, or shares or
+            draws out of range.
         CaptureError: a block that cannot be changed from outside, or whose y cannot be reproduced.
         BudgetError: the machine has too little memory.
     """
@@ -114,10 +127,23 @@ def faithfulness(
         kept[1:], ((o, c) for o in orders for c in counts), strict=True
     ):
         mask[order[:count]] = 0
+    number = None if label is None else class_number(label, network.classes)
+    masked = _painted_scores if affinity.is_derived else _masked_scores
     with enough_memory(f"masking keys of block {query.block!r}"):
-        label, scores = _masked_scores(analysis, network, query.block, kept, progress or silent)
-    curves = np.asarray(scores[1:]).reshape(len(orders), len(counts))
-    return Faithfulness(query, label, scores[0], shares, curves[0], curves[1:])
+        logits = masked(analysis, network, query.block, kept, progress or silent)
+    scores = logits.softmax(1)
+    first = int(scores[0].argmax()) if number is None else number
+    by_class = scores[:, first].tolist()
+    curves = np.asarray(by_class[1:]).reshape(len(orders), len(counts))
+    return Faithfulness(
+        query,
+        network.classes[first],
+        by_class[0],
+        shares,
+        curves[0],
+        curves[1:],
+        painted=affinity.is_derived,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +171,8 @@ def _masked_scores(
     block: str,
     kept: NDArray[np.float32],
     report: Progress,
-) -> tuple[str, list[float]]:
-    """The first class without a mask, and its score under each of S masks (S, M), the first empty.
+) -> Tensor:
+    """(S, classes) logits under each of S masks (S, M), the first empty.
 
     The masks are of the keys that are drawn. Where class scores come from square windows, the same
     places are masked in each of them.
@@ -163,10 +189,25 @@ def _masked_scores(
                 logits += _logits(a_pass, network, block, told) / len(windows)
         else:
             logits = _logits(_drawn(analysis, network, block, kept), network, block, report)
-    scores = logits.softmax(1)
-    first = int(scores[0].argmax())
     report(1.0, "done")
-    return network.classes[first], scores[:, first].tolist()
+    return logits
+
+
+def _painted_scores(
+    analysis: Analysis,
+    network: Network,
+    block: str,
+    kept: NDArray[np.float32],
+    report: Progress,
+) -> Tensor:
+    """(S, classes) logits with the keys of each of S masks (S, M) painted over in the clip."""
+    grid = analysis.affinity(block).key_grid
+    cells = kept[:, : grid.size].reshape(-1, *grid.shape) > 0
+    logits = painted_logits(analysis, network, grid, cells, report)
+    if logits is None:
+        raise QueryError(_NO_CLASSES.format(network.name))
+    report(1.0, "done")
+    return logits
 
 
 def _drawn(analysis: Analysis, network: Network, block: str, kept: NDArray[np.float32]) -> _Pass:
@@ -318,8 +359,5 @@ def _replaced(y: NDArray[np.float32]) -> Callable[[Call], Tensor | None]:
 def _of_classes(output: Any, network: Network) -> Tensor:
     logits = class_logits(output, network.classes)
     if logits is None:
-        raise QueryError(
-            f"The network {network.name} has no classes, so no prediction can fall; choose a "
-            "network that classifies."
-        )
+        raise QueryError(_NO_CLASSES.format(network.name))
     return logits

@@ -17,6 +17,7 @@ from nlviz.hooks.module_calls import first_tensor, this_thread
 from nlviz.hooks.nonlocal_blocks.parts import BlockParts
 from nlviz.inference.passes import network_input
 from nlviz.inference.protocol import Network
+from nlviz.query import layer_of
 
 
 @dataclass(slots=True)
@@ -85,6 +86,11 @@ def find_block(module: nn.Module, block: str) -> tuple[nn.Module, BlockParts | N
 
     CaptureError for a name that is not a module with children.
     """
+    if layer_of(block) is not None:
+        raise CaptureError(
+            f"{block!r} is the similarity of a layer's features, not a weight of the network: "
+            "there is nothing in it to run again or to change; choose a block of the network."
+        )
     path, _, number = block.partition("#")
     modules = dict(module.named_modules())
     there = modules.get(path, module if path == type(module).__name__ else None)

@@ -73,13 +73,15 @@ def masking_in_words(found: Faithfulness) -> str:
     if most < CHANGE:
         unsure = ", and the network is not sure of it anyway" if found.before < UNSURE else ""
         return (
-            f"Whichever keys are masked, the score of {label} ({score}) changes by at most "
+            f"{'Wherever it is painted over' if found.painted else 'Whichever keys are masked'}, "
+            f"the score of {label} ({score}) changes by at most "
             f"{_points(most)}{unsure}: too little to tell the two orders apart."
         )
     way = "lower" if found.gap > 0 else "higher"
+    done = "Painted over" if found.painted else "Masked"
     return (
-        f"Masked by affinity, the score of {label} ({score}) is {_points(found.gap)} {way} than "
-        "masked at random, on average over the shares."
+        f"{done} by {'weight' if found.painted else 'affinity'}, the score of {label} ({score}) is "
+        f"{_points(found.gap)} {way} than {done.lower()} at random, on average over the shares."
     )
 
 

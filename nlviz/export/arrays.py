@@ -55,14 +55,14 @@ def tensors(
 
 
 def affinity_arrays(block: str, affinity: Affinity) -> dict[str, NDArray[Any]]:
-    """θ, φ and the groups of what can be reached, by name."""
+    """θ, φ and what says which links can exist, by name."""
     arrays: dict[str, NDArray[Any]] = {
         f"{block}/theta": affinity.theta,
         f"{block}/phi": affinity.phi,
     }
-    for number, groups in enumerate(affinity.reach):
-        arrays[f"{block}/reach/{number}/query"] = groups.query
-        arrays[f"{block}/reach/{number}/key"] = groups.key
+    for number, links in enumerate(affinity.reach):
+        for name, array in links.arrays.items():
+            arrays[f"{block}/reach/{number}/{name}"] = array
     return arrays
 
 
@@ -91,8 +91,8 @@ def _parts(
             **affinity_header(affinity),
             "fidelity": analysis.fidelity[block],
             "places": analysis.places.get(block),
-            "query_cells": _cells(analysis.view, affinity.query_grid),
-            "key_cells": _cells(analysis.view, affinity.key_grid),
+            "query_cells": cells_of(analysis.view, affinity.query_grid),
+            "key_cells": cells_of(analysis.view, affinity.key_grid),
         }
     rows = []
     for number, query in enumerate(queries):
@@ -109,7 +109,7 @@ def _parts(
     }
 
 
-def _cells(view: View, grid: Grid) -> dict[str, Any]:
+def cells_of(view: View, grid: Grid) -> dict[str, Any]:
     """Where cells' centres lie in the source: x of each column, y of each row, frames of each step.
 
     As the network places them: the outermost may lie beyond the frame's edge.

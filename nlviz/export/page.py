@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from nlviz.analysis import Analysis
+from nlviz.progress import Progress, part_of, silent
 from nlviz.provenance import Provenance
 from nlviz.query import Query
 from nlviz.viewer import bundle
+from nlviz.viewer.blobs import tag
+from nlviz.viewer.colour_layer import ColourLayer
 from nlviz.viewer.staged import Staged
 
 _HERE = Path(__file__).parent
@@ -27,6 +30,8 @@ def page(
     *,
     title: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    layer: ColourLayer | None = None,
+    progress: Progress | None = None,
 ) -> bytes:
     """The viewer of the app as one HTML file: hover, pin and choose blocks without Python.
 
@@ -42,11 +47,19 @@ def page(
         title: of the page; the clip's name if None.
         settings: of a session, so that the page opens with its options and the names and colours
             of its pins.
+        layer: colours over the frames while nothing is pointed at, as ``Components.layer`` gives
+            them.
+        progress: as for ``analyse``; what it raises ends it.
 
     Raises:
         ExportError: more than eight queries.
     """
     staged = Staged.of(analysis, queries, settings)
+    blobs = list(_blobs(analysis, staged, progress or silent))
+    components = None
+    if layer is not None:
+        blobs.append(layer.blob(analysis.view, staged.tags[0]))
+        components = tag(blobs[-1])
     style = bundle.style() + (_HERE / "page.css").read_text(encoding="utf-8")
     script = bundle.join(_HERE / "page.js")
     return _filled(
@@ -58,19 +71,21 @@ def page(
             "HEADING": escape(title or analysis.clip.name),
             "FACTS": escape(" · ".join(analysis.facts)),
             "WORDS": escape(provenance.words),
-            "SCENE": _json(staged.scene(analysis).json()),
+            "SCENE": _json(staged.scene(analysis, components=components).json()),
             "PROVENANCE": _json(asdict(provenance)),
-            "BLOBS": "\n".join(map(_data, _blobs(analysis, staged))),
+            "BLOBS": "\n".join(map(_data, blobs)),
             "SCRIPT": script,
         }
     ).encode()
 
 
-def _blobs(analysis: Analysis, staged: Staged) -> Iterator[bytes]:
+def _blobs(analysis: Analysis, staged: Staged, progress: Progress) -> Iterator[bytes]:
     """All of them: nobody can be asked for more later."""
     yield from staged.blobs
-    for block in analysis.blocks:
-        yield staged.constants(analysis, block)
+    count = len(analysis.blocks)
+    for number, block in enumerate(analysis.blocks):
+        told = part_of(progress, number / count, (number + 1) / count, f"{block}: ")
+        yield staged.constants(analysis, block, told)
         if analysis.sizes:
             yield staged.sizes(analysis, block)
 

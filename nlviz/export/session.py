@@ -30,11 +30,12 @@ from nlviz.export.arrays import affinity_arrays
 from nlviz.provenance import Provenance, checksum
 from nlviz.query import Query
 
-FORMAT = 2
+FORMAT = 3
 """The newest format of the files that this version writes; it opens all up to it."""
 
 _TEXT, _FRAMES, _BLOCKS = PARTS = ("session.json", "frames.safetensors", "blocks.safetensors")
-_SLIM_SINCE = 2  # the format that knows sessions without frames
+_SLIM_SINCE = 2  # the format that knows sessions without frames, and a φ that is θ
+_MASKS_SINCE = 3  # the format that knows masks
 _LONGEST_TEXT = 16 << 20
 _LARGEST = 4 << 30
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same session gives the same bytes
@@ -81,8 +82,13 @@ def save(session: Session, *, slim: bool = False) -> bytes:
             del arrays[f"{block}/phi"]
         if block in analysis.sizes:
             arrays[f"{block}/sizes"] = analysis.sizes[block]
+    masked = any(
+        links.arrays.keys() != {"query", "key"}
+        for affinity in analysis.affinities.values()
+        for links in affinity.reach
+    )
     text = {
-        "format": FORMAT if slim or tied else 1,
+        "format": _MASKS_SINCE if masked else _SLIM_SINCE if slim or tied else 1,
         "nlviz": session.provenance.version,
         **session_contents.told(analysis, session.queries),
         "settings": dict(session.settings),

@@ -17,7 +17,7 @@ from nlviz.clip import Clip
 from nlviz.display import printable
 from nlviz.export.arrays import affinity_header
 from nlviz.geometry import MOST_INPUT, Grid, Point, Region, View
-from nlviz.groups import Groups
+from nlviz.groups import Groups, LinkBits, Links
 from nlviz.models.input_size import LARGEST
 from nlviz.models.score_windows import ScoreWindows
 from nlviz.provenance import Provenance
@@ -219,15 +219,14 @@ def _score_windows(text: Any) -> ScoreWindows | None:
 
 
 def _affinity(block: str, text: Text, arrays: Arrays) -> Affinity:
-    reach = tuple(
-        Groups(*(_array(arrays, f"{block}/reach/{i}/{of}", np.int32, 1) for of in ("query", "key")))
-        for i in range(_whole(text["reach"], 0))
-    )
+    count = _whole(text["reach"], 0)
     theta = _channels(arrays, f"{block}/theta")
+    phi = theta if text.get("phi") == _TIED else _channels(arrays, f"{block}/phi")
+    reach = tuple(_links(f"{block}/reach/{i}", arrays, phi.shape[1]) for i in range(count))
     return Affinity(
         function=_words(text["function"]),
         theta=theta,
-        phi=theta if text.get("phi") == _TIED else _channels(arrays, f"{block}/phi"),
+        phi=phi,
         query_grid=_grid(text["query_grid"]),
         key_grid=_grid(text["key_grid"]),
         scale=_number(text["scale"]),
@@ -235,6 +234,14 @@ def _affinity(block: str, text: Text, arrays: Arrays) -> Affinity:
         reach=reach,
         tokens=tuple(map(_name, text["tokens"])),
     )
+
+
+def _links(name: str, arrays: Arrays, keys: int) -> Links:
+    if f"{name}/bits" in arrays:
+        return LinkBits(_array(arrays, f"{name}/bits", np.uint8, 2), keys)
+    until = f"{name}/until"
+    query, key = (_array(arrays, f"{name}/{of}", np.int32, 1) for of in ("query", "key"))
+    return Groups(query, key, _array(arrays, until, np.int32, 1) if until in arrays else None)
 
 
 def _grid(text: Text) -> Grid:

@@ -9,17 +9,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nlviz.geometry import Region
 from nlviz.provenance import Provenance
 from nlviz.query import Link, Query
+from nlviz.scans import Scan
 from nlviz.statistics import BlockStatistics, Profile
 
+if TYPE_CHECKING:
+    from nlviz.tracking.points import FollowedPoints
+
 _ASKED = ("query", "block", "head", "reverse", "frame", "x", "y", "token")
-_LINK = ("rank", "weight", "share", "to_frame", "to_x", "to_y")
+_LINK = {
+    **{name: name for name in ("rank", "weight", "share")},
+    **{name: f"to_{name}" for name in ("frame", "x", "y")},
+}  # of a link's record → in the table
+LINK_COLUMNS = (*_ASKED, *_LINK.values())
+_POINT = ("point", "frame", "x", "y", "visible", "confidence")
 _PROFILE = ("measure", "from", "to", "value")
 _NUMBERS = ("distance", "duration", "entropy", "effective", "positions", "own_frame", "links")
 _STATISTICS = (
@@ -34,20 +43,31 @@ def links_csv(answers: Sequence[Sequence[Link]], provenance: Provenance) -> byte
     ``frame``, ``x``, ``y`` are those of the query in source pixels, a region's centre, empty for a
     token; ``to_frame``, ``to_x``, ``to_y`` those of the other end.
     """
-    lines = (
-        {
-            **_asked(number, link.query),
-            "rank": link.rank,
-            "weight": link.weight,
-            "share": link.share,
-            "to_frame": link.target.frame,
-            "to_x": link.target.x,
-            "to_y": link.target.y,
-        }
-        for number, links in enumerate(answers, start=1)
-        for link in links
-    )
-    return _csv((*_ASKED, *_LINK), lines, provenance)
+    return table(LINK_COLUMNS, link_lines(answers), asdict(provenance))
+
+
+def link_lines(answers: Sequence[Sequence[Link]]) -> Iterator[dict[str, Any]]:
+    """The lines of ``links_csv``, by column."""
+    for number, links in enumerate(answers, start=1):
+        for link in links:
+            named = {_LINK[name]: value for name, value in link.record.items()}
+            yield {**_asked(number, link.query), **named}
+
+
+def points_csv(found: FollowedPoints) -> bytes:
+    """Followed points as ``read_point_tracks`` reads them, in source pixels, with the confidence.
+
+    Without the line of provenance, which other readers of point tracks would take for a point.
+    """
+    content = io.StringIO()
+    lines = csv.writer(content, lineterminator="\n")
+    lines.writerow(_POINT)
+    confidence, visible = found.confidence, found.visible
+    for i, places in enumerate(found.places):
+        for at, (frame, (x, y)) in enumerate(zip(found.frames, places.tolist(), strict=True)):
+            seen = int(visible[i, at])
+            lines.writerow([i, frame, f"{x:.2f}", f"{y:.2f}", seen, f"{confidence[i, at]:.4f}"])
+    return content.getvalue().encode()
 
 
 def profile_csv(profiles: Sequence[Profile], provenance: Provenance) -> bytes:
@@ -62,13 +82,13 @@ def profile_csv(profiles: Sequence[Profile], provenance: Provenance) -> bytes:
         for number, profile in enumerate(profiles, start=1)
         for line in _spread(profile)
     )
-    return _csv((*_ASKED, *_PROFILE), lines, provenance)
+    return table((*_ASKED, *_PROFILE), lines, asdict(provenance))
 
 
 def statistics_csv(blocks: Sequence[BlockStatistics], provenance: Provenance) -> bytes:
     """One line for each block: its averages over all queries, named as in ``BlockStatistics``."""
     lines = ({name: getattr(block, name) for name in _STATISTICS} for block in blocks)
-    return _csv(_STATISTICS, lines, provenance)
+    return table(_STATISTICS, lines, asdict(provenance))
 
 
 def _spread(profile: Profile) -> Iterable[dict[str, Any]]:
@@ -86,6 +106,18 @@ def _spread(profile: Profile) -> Iterable[dict[str, Any]]:
             yield {"measure": name, "value": getattr(profile, name)}
 
 
+def scan_csv(found: Scan, provenance: Provenance) -> bytes:
+    """One line for each score of a scan, then one for each block that was refused.
+
+    ``head`` is empty for the mean of all and for the cosine, which ``of`` tells apart; ``low`` and
+    ``high`` are the ends of the interval over ``count`` queries, points or frames; δ at each
+    threshold, or J and F, follow; ``best`` is 1 for the highest of the network's own weights.
+    """
+    lines = found.records
+    names = dict.fromkeys(name for line in lines for name in line)
+    return table([*(n for n in names if n != "refused"), "refused"], lines, asdict(provenance))
+
+
 def _asked(number: int, query: Query) -> dict[str, Any]:
     asked = {
         "query": number,
@@ -99,9 +131,12 @@ def _asked(number: int, query: Query) -> dict[str, Any]:
     return {**asked, "frame": point.frame, "x": point.x, "y": point.y}
 
 
-def _csv(columns: Sequence[str], lines: Iterable[dict[str, Any]], provenance: Provenance) -> bytes:
+def table(
+    columns: Sequence[str], lines: Iterable[Mapping[str, Any]], made: Mapping[str, Any]
+) -> bytes:
+    """Lines by column as CSV, after a line that says how they were made."""
     text = io.StringIO(newline="")
-    text.write(f"# {json.dumps(asdict(provenance), ensure_ascii=False)}\n")
+    text.write(f"# {json.dumps(made, ensure_ascii=False)}\n")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)

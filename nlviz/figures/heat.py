@@ -17,7 +17,8 @@ from nlviz.figures.marks import GREY, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Cell, Grid, View
 from nlviz.heat.colormap import COLOUR_MAPS, PRINT, SCREEN, Colours, coloured
-from nlviz.heat.overlay import Shade, scale_of
+from nlviz.heat.guided import SHARPENED
+from nlviz.heat.overlay import Shade, SharpenedHeat, scale_of
 from nlviz.heat.scale import Against, Curve, HeatScale
 from nlviz.query import Query
 
@@ -42,6 +43,8 @@ class Heat:
             in lightness and can be read by colour-blind people. Signed weights have a map that
             diverges around zero.
         opacity: of the heaviest weight, above 0 to 1.
+        sharpened: whether cells are drawn along the frame's edges by a guided filter, for display
+            only, as the legend then says; they stay cells if not.
 
     Raises:
         FigureError: an unknown colour map, or an opacity out of range.
@@ -52,6 +55,7 @@ class Heat:
     curve: Curve = "linear"
     colours: Colours = "viridis"
     opacity: float = 0.75
+    sharpened: bool = False
 
     def __post_init__(self) -> None:
         if self.colours not in COLOUR_MAPS or not 0 < self.opacity <= 1:
@@ -68,13 +72,15 @@ class Painted:
     heat: Heat
     row: Row
     scale: HeatScale
+    derived: bool = False
 
     @classmethod
     def of(cls, analysis: Analysis, heat: Heat) -> Painted:
         """QueryError where the query cannot be answered or scaled so."""
         row = row_of(analysis, heat.query)
         shade = Shade(heat.opacity, heat.colours, heat.against, heat.curve)
-        return cls(heat, row, scale_of(analysis, heat.query, row, shade))
+        derived = heat.query.block in analysis.derived
+        return cls(heat, row, scale_of(analysis, heat.query, row, shade), derived)
 
     def frame(self, page: Axes, view: View, strip: Strip, position: int) -> None:
         """Lay the heat over one frame; cells stay cells, and what lies outside is cut off."""
@@ -82,6 +88,9 @@ class Painted:
         sampled = view.frames.index(strip.clip.indices[position])
         step = view.shown_step(sampled, grid)
         if step is None:
+            return
+        if self.heat.sharpened:
+            self._sharpened(page, view, strip, position, step)
             return
         x0, y0, x1, y1 = _extent(view, grid)
         left, top = strip.place(position, x0, y0)
@@ -97,17 +106,35 @@ class Painted:
         inside = Rectangle((box.x, box.y), box.width, box.height, transform=page.transData)
         image.set_clip_path(inside)
 
+    def _sharpened(self, page: Axes, view: View, strip: Strip, position: int, step: int) -> None:
+        """The same over the whole frame, along its edges."""
+        grid, box, frame = self.row.grid, strip.frame(position), strip.clip.frames[position]
+        _, down, right = view.steps(grid)
+        x0, y0 = view.origin(grid)
+        shade = Shade(self.heat.opacity, self.heat.colours, sharpened=True)
+        heat = SharpenedHeat.of(view, self.row, self.scale, shade)
+        place = np.array([[right, 0, x0 - 0.5], [0, down, y0 - 0.5]])
+        page.imshow(
+            np.clip(heat.layer(frame, step, place, PRINT), 0, 1),
+            extent=(box.x, box.x + box.width, box.y, box.y + box.height),
+            aspect="auto",
+            gid=f"heat-{strip.clip.indices[position]}",
+        )
+
     def bar(self, page: Axes, strip: Strip, line: int) -> None:
         """The colour bar with its weights, and what it is scaled to; below it on a narrow page."""
         scale, middle = self.scale, strip.line(line)
         ends = np.linspace(-1.0 if scale.signed else 0.0, 1.0, 256)[None]
         signs = ["≤ " if scale.curve == "log" and not scale.signed else "", "", ""]
         said = [f"{sign}{tick:.2g}" for sign, tick in zip(signs, scale.ticks, strict=True)]
-        name = "contribution" if self.row.contributions is not None else "affinity f/C"
+        name = "derived weight" if self.derived else "affinity f/C"
+        name = name if self.row.contributions is None else "contribution"
         column = "this column" if self.heat.query.reverse else "this row"
         against = column if scale.against == "row" else _AGAINST[scale.against]
         scaled = f"scaled to {against}{_CURVES[scale.curve]}"
         narrow = strip.width < WIDE
+        if self.heat.sharpened:
+            scaled += ", sharpened for display only" if narrow else f", {SHARPENED}"
         page.text(0, middle, f"heat: {name}{f', {scaled}' if narrow else ''}", **text())
         start = 0.0 if narrow else 2.6
         if narrow:

@@ -22,6 +22,9 @@ ENTRY, INDENT = 7.6, 0.28
 WIDE = 12.0
 """Narrower figures have the scale on a line of its own, in centimetres."""
 
+GAP = 0.2
+"""Centimetres between a block's name and its grids."""
+
 WEDGE, STEPS = 1.4, 24
 LETTER, SPACE = 0.125, 0.15
 DARKNESS = 0.87
@@ -51,13 +54,14 @@ def draw(
         title = f"{analysis.network} {block}" if named or analysis.is_joined else block
         page.text(0, strip.line(line), title, weight="bold", **text())
         grids = "queries {}, keys {}".format(*analysis.affinity(block).grids_in_words)
-        page.text(1.25 * _length(title), strip.line(line), grids, **text(colour=GREY))
+        after = _set(title, weight="bold") + GAP
+        page.text(after, strip.line(line), grids, **text(colour=GREY))
         line += 1
     if strip.width < WIDE:
-        _wedge(page, strip, line, links)
+        _wedge(page, analysis, strip, line, links)
         line += 1
     else:
-        _wedge(page, strip, 0, links)
+        _wedge(page, analysis, strip, 0, links)
     dotted = set()
     for number, row, left, words in _entries(links, strip.clip, strip.width):
         middle = strip.line(line + row)
@@ -89,12 +93,16 @@ def _entries(
     ]
 
 
-def _wedge(page: Axes, strip: Strip, line: int, links: Sequence[Sequence[Link]]) -> None:
+def _wedge(
+    page: Axes, analysis: Analysis, strip: Strip, line: int, links: Sequence[Sequence[Link]]
+) -> None:
     """Width and opacity from the least to the greatest weight drawn, between their numbers."""
     scale = LinkScale.of(links)
     signed = any(link.drawn < 0 for one in links for link in one)
     by = {link.query.rank_by for one in links for link in one}
     what, name = ("", "contribution") if by == {"contribution"} else ("affinity ", "weight")
+    if {link.block for one in links for link in one} & {*analysis.derived}:
+        what = "derived "
     before = f"{what}{f'|{name}|' if signed else name} {scale.least:.2g}"
     after = f"{scale.most:.2g}{', dashed: negative' if signed else ''}"
     long = _length(before) + WEDGE + _length(after)
@@ -143,9 +151,10 @@ def _blocks(links: Sequence[Sequence[Link]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(link.block for one in links for link in one))
 
 
-def _set(words: str) -> float:
+def _set(words: str, weight: str = "normal") -> float:
     """How wide words are in the usual font, in centimetres."""
-    path = TextPath((0, 0), words, size=LARGE, prop=FontProperties(family=FONT))
+    prop = FontProperties(family=FONT, weight=weight)
+    path = TextPath((0, 0), words, size=LARGE, prop=prop)
     return float(path.get_extents().width) / POINTS_PER_CM
 
 

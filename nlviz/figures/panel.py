@@ -42,7 +42,7 @@ class Panel:
     def laid(self, width: float, columns: int | None, style: Style) -> Laid:
         """The panel on a page of ``width`` centimetres; FigureError where it cannot be drawn."""
         self._check(style)
-        clip = _shown(self.analysis.clip, style.frames)
+        clip = frames_shown(self.analysis.clip, style.frames)
         self._check_frames(clip)
         columns = columns_for(clip, columns)
         painted = Painted.of(self.analysis, self.heat) if self.heat is not None else None
@@ -92,7 +92,7 @@ class Laid:
         """Draw it; the names of its parts in an SVG begin with ``prefix``."""
         analysis, strip, links = self.panel.analysis, self.strip, self.panel.links
         for position, frame in enumerate(strip.clip.frames):
-            _frame(page, strip, position, frame)
+            draw_frame(page, strip, position, frame)
             if self.painted is not None:
                 self.painted.frame(page, analysis.view, strip, position)
         if self.painted is not None and style.titles:
@@ -100,20 +100,20 @@ class Laid:
         page.set(xlim=(0, strip.width), ylim=(0, strip.height))
         scale = LinkScale.of(links)
         for one, colour in zip(links, style.colours, strict=False):
-            _asked(page, analysis, strip, one[0].query, colour)
+            draw_asked(page, analysis, strip, one[0].query, colour)
         # Heavy over light, whatever the query; the queries' own dots over all.
         numbered = [(link, number) for number, one in enumerate(self.drawn) for link in one]
         for link, number in sorted(numbered, key=lambda pair: abs(pair[0].drawn)):
             mark: Patch
             if link.source is None:
-                mark = disc(_place(strip, link.target), style.colours[number], scale, link.drawn)
+                mark = disc(place_of(strip, link.target), style.colours[number], scale, link.drawn)
             else:
                 mark = arrow(Arc.of(strip, link), style.colours[number], scale, link.drawn)
             mark.set_gid(f"link-{number + 1}-{link.rank}")
             page.add_patch(mark)
         for one, colour in zip(links, style.colours, strict=False):
             if one[0].source is not None:
-                dot(page, _place(strip, one[0].source), colour)
+                dot(page, place_of(strip, one[0].source), colour)
         if style.titles:
             legend.draw(page, analysis, links, strip, style.colours, named=named)
         for part in page.get_children():
@@ -122,7 +122,7 @@ class Laid:
                 part.set_gid(prefix + name)
 
 
-def _shown(clip: Clip, frames: Sequence[int] | None) -> Clip:
+def frames_shown(clip: Clip, frames: Sequence[int] | None) -> Clip:
     """The clip with the frames to be drawn; FigureError for one that it does not have."""
     if frames is None:
         return clip
@@ -140,7 +140,7 @@ def _shown(clip: Clip, frames: Sequence[int] | None) -> Clip:
     )
 
 
-def _frame(page: Axes, strip: Strip, position: int, frame: NDArray[np.uint8]) -> None:
+def draw_frame(page: Axes, strip: Strip, position: int, frame: NDArray[np.uint8]) -> None:
     """One frame, brought down to what print can show, and its index below."""
     box = strip.frame(position)
     width, height = (
@@ -162,11 +162,12 @@ def _frame(page: Axes, strip: Strip, position: int, frame: NDArray[np.uint8]) ->
         )
 
 
-def _place(strip: Strip, point: Point) -> tuple[float, float]:
+def place_of(strip: Strip, point: Point) -> tuple[float, float]:
+    """Where a place of the clip lies on the page."""
     return strip.place(strip.clip.indices.index(point.frame), point.x, point.y)
 
 
-def _asked(page: Axes, analysis: Analysis, strip: Strip, query: Query, colour: str) -> None:
+def draw_asked(page: Axes, analysis: Analysis, strip: Strip, query: Query, colour: str) -> None:
     """The outline of what was asked about: a region, or a place's cell on what it covers."""
     if isinstance(query.point, str):
         return
@@ -181,7 +182,7 @@ def _asked(page: Axes, analysis: Analysis, strip: Strip, query: Query, colour: s
     for frame, corners in outlines.items():
         page.add_patch(
             Polygon(
-                [_place(strip, Point(frame, x, y)) for x, y in corners],
+                [place_of(strip, Point(frame, x, y)) for x, y in corners],
                 fill=False,
                 edgecolor=colour,
                 linewidth=0.7,

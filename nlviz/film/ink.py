@@ -41,6 +41,16 @@ def arc(
     cv2.addWeighted(mixed, opacity, picture, 1 - opacity, 0, dst=picture)
 
 
+def trail(picture: Picture, places: Sequence[Spot], paint: Colour, width: float) -> None:
+    """Straight lines through places, the older the fainter."""
+    for number in range(1, len(places)):
+        lines = np.round(np.array(places[number - 1 : number + 1]) * 2**_SHIFT).astype(np.int32)
+        mixed, opacity = picture.copy(), 0.25 + 0.75 * number / (len(places) - 1)
+        for thick, ink in ((width + 2, _RIM), (width, paint)):
+            cv2.polylines(mixed, [lines], False, ink, max(1, round(thick)), cv2.LINE_AA, _SHIFT)
+        cv2.addWeighted(mixed, opacity, picture, 1 - opacity, 0, dst=picture)
+
+
 def along(begin: Spot, end: Spot, part: float = 1.0) -> list[Spot]:
     """Points of the first part of an arc, bent as the figures' arcs are."""
     (x0, y0), (x1, y1) = begin, end

@@ -78,7 +78,7 @@ def play(
         text = (
             f"{label}{queries[0].block} · frame {clip.indices[position]} · "
             f"{clip.timestamps[position]:.2f} s · {shares[position]:.0%} of the weight here · "
-            f"{len(answers[0])} links cover {covered:.0%}"
+            f"{len(answers[0])} links cover {covered:.0%}{shade.note}"
         )
         query_heat.caption(picture, sheet, text)
         return picture

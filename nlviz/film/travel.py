@@ -180,7 +180,7 @@ class _Painter:
         if gone and answer[0].source is not None:
             ends = (sheet.place(answer[0].source), sheet.place(answer[0].target))
             ink.disc(picture, ink.along(*ends, gone)[-1], colour, 5.0)
-        query_heat.caption(picture, sheet, _words(query, answer))
+        query_heat.caption(picture, sheet, _words(query, answer) + self.heat.shade.note)
         return picture
 
 

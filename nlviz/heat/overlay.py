@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import Row, row_of
 from nlviz.geometry import Grid, Point, Region, View
-from nlviz.heat.colormap import Colours, coloured
+from nlviz.heat.colormap import SCREEN, Colours, Medium, coloured
+from nlviz.heat.guided import SHARPENED, Sharpener
 from nlviz.heat.scale import Against, Curve, HeatScale, heat_scale
 from nlviz.query import Query
 
@@ -29,12 +31,20 @@ class Shade:
         against: what the last colour stands for: the heaviest weight of the row that can be linked,
             of the whole block, or 1. Contributions are scaled to their row.
         curve: of the weights.
+        sharpened: whether cells are drawn along the frame's edges by a guided filter; for display
+            only, and every legend says so.
     """
 
     opacity: float = 0.75
     colours: Colours = "dusk"
     against: Against = "row"
     curve: Curve = "linear"
+    sharpened: bool = False
+
+    @property
+    def note(self) -> str:
+        """What a caption adds where the heat is sharpened; else nothing."""
+        return f" · heat {SHARPENED}" if self.sharpened else ""
 
 
 def heat(
@@ -79,6 +89,52 @@ def heat(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SharpenedHeat:
+    """A row's places on a colour map, to be drawn along the edges of a frame before they are.
+
+    Args:
+        places: (T', H', W') float32, as ``HeatScale.places`` gives them.
+        allowed: (T', H', W') float32, 1 where a link is allowed, else 0.
+        signed: whether the map diverges.
+        shade: how places become colours.
+    """
+
+    places: NDArray[np.float32]
+    allowed: NDArray[np.float32]
+    signed: bool
+    shade: Shade
+
+    @classmethod
+    def of(cls, view: View, row: Row, scale: HeatScale, shade: Shade) -> SharpenedHeat:
+        """Of a row on a scale."""
+        allowed = row.allowed.astype(np.float32)
+        places = scale.places(row.ranked).astype(np.float32) * allowed
+        return cls(places, allowed, scale.signed, shade)
+
+    def layer(
+        self, frame: Picture, t: int, place: NDArray[np.float64], medium: Medium
+    ) -> NDArray[np.float64]:
+        """(height, width, 4) colours and opacity of one time step over a whole frame.
+
+        Args:
+            frame: (height, width, 3) RGB: the guide.
+            t: which step.
+            place: (2, 3) from columns and rows of cells to the frame's pixels.
+            medium: where it is looked at.
+        """
+        size = frame.shape[1], frame.shape[0]
+        smooth, there = (
+            cv2.warpAffine(each[t], place, size, borderMode=cv2.BORDER_REPLICATE)
+            for each in (self.places, self.allowed)
+        )
+        sharpener = Sharpener.of(frame, float(place[0, 0]), float(place[1, 1]))
+        drawn = sharpener.drawn(np.asarray(smooth, np.float32))
+        layer = coloured(drawn, self.signed, self.shade.opacity, self.shade.colours, medium)
+        layer[..., 3] *= there
+        return layer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class HeatLayer:
     """A row in colours, ready to be laid over frames of any size.
 
@@ -89,12 +145,15 @@ class HeatLayer:
             link is allowed.
         premultiplied: whether the colours are already times their opacity, so that between cells
             each counts by its opacity, as in a browser.
+        sharpened: the cells' places on the colour map, which are drawn along the frame's edges in
+            their stead, or None.
     """
 
     view: View
     grid: Grid
     tiles: NDArray[np.float32]
     premultiplied: bool
+    sharpened: SharpenedHeat | None = None
 
     @classmethod
     def of(
@@ -106,7 +165,8 @@ class HeatLayer:
         tiles[~row.allowed, 3] = 0
         if premultiplied:
             tiles[..., :3] *= tiles[..., 3:]
-        return cls(view, row.grid, tiles, premultiplied)
+        sharpened = SharpenedHeat.of(view, row, scale, shade) if shade.sharpened else None
+        return cls(view, row.grid, tiles, premultiplied, sharpened)
 
     def paint(self, frame: Picture, position: int, across: float, down: float) -> None:
         """Lay the heat over a frame, in place, bilinear between the cells' centres.
@@ -124,9 +184,14 @@ class HeatLayer:
         t = self.view.shown_step(position, self.grid)
         if t is None or not self.tiles[t, ..., 3].any():
             return
-        layer = cv2.warpAffine(self.tiles[t], place, size, borderMode=cv2.BORDER_REPLICATE)
+        layer: NDArray[Any]
+        if self.sharpened is not None:
+            layer = self.sharpened.layer(frame, t, place, SCREEN)
+        else:
+            layer = cv2.warpAffine(self.tiles[t], place, size, borderMode=cv2.BORDER_REPLICATE)
         colour, alpha = layer[..., :3], layer[..., 3:]
-        mixed = frame * (1 - alpha) + 255 * (colour if self.premultiplied else colour * alpha)
+        premultiplied = self.premultiplied and self.sharpened is None
+        mixed = frame * (1 - alpha) + 255 * (colour if premultiplied else colour * alpha)
         frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 

@@ -12,12 +12,14 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.ask.rows import Row, affinity_of
 from nlviz.errors import QueryError
+from nlviz.progress import Progress, silent
 from nlviz.query import Query
 
 Against = Literal["row", "block", "absolute"]
 Curve = Literal["linear", "root", "log"]
 AGAINST: tuple[Against, ...] = get_args(Against)
 CURVES: tuple[Curve, ...] = get_args(Curve)
+ALL_WEIGHTS = "going over all weights of the block"
 
 _DECADES: dict[Against, int] = {"row": 4, "block": 4, "absolute": 6}
 
@@ -93,9 +95,15 @@ def heat_scale(
     return HeatScale(most, affinity.signed, curve, _DECADES[against], against)
 
 
-def extremes(affinity: Affinity) -> tuple[float, float]:
-    """The least and the greatest weight of all rows on the grid, a chunk of rows at a time."""
+def extremes(affinity: Affinity, progress: Progress = silent) -> tuple[float, float]:
+    """The least and the greatest weight of all rows on the grid, a chunk of rows at a time.
+
+    ``progress`` is told before each chunk, and what it raises ends it.
+    """
     least, most = np.inf, -np.inf
-    for _, rows in affinity.chunks():
+    count = affinity.query_grid.size
+    progress(0.0, ALL_WEIGHTS)
+    for some, rows in affinity.chunks():
+        progress(some.stop / count, ALL_WEIGHTS)
         least, most = min(least, float(rows.min())), max(most, float(rows.max()))
     return least, most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -17,12 +17,14 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import nn
 
+from nlviz.about import SIMILARITY
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.calls import Attended, Watch
 from nlviz.hooks.attention.module_stack import ModuleStack
 from nlviz.hooks.attention.recompute import affinity_of as attention_affinity_of
 from nlviz.hooks.batch import Sample
+from nlviz.hooks.features import LayerFeatures, hearing_layers, layer_at
 from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import first_tensor, unknown_way
 from nlviz.hooks.nonlocal_blocks.conventions import affinity_of
@@ -30,7 +32,8 @@ from nlviz.hooks.nonlocal_blocks.listener import Listener
 from nlviz.hooks.nonlocal_blocks.parts import LOOKED_FOR, BlockParts, Pass
 from nlviz.hooks.nonlocal_blocks.placing import lying as lying_of
 from nlviz.hooks.places.follow import Places
-from nlviz.hooks.places.notes import on_the_cpu
+from nlviz.hooks.places.notes import on_our_own
+from nlviz.query import similarity_of
 
 FOLLOWED = "followed from the input through every operation"
 PUT_BACK = f"{FOLLOWED}, and put back where they look"
@@ -48,7 +51,8 @@ class Capture:
             block that ran again in the same pass is numbered: ``nl``, ``nl#2``.
         fidelity: block name → ‖row · g − y‖ over some queries, y being what the block put into
             its output projection, relative to the size of y without what all queries have in
-            common: about 1e-6 in float32 where the capture is right.
+            common: about 1e-6 in float32 where the capture is right; None for the similarity of a
+            layer's features, which no network computes.
         refused: block name → why nlviz found the block but could not reproduce it; it never draws
             such a block.
         kinds: block name → what it is, in a few words.
@@ -58,7 +62,7 @@ class Capture:
 
     output: Any
     affinities: Mapping[str, Affinity]
-    fidelity: Mapping[str, float]
+    fidelity: Mapping[str, float | None]
     refused: Mapping[str, str]
     kinds: Mapping[str, str]
     places: Mapping[str, str]
@@ -71,6 +75,7 @@ def capture(
     sample: int | None = 0,
     recorded: Collection[str] = (),
     layout: str | None = None,
+    features: Sequence[str] = (),
 ) -> Capture:
     """Run a module once and keep the affinity of every non-local block and attention in it.
 
@@ -94,11 +99,16 @@ def capture(
         recorded: names of blocks of which the caller knows where they lie.
         layout: the axes of the first picture or clip, a letter of "BCTHW" for each, as "BTCHW";
             None where its shape tells, with the channels of the module's first convolution.
+        features: paths of layers, as ``named_modules`` has them: the cosines of what each puts out
+            become a block called ``"PATH (similarity)"``, behind the others. It is no weight of the
+            network, and its places are followed as all others are.
 
     Raises:
         CaptureError: no block was found, none ran, or none was understood; a layout that does not
-            fit the input.
+            fit the input; a path that names no layer.
     """
+    for path in features:
+        layer_at(module, path)
     blocks = {
         name or type(block).__name__: parts
         for name, block in module.named_modules()
@@ -108,9 +118,9 @@ def capture(
     batch = len(given) if given is not None and given.ndim else 1
     log = _Log(module, Sample(sample, batch, first=given is not None and given.ndim >= 4), recorded)
     with evaluating(module):
-        unknown = not blocks or not {*blocks} <= {*recorded}
+        unknown = bool(features) or not blocks or not {*blocks} <= {*recorded}
         places = Places(module, _several(inputs), wanted=unknown, layout=layout)
-        with log.listening(blocks, places):
+        with log.hearing_features(features, places), log.listening(blocks, places):
             output = _call(module, inputs)
         return log.understood(output, tuple(blocks))
 
@@ -246,10 +256,53 @@ class _Log:
     def __init__(self, module: nn.Module, sample: Sample, recorded: Collection[str]) -> None:
         self.module, self.sample, self.recorded = module, sample, recorded
         self.affinities: dict[str, Affinity] = {}
-        self.fidelity: dict[str, float] = {}
+        self.fidelity: dict[str, float | None] = {}
         self.refused: dict[str, str] = {}
         self.kinds: dict[str, str] = {}
         self.places: dict[str, str] = {}
+        self.features: dict[str, Affinity] = {}
+        self.refused_features: dict[str, str] = {}
+
+    @contextmanager
+    def hearing_features(self, paths: Sequence[str], places: Places) -> Iterator[None]:
+        """Hooks on some layers, whose features are kept for as long as the context lasts.
+
+        Calls that each see other cells of one grid, as frame by frame, are one map.
+        """
+        maps: dict[str, LayerFeatures] = {}
+        last: dict[str, str] = {}  # of a layer, the map that its further calls may belong to
+
+        def heard(path: str, read: Callable[[], LayerFeatures]) -> None:
+            layer = path.partition("#")[0]
+            with self._telling_layer(path):
+                with on_our_own():
+                    more = read()
+                whole = maps[last[layer]].with_call(more) if layer in last else None
+                last[layer] = path if whole is None else last[layer]
+                maps[last[layer]] = more if whole is None else whole
+
+        with hearing_layers(self.module, paths, places, self.sample, heard):
+            yield
+        for path, features in maps.items():
+            with self._telling_layer(path):
+                self.features[similarity_of(path)] = features.similarity()
+        for path in paths:
+            name = similarity_of(path)
+            if name not in self.features and name not in self.refused_features:
+                self.refused_features[name] = f"Layer {path!r} did not run in this forward pass."
+
+    @contextmanager
+    def _telling_layer(self, path: str) -> Iterator[None]:
+        """What goes wrong with a layer's features is why it is refused."""
+        try:
+            yield
+        except CaptureError as why:
+            self.refused_features[similarity_of(path)] = f"Layer {path!r} {why}."
+        except Exception as fault:
+            if is_out_of_memory(fault):
+                raise
+            told = f"Layer {path!r} {unknown_way(fault)}."
+            self.refused_features[similarity_of(path)] = told
 
     @contextmanager
     def listening(self, blocks: Mapping[str, BlockParts], places: Places) -> Iterator[None]:
@@ -308,7 +361,7 @@ class _Log:
         self.kinds[numbered] = kind
         try:
             # NumPy's threads go on spinning after a product, and take the cores from torch's.
-            with on_the_cpu(), _pools().limit(limits=1, user_api="blas"):
+            with on_our_own(), _pools().limit(limits=1, user_api="blas"):
                 affinity, error, how = settling()
             self.affinities[numbered], self.fidelity[numbered] = affinity, error
             self.places[numbered] = how
@@ -321,6 +374,11 @@ class _Log:
 
     def understood(self, output: Any, found: tuple[str, ...]) -> Capture:
         """The capture; CaptureError if there is nothing in it."""
+        self.affinities |= self.features
+        self.refused |= self.refused_features
+        self.fidelity |= dict.fromkeys(self.features)
+        self.places |= dict.fromkeys(self.features, FOLLOWED)
+        self.kinds |= dict.fromkeys((*self.features, *self.refused_features), SIMILARITY)
         if not self.kinds:
             if found:
                 raise CaptureError(
@@ -332,7 +390,9 @@ class _Log:
                 f"self-attention was seen: none of its sub-modules has {LOOKED_FOR}, and nothing "
                 "called scaled_dot_product_attention or took a softmax of query–key products "
                 "where nlviz can look: in Python, in the thread of the call. Kernels of other "
-                "packages (flash-attn, xFormers) and scripted functions cannot be looked into."
+                "packages (flash-attn, xFormers) and scripted functions cannot be looked into. The "
+                "features of any layer can be asked instead: features=['PATH'], --features PATH, "
+                "or in the app 'Similarity of a layer'."
             )
         if not self.affinities:
             raise CaptureError("No block was understood: " + " ".join(self.refused.values()))

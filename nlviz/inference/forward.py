@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType
 
 import torch
 
+from nlviz.about import SIMILARITY
 from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
@@ -24,7 +26,12 @@ from nlviz.progress import Progress, part_of, silent
 
 
 def analyse(
-    clip: Clip, network: Network, *, size: int | None = None, progress: Progress | None = None
+    clip: Clip,
+    network: Network,
+    *,
+    size: int | None = None,
+    progress: Progress | None = None,
+    features: Sequence[str] = (),
 ) -> Analysis:
     """Run a network once on a clip and keep each block's θ and φ.
 
@@ -39,10 +46,14 @@ def analyse(
             the network's grid.
         progress: called with a fraction from 0 to 1 and a word on what is being done; what it
             raises stops the analysis.
+        features: paths of layers of the network's module, convolutional ones too: the cosines of
+            what each puts out become one more block, ``"PATH (similarity)"``, which is no weight of
+            the network. So one without attention can be asked as well.
 
     Raises:
         NetworkError: a size outside the range, or an error of the user's own module.
-        CaptureError: no block or attention ran, or none could be reproduced.
+        CaptureError: no block or attention ran, or none could be reproduced; a path that names no
+            layer.
         BudgetError: the machine has too little memory; says what to lower.
     """
     size = network.default_size if size is None else size
@@ -64,13 +75,14 @@ def analyse(
     with enough_memory(f"{len(clip.frames)} frames at {width}×{height}"):
         frames = network_input(clip, view, network)
         told = part_of(report, 0.0, turn, f"running {network.name}: ")
-        with telling_stages(network, told), _explaining(network, frames):
+        with telling_stages(network, told), explaining(network, frames):
             seen = capture(
                 network.module,
                 frames,
                 sample=None,
                 recorded=tuple(network.taps),
                 layout=layout_of(network),
+                features=features,
             )
     output = seen.output
     if windows:
@@ -98,7 +110,13 @@ def analysis_of(
         network=network.name,
         affinities=MappingProxyType(
             {
-                name: placed(affinity, view, network.taps.get(name.partition("#")[0]))
+                name: placed(
+                    affinity,
+                    view,
+                    None
+                    if seen.kinds[name] == SIMILARITY
+                    else network.taps.get(name.partition("#")[0]),
+                )
                 for name, affinity in seen.affinities.items()
             }
         ),
@@ -112,7 +130,7 @@ def analysis_of(
     )
 
 
-def _explaining(network: Network, frames: torch.Tensor) -> AbstractContextManager[None]:
+def explaining(network: Network, frames: torch.Tensor) -> AbstractContextManager[None]:
     """Report errors of a user's own module as such; ours raise only where nlviz has a bug."""
     return network.explaining(frames) if isinstance(network, UserNetwork) else nullcontext()
 

@@ -191,6 +191,11 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._now = 0
         self._known: set[int] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not by PyTorch's wrapper, which would load its whole compiler: seconds, and a folder."""
+        return False
+
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:

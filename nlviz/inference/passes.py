@@ -15,11 +15,15 @@ from nlviz.geometry import View
 from nlviz.hooks.module_calls import this_thread
 from nlviz.inference.protocol import Network
 from nlviz.inference.user_network import AxisOrder, UserNetwork
+from nlviz.media.filters import filtered
 from nlviz.progress import Progress
 
 
 def network_input(clip: Clip, view: View, network: Network) -> torch.Tensor:
     """What a network's module is called with for a clip."""
+    how = network.input.interpolation if isinstance(network, UserNetwork) else None
+    if how is not None:
+        return network.prepare(filtered(clip.frames, *view.input, how))
     return network.prepare(resized(clip.frames, *view.input))
 
 

@@ -26,10 +26,16 @@ def class_logits(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
     within each other: what is called ``logits`` if that fits, as in Hugging Face's outputs, else
     the first that does.
     """
+    logits = logits_in(output, classes)
+    return None if logits is None else logits.detach()
+
+
+def logits_in(output: Any, classes: tuple[str, ...]) -> torch.Tensor | None:
+    """The same (classes,) as part of the network's computation, so that gradients flow through."""
     number = len(classes)
     fitting = (t for t in _tensors(output) if number and t.shape[-1:] == (number,) and t.numel())
     logits = next(fitting, None)
-    return None if logits is None else logits.detach().float().cpu().reshape(-1, number).mean(0)
+    return None if logits is None else logits.float().cpu().reshape(-1, number).mean(0)
 
 
 def top_classes(output: Any, classes: tuple[str, ...]) -> tuple[Prediction, ...]:

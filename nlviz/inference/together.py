@@ -20,7 +20,11 @@ from nlviz.inference.user_network import LARGEST, UserNetwork
 
 
 def analyse_together(
-    clips: Sequence[Clip], network: Network, *, size: int | None = None
+    clips: Sequence[Clip],
+    network: Network,
+    *,
+    size: int | None = None,
+    features: Sequence[str] = (),
 ) -> list[Analysis]:
     """Run a network once on clips of one shape, as ``analyse`` does on each.
 
@@ -31,13 +35,13 @@ def analyse_together(
 
     Args:
         clips: of one shape (T, H, W, 3).
-        network, size: as for ``analyse``.
+        network, size, features: as for ``analyse``; with features one goes after the other.
 
     Raises:
         NetworkError, CaptureError, BudgetError: as ``analyse``.
     """
-    if len(clips) < 2 or not _takes_several(network):
-        return [analyse(clip, network, size=size) for clip in clips]
+    if len(clips) < 2 or features or not _takes_several(network):
+        return [analyse(clip, network, size=size, features=features) for clip in clips]
     try:
         return _at_once(clips, network, network.default_size if size is None else size)
     except BudgetError:

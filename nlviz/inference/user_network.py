@@ -15,13 +15,14 @@ from nlviz.errors import NetworkError, NlvizError
 from nlviz.hooks.memory import is_out_of_memory
 from nlviz.inference.protocol import Tap
 from nlviz.inference.tracebacks import is_users, sentence
+from nlviz.media.filters import INTERPOLATIONS, Interpolation
 
 if TYPE_CHECKING:
     import torch
 
 AxisOrder = Literal["BCTHW", "BTCHW", "TCHW"]
 _AXIS_ORDERS: tuple[AxisOrder, ...] = get_args(AxisOrder)
-
+_CHANNEL_ORDERS = ("RGB", "BGR")
 
 LARGEST = 4096
 """Pixels of a side of an input, at most."""
@@ -43,11 +44,18 @@ class Input:
         deviation: what the rest is divided by, likewise.
         frames: how many frames the module takes; the app and the command line then sample as
             many where nobody says. None for any number.
+        frames_step: where the module takes other numbers of frames than ``frames`` too: what each
+            number is a multiple of. None where it takes ``frames`` alone.
         layout: the axes: "BCTHW" or "BTCHW" for clips, "TCHW" for a module of images that runs on
             each frame alone. None lets the module's first convolution decide: clips as "BCTHW"
             if it is 3-D, else images.
         classes: names of the classes, in the order of the scores the module returns.
         channels: 3 for red, green, blue; 1 for grey, 0.299 red + 0.587 green + 0.114 blue.
+        channel_order: "RGB", or "BGR" for a module that takes blue first; mean and deviation are in
+            this order, too.
+        interpolation: how frames are resized, as Pillow names its filters: "nearest", "bilinear",
+            "bicubic", "lanczos", "box" or "hamming". None for nlviz's own way: the mean of the
+            pixels that are covered where frames shrink, else linear.
 
     Raises:
         NetworkError: a value outside these.
@@ -61,6 +69,9 @@ class Input:
     layout: AxisOrder | None = None
     classes: tuple[str, ...] = ()
     channels: int = 3
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    interpolation: Interpolation | None = None
+    frames_step: int | None = None
 
     def __post_init__(self) -> None:
         for name, kind in (("mean", Real), ("deviation", Real), ("classes", str)):
@@ -78,9 +89,11 @@ class Input:
                 f"The input's layout {self.layout!r} is unknown; choose one of "
                 f"{', '.join(_AXIS_ORDERS)}."
             )
-        counts = (self.multiple, 1 if self.frames is None else self.frames)
-        if not all(isinstance(count, Integral) and count >= 1 for count in counts):
-            raise NetworkError("The input's multiple and frames must be at least 1.")
+        counts = (self.multiple, self.frames, self.frames_step)
+        if not all(isinstance(n, Integral) and n >= 1 for n in counts if n is not None):
+            raise NetworkError("The input's multiple, frames and frames_step must be at least 1.")
+        _check_choice("channel_order", self.channel_order, _CHANNEL_ORDERS)
+        _check_choice("interpolation", self.interpolation, (None, *INTERPOLATIONS))
         if self.channels not in (1, 3):
             raise NetworkError(
                 f"The input's channels {self.channels!r} are not supported; choose 3 for red, "
@@ -128,6 +141,8 @@ class UserNetwork:
             ``phi``, ``g``, ``W`` or ``concat`` → the child's path in the block. Without theta and
             phi the block is Gaussian; without W it puts out y + x, or γ y + x if it has a
             ``gamma``.
+        summary: what it is and where its input's record comes from, in a line; empty where nobody
+            said.
 
     Raises:
         NetworkError: a block or a child that does not exist, or one that is missing.
@@ -140,6 +155,7 @@ class UserNetwork:
     path: str | None = None
     weights: str | None = None
     blocks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    summary: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input", Input.of(self.input))
@@ -181,22 +197,36 @@ class UserNetwork:
 
         from nlviz.inference.offloading import input_like
 
-        wanted = self.input.frames
-        if wanted is not None and len(frames) != wanted:
-            raise NetworkError(
-                f"{self.name} takes {wanted} frames and got {len(frames)}; choose {wanted}, of a "
-                "clip that has so many."
-            )
+        self._check_count(len(frames))
         like = input_like(self.module)
         pixels, mean, deviation = (
             self._of_channels(torch.tensor(each).float())
             for each in (frames, self.input.mean, self.input.deviation)
         )
+        if self.input.channel_order == "BGR":
+            pixels = pixels.flip(-1)
         clip = ((pixels / 255 - mean) / deviation).permute(0, 3, 1, 2)  # (T, channels, H, W)
         if self.layout != "TCHW":
             clip = (clip if self.layout == "BTCHW" else clip.transpose(0, 1)).unsqueeze(0)
         prepared: torch.Tensor = clip.contiguous().to(like.device, like.dtype)
         return prepared
+
+    def _check_count(self, count: int) -> None:
+        """NetworkError for a number of frames that the module does not take."""
+        wanted, step = self.input.frames, self.input.frames_step
+        if step is not None:
+            if count % step:
+                fewer = count - count % step
+                near = " or ".join(str(n) for n in (fewer, fewer + step) if n)
+                raise NetworkError(
+                    f"{self.name} takes a multiple of {step} frames and got {count}; choose "
+                    f"{near}, of a clip that has so many."
+                )
+        elif wanted is not None and count != wanted:
+            raise NetworkError(
+                f"{self.name} takes {wanted} frames and got {count}; choose {wanted}, of a "
+                "clip that has so many."
+            )
 
     def _of_channels(self, values: torch.Tensor) -> torch.Tensor:
         """Values of red, green and blue along the last axis, as the module's channels have them."""
@@ -232,6 +262,12 @@ class UserNetwork:
                 f"{sentence(error, self.path)}; build() may return its input's record (size, "
                 "channels, frames, layout) beside the module, or wrap it in one that takes this."
             ) from error
+
+
+def _check_choice(name: str, given: Any, allowed: Iterable[str | None]) -> None:
+    if given not in allowed:
+        words = ", ".join(filter(None, allowed))
+        raise NetworkError(f"The input's {name} {given!r} is unknown; choose one of {words}.")
 
 
 def _row(name: str, value: Any, kind: type) -> tuple[Any, ...]:

@@ -86,6 +86,14 @@ class MaskObjects:
         number = 1 if wanted is None else self.names.index(wanted) + 1
         return np.asarray(self.labels == number)
 
+    def numbered(self, names: Sequence[str]) -> NDArray[np.uint16]:
+        """(T, H, W): k on the object ``names[k - 1]``, 0 elsewhere; one it lacks is nowhere."""
+        table = np.zeros(len(self.names) + 1, np.uint16)
+        for k, name in enumerate(names, start=1):
+            if name in self.names:
+                table[self.names.index(name) + 1] = k
+        return np.asarray(table[self.labels])
+
 
 def _alike(pictures: Sequence[MaskPicture]) -> list[MaskPicture]:
     """All of one kind, in grey where their colours are."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from nlviz.clip import Clip
-from nlviz.errors import MediaError
+from nlviz.errors import ExportError, MediaError
 from nlviz.media import folder, images
 from nlviz.media.mask_objects import MaskObjects, Masks
 from nlviz.media.mask_picture import MaskPicture
@@ -19,6 +21,10 @@ from nlviz.media.sampling import MAX_BYTES
 from nlviz.media.source import Source
 
 _HELD = 8  # bytes for each pixel: its value, and which object it is on
+
+
+MOST_OBJECTS = 255
+"""Objects that a PNG's palette tells apart."""
 
 
 def read_mask(path: str | os.PathLike[str], clip: Clip, *, label: int | str | None = None) -> Masks:
@@ -61,8 +67,18 @@ def read_objects(path: str | os.PathLike[str], clip: Clip) -> MaskObjects:
     return MaskObjects.of(Path(path).name, [_picture(Path(path), clip)])
 
 
-def read_objects_of_frames(path: str | os.PathLike[str], clip: Clip) -> MaskObjects:
-    """All objects of a folder of pictures, see ``read_masks``; MediaError."""
+def read_objects_of_frames(
+    path: str | os.PathLike[str], clip: Clip, *, part: tuple[int, int] | None = None
+) -> MaskObjects:
+    """All objects of a folder of pictures, see ``read_masks``; MediaError.
+
+    Args:
+        path: the folder.
+        clip: whose frames they are of.
+        part: positions among the sampled frames, from and up to, of the masks to read; all of them
+            if None.
+    """
+    begin, end = part or (0, len(clip.frames))
     home = Path(path)
     if not home.is_dir():
         raise MediaError(f"'{path}' is not a folder; give one with a mask for each frame.")
@@ -72,15 +88,16 @@ def read_objects_of_frames(path: str | os.PathLike[str], clip: Clip) -> MaskObje
             f"The folder '{path}' has {len(files)} masks, but the clip has {clip.total} frames, of "
             f"which {len(clip.frames)} are looked at; give a mask for each of the one or the other."
         )
-    size = len(clip.frames) * clip.width * clip.height * _HELD
+    size = (end - begin) * clip.width * clip.height * _HELD
     if size > MAX_BYTES:
         raise MediaError(
-            f"{len(clip.frames)} masks of {clip.width}×{clip.height} need {size / 2**30:.1f} GiB "
+            f"{end - begin} masks of {clip.width}×{clip.height} need {size / 2**30:.1f} GiB "
             f"at once, and at most {MAX_BYTES / 2**30:g} GiB are used; give the first one alone, "
             "or a smaller clip."
         )
     wanted = clip.indices if len(files) == clip.total else range(len(files))
-    return MaskObjects.of(home.resolve().name, [_picture(files[i], clip) for i in wanted])
+    pictures = [_picture(files[i], clip) for i in wanted[begin:end]]
+    return MaskObjects.of(home.resolve().name, pictures)
 
 
 def mask_pngs(masks: NDArray[np.float32], frames: Sequence[int]) -> Iterator[tuple[str, bytes]]:
@@ -93,6 +110,42 @@ def mask_pngs(masks: NDArray[np.float32], frames: Sequence[int]) -> Iterator[tup
     for frame, mask in zip(frames, masks, strict=True):
         _, content = cv2.imencode(".png", np.rint(mask * 255).astype(np.uint8))
         yield f"{frame:05d}.png", content.tobytes()
+
+
+def object_pngs(
+    numbers: Iterable[NDArray[np.uint16]], frames: Sequence[int]
+) -> Iterator[tuple[str, bytes]]:
+    """A name, ``00012.png``, and a PNG with a palette for each mask of several objects.
+
+    The palette is that of Pascal VOC and DAVIS, so index k is object k and 0, black, is background.
+
+    Args:
+        numbers: (H, W) each, 0 on the background and k on the k-th object; at most 255 of them.
+        frames: their source frame indices.
+
+    Raises:
+        ExportError: more objects than a palette holds.
+    """
+    for frame, each in zip(frames, numbers, strict=True):
+        if each.max(initial=0) > MOST_OBJECTS:
+            raise ExportError(
+                f"A PNG's palette holds {MOST_OBJECTS} objects; carry fewer of them at a time."
+            )
+        image = Image.fromarray(each.astype(np.uint8), "P")
+        image.putpalette(_davis_palette())
+        content = io.BytesIO()
+        image.save(content, "PNG")
+        yield f"{frame:05d}.png", content.getvalue()
+
+
+def _davis_palette() -> bytes:
+    """Red, green and blue of index i: its bits, three by three, from the highest bit down."""
+    colours = np.zeros((256, 3), np.uint8)
+    for channel in range(3):
+        for bit in range(8):
+            set_ = (np.arange(256) >> (3 * bit + channel)) & 1
+            colours[:, channel] |= (set_ << (7 - bit)).astype(np.uint8)
+    return colours.tobytes()
 
 
 def _picture(path: Path, clip: Clip) -> MaskPicture:

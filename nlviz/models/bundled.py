@@ -38,6 +38,7 @@ class Record:
     default_size: int
     frames: int = 8
     norm: bool = True  # what the blocks compare is normalised
+    context: tuple[int, int, int] = (1, 1, 1)  # side of the window that each block's θ and φ read
 
     @property
     def file(self) -> str:
@@ -86,15 +87,15 @@ class Record:
 
 
 _WHERE = "three spacetime non-local blocks at strides 8, 16 and 16"
-_ENDINGS: Mapping[Function, str] = {
-    "embedded_gaussian": "",
-    "gaussian": "-gaussian",
-    "dot_product": "-dot",
-    "concatenation": "-concat",
-}
 
 
-def _record(ending: str, function: Function, *, norm: bool = True) -> Record:
+def _record(
+    ending: str,
+    function: Function,
+    *,
+    norm: bool = True,
+    context: tuple[int, int, int] = (1, 1, 1),
+) -> Record:
     how = WORDS[function] if norm else f"{WORDS[function]}, nothing normalised"
     return Record(
         name=f"nl-lite0{ending}",
@@ -103,11 +104,15 @@ def _record(ending: str, function: Function, *, norm: bool = True) -> Record:
         inner=(40, 80, 112),
         default_size=640,
         norm=norm,
+        context=context,
     )
 
 
 RECORDS: tuple[Record, ...] = (
-    *(_record(ending, function) for function, ending in _ENDINGS.items()),
+    _record("", "embedded_gaussian", context=(1, 1, 3)),
+    _record("-gaussian", "gaussian"),
+    _record("-dot", "dot_product"),
+    _record("-concat", "concatenation"),
     _record("-plain", "embedded_gaussian", norm=False),
 )
 

@@ -6,6 +6,8 @@ Children carry the names of AlexHex7/Non-local_pytorch (``theta``, ``phi``, ``g`
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +17,11 @@ from nlviz.models.pairwise import WORDS as WORDS
 from nlviz.models.pairwise import Function as Function
 
 _SOFTMAX = ("gaussian", "embedded_gaussian")
-_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_CONV: dict[int, Callable[..., nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {
+    1: nn.Conv1d,
+    2: nn.Conv2d,
+    3: nn.Conv3d,
+}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _INSTANCE_NORM = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 _MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
@@ -50,6 +56,8 @@ class NonLocalBlock(nn.Module):
         sub_sample: max-pool φ and g by 2 over space (over the one axis in 1-D), never over time.
         pool_first: pool x once, before φ and g, as the paper's authors do (the child ``pool``, or
             ``phi`` of the Gaussian kind); else φ and g each end in a pool. Other outputs come out.
+        context: side of the window over space that θ and φ read around each position, an odd
+            number; 1 in the paper. Beyond the border lie zeros: with ``norm`` the channels' means.
         norm: θ and φ read x̂, which is x less each channel's mean over all positions and divided by
             its deviation (an instance norm without weights), and end in a norm themselves:
             ``Length``. The Gaussian kind compares x̂ brought to ``Length``. Keys are then pooled by
@@ -62,8 +70,8 @@ class NonLocalBlock(nn.Module):
 
     Raises:
         ValueError: for an unknown function, a dimension outside 1 to 3, a width or group below 1,
-            a scale on a function without softmax, a group outside 3-D, or a norm where x is pooled
-            first.
+            an even context or one of a function without θ and φ, a scale on a function without
+            softmax, a group outside 3-D, or a norm where x is pooled first.
     """
 
     theta: nn.Module
@@ -81,6 +89,7 @@ class NonLocalBlock(nn.Module):
         inner: int | None = None,
         sub_sample: bool = True,
         pool_first: bool = False,
+        context: int = 1,
         norm: bool = False,
         batch_norm: bool = True,
         scale: float = 1.0,
@@ -91,14 +100,18 @@ class NonLocalBlock(nn.Module):
         _check(channels, inner, function, dimension, scale, group)
         if norm and pool_first:
             raise ValueError("x cannot be pooled first where θ and φ read it normalised.")
+        if context % 2 == 0 or context < 1 or (context > 1 and function == "gaussian"):
+            raise ValueError(f"Only θ and φ read a window, of an odd side; got context={context}.")
         self.function: Function = function
         self.scale, self.group = scale, group
         conv = _CONV[dimension]
 
         embedded = function != "gaussian"
         g: list[nn.Module] = [conv(channels, inner, kernel_size=1)]
-        theta: list[nn.Module] = [conv(channels, inner, kernel_size=1)] if embedded else []
-        phi: list[nn.Module] = [conv(channels, inner, kernel_size=1)] if embedded else []
+        sides = {1: (context,), 2: (context, context), 3: (1, context, context)}[dimension]
+        around = tuple(side // 2 for side in sides)
+        theta: list[nn.Module] = [conv(channels, inner, sides, padding=around)] if embedded else []
+        phi: list[nn.Module] = [conv(channels, inner, sides, padding=around)] if embedded else []
         self.pool_first = sub_sample and pool_first
         if sub_sample:
             pool = _spatial_pool(dimension, mean=norm)

@@ -31,6 +31,7 @@ class NonLocalLite(nn.Module):
     Args:
         function: the blocks' pairwise function, Eqs. (2) to (5).
         inner: C', the width of θ, φ and g of nl3, nl4 and nl5; the Gaussian kind needs no θ, φ.
+        context: side of the window that θ and φ of nl3, nl4 and nl5 read, 1 being the paper's.
         norm: what the blocks compare is normalised, as ``NonLocalBlock`` says.
     """
 
@@ -39,6 +40,7 @@ class NonLocalLite(nn.Module):
         function: Function = "embedded_gaussian",
         inner: Sequence[int] = (20, 40, 56),
         *,
+        context: Sequence[int] = (1, 1, 1),
         norm: bool = False,
     ) -> None:
         super().__init__()
@@ -46,10 +48,17 @@ class NonLocalLite(nn.Module):
             stage: (
                 name,
                 NonLocalBlock(
-                    channels, function=function, inner=width, sub_sample=pooled, norm=norm
+                    channels,
+                    function=function,
+                    inner=width,
+                    sub_sample=pooled,
+                    context=side,
+                    norm=norm,
                 ),
             )
-            for (name, stage, channels, _, pooled), width in zip(BLOCKS, inner, strict=True)
+            for (name, stage, channels, _, pooled), width, side in zip(
+                BLOCKS, inner, context, strict=True
+            )
         }
         for name, child in backbone().items():
             self.add_module(name, child)

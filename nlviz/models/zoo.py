@@ -124,7 +124,7 @@ def load(
         labels, mean, deviation = _KINETICS, known.mean, known.deviation
         step, windows = known.plan.frames_step, None
     else:
-        module = NonLocalLite(known.function, known.inner, norm=known.norm)
+        module = NonLocalLite(known.function, known.inner, context=known.context, norm=known.norm)
         module.load_state_dict(bundled_weights(known))
         checksum = f"sha256:{known.sha256}"
         labels, mean, deviation = _IMAGENET, (127.0,) * 3, (128.0,) * 3

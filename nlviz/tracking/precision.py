@@ -55,28 +55,75 @@ def same_object(analysis: Analysis, affinity: Affinity, masks: Masks) -> SameObj
     Raises:
         QueryError: masks of another shape than the clip's frames.
     """
-    clip, keys = analysis.clip, affinity.key_grid
-    if masks.shape != clip.frames.shape[:3]:
-        raise QueryError(
-            f"The masks are {masks.shape}, the clip's frames {clip.frames.shape[:3]}; give one of "
-            "the clip's size for each frame."
-        )
-    queries = cells_on(analysis, affinity, masks)
-    other = _other_steps(analysis, affinity.query_grid, keys)[[cell.t for cell in queries]]
-    if len(queries) < FEWEST or not other.any(axis=1).all():
+    found = ObjectLinks.of(analysis, affinity, masks)
+    if found is None:
         return None
-    hit = _hits(analysis, keys, masks)
-    rows = affinity.rows(queries).reshape(len(queries), keys.t, -1)
-    ranked = np.where(other[..., None], rows, -np.inf)  # weights of any size rank the keys
-    count = min(LINKS, int(other.sum(axis=1).min()) * rows.shape[2])
-    top = np.argsort(-ranked.reshape(len(queries), -1), axis=1, kind="stable")[:, :count]
-    best = hit.reshape(keys.t, -1)[np.arange(keys.t), ranked.argmax(2)]
+    keys = affinity.key_grid
+    rows = affinity.rows(found.queries).reshape(len(found.queries), keys.t, -1)
+    ranked = found.ranked(rows)
+    top = np.argsort(-ranked.reshape(len(rows), -1), axis=1, kind="stable")[:, : found.count]
+    best = found.hit.reshape(keys.t, -1)[np.arange(keys.t), ranked.argmax(2)]
     share = None
     if affinity.rows_sum_to_one:
-        weights = np.where(other[..., None], rows, 0).reshape(len(queries), -1)
+        weights = np.where(found.other[..., None], rows, 0).reshape(len(rows), -1)
         heaviest = np.take_along_axis(weights, top, 1).sum(1)
         share = float(np.median(heaviest / weights.sum(1)))
-    return SameObject(float(hit[top].mean()), float(best[other].mean()), float(masks.mean()), share)
+    precision, best_a_frame = float(found.hit[top].mean()), float(best[found.other].mean())
+    return SameObject(precision, best_a_frame, float(masks.mean()), share)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectLinks:
+    """An object's queries on one affinity's grids, and which of their links count.
+
+    Args:
+        queries: its cells, see ``same_object``.
+        other: (n, T'), True where a time step has no frame in common with the query's.
+        hit: (M,), True where a key is on the object.
+        count: how many of the heaviest links count: ``LINKS``, or all where there are fewer.
+    """
+
+    queries: list[Cell]
+    other: Masks
+    hit: Masks
+    count: int
+
+    @classmethod
+    def of(cls, analysis: Analysis, affinity: Affinity, masks: Masks) -> ObjectLinks | None:
+        """None and QueryError as ``same_object``."""
+        clip, keys = analysis.clip, affinity.key_grid
+        if masks.shape != clip.frames.shape[:3]:
+            raise QueryError(
+                f"The masks are {masks.shape}, the clip's frames {clip.frames.shape[:3]}; give one "
+                "of the clip's size for each frame."
+            )
+        queries = cells_on(analysis, affinity, masks)
+        other = _other_steps(analysis, affinity.query_grid, keys)[[cell.t for cell in queries]]
+        if len(queries) < FEWEST or not other.any(axis=1).all():
+            return None
+        count = min(LINKS, int(other.sum(axis=1).min()) * keys.rows * keys.cols)
+        return cls(queries, other, _hits(analysis, keys, masks), count)
+
+    def ranked(self, rows: NDArray[np.float32], some: slice = slice(None)) -> NDArray[np.float32]:
+        """Rows of ``some`` queries, (n, T', cells), with −∞ where no link counts."""
+        # Weights of any size rank the keys.
+        return np.where(self.other[some, :, None], rows, -np.float32(np.inf))
+
+    def hits(self, rows: NDArray[np.float32], some: slice = slice(None)) -> NDArray[np.float64]:
+        """(n,): the share of each query's ``count`` heaviest links that land on the object.
+
+        ``rows`` are those of ``some`` queries, (n, T', rows, cols); equal weights count in
+        row-major order, as in ``same_object``.
+        """
+        ranked = self.ranked(rows.reshape(len(rows), self.other.shape[1], -1), some)
+        ranked = ranked.reshape(len(rows), -1)
+        least = np.partition(ranked, -self.count, axis=1)[:, -self.count, None]
+        heavier, equal = ranked > least, ranked == least
+        missing = self.count - heavier.sum(axis=1)
+        tied = equal.sum(axis=1) > missing
+        equal[tied] &= equal[tied].cumsum(axis=1) <= missing[tied, None]
+        landed: NDArray[np.float64] = (heavier | equal) @ self.hit.astype(np.float32)
+        return landed / self.count
 
 
 def _hits(analysis: Analysis, keys: Grid, masks: Masks) -> Masks:

@@ -45,16 +45,19 @@ def mean_after(found: Mask, truth: Mask) -> tuple[float, float]:
 
     QueryError for masks of different sizes, or of one frame.
     """
+    j, f = each_after(found, truth).mean(axis=0)
+    return float(j), float(f)
+
+
+def each_after(found: Mask, truth: Mask) -> NDArray[np.float64]:
+    """(T − 1, 2): J and F of each frame after the first; QueryError as ``mean_after``."""
     if len(found) < 2 or len(found) != len(truth):
         raise QueryError(
             f"Masks of {len(found)} and {len(truth)} frames cannot be compared; give as many of "
             "both, at least 2."
         )
-    pairs = list(zip(found[1:], truth[1:], strict=True))
-    return (
-        float(np.mean([region_similarity(*pair) for pair in pairs])),
-        float(np.mean([contour_accuracy(*pair) for pair in pairs])),
-    )
+    pairs = zip(found[1:], truth[1:], strict=True)
+    return np.array([(region_similarity(*pair), contour_accuracy(*pair)) for pair in pairs])
 
 
 def _check(found: Mask, truth: Mask) -> None:

@@ -18,6 +18,7 @@ from nlviz.clip import Clip
 from nlviz.geometry import Grid, View
 from nlviz.heat.scale import extremes
 from nlviz.media.jpeg import jpeg, shrunk
+from nlviz.progress import Progress, part_of, silent
 from nlviz.viewer.headers import (
     BlockHeader,
     ClipHeader,
@@ -84,26 +85,32 @@ def block_blob(analysis: Analysis, block: str, clip_tag: str) -> bytes:
     parts: list[Part] = [("phi", "f16", phi.tobytes())]
     if not np.array_equal(theta, phi.T):
         parts.append(("theta", "f16", theta.tobytes()))
-    for number, groups in enumerate(affinity.reach):
-        parts.append((f"query{number}", "i32", groups.query.tobytes()))
-        parts.append((f"key{number}", "i32", groups.key.tobytes()))
+    for number, links in enumerate(affinity.reach):
+        for part, array in links.arrays.items():
+            kind: Dtype = "u8" if array.dtype == np.uint8 else "i32"
+            parts.append((f"{part}{number}", kind, array.tobytes()))
     return pack(header, parts)
 
 
-def constants_blob(analysis: Analysis, block: str, block_tag: str) -> bytes:
+def constants_blob(
+    analysis: Analysis, block: str, block_tag: str, progress: Progress = silent
+) -> bytes:
     """What "who looks here" and a scale of the whole block need beside a block's blob.
 
     The constants of its rows, (heads, N) float32, tokens last, and the lowest and highest weight
     between cells: of the mean over the heads, then of each head. It takes a pass over all weights,
-    about a second at 28,000 queries and 7,000 keys. QueryError for an unknown block.
+    about a second at 28,000 queries and 7,000 keys, and longer where every position is a key: so
+    ``progress`` is told a chunk of rows at a time, and what it raises ends it. QueryError for an
+    unknown block.
     """
     affinity = analysis.affinity(block)
     alone = [affinity.head(h) for h in range(affinity.heads)] if affinity.heads > 1 else [affinity]
-    header: ConstantsHeader = {
-        "kind": "constants",
-        "block": block_tag,
-        "extremes": [extremes(each) for each in (affinity, *alone)],
-    }
+    heads = [affinity, *alone]
+    found = [
+        extremes(each, part_of(progress, i / len(heads), (i + 1) / len(heads)))
+        for i, each in enumerate(heads)
+    ]
+    header: ConstantsHeader = {"kind": "constants", "block": block_tag, "extremes": found}
     return pack(header, [("constants", "f32", affinity.constants.tobytes())])
 
 
@@ -129,18 +136,52 @@ def mask_blob(masks: NDArray[np.bool_], color: str, clip_tag: str) -> bytes:
     return pack(header, parts)
 
 
-def _layer(mask: NDArray[np.bool_], color: str) -> bytes:
-    height, width = mask.shape
+def objects_blob(numbers: NDArray[np.uint16], colors: Sequence[str], clip_tag: str) -> bytes:
+    """Several objects over each frame, (T, H, W) with k on the k-th, each in its colour."""
+    layers = []
+    for frame in numbers:
+        layer = np.zeros((*_shown_size(frame), 4), np.uint8)
+        for k in range(1, int(frame.max()) + 1):
+            one = _layer_of(frame == k, colors[(k - 1) % len(colors)])
+            layer = np.where(one[..., 3:] > 0, one, layer)
+        layers.append(layer)
+    return layers_blob([layer[..., [2, 1, 0, 3]] for layer in layers], clip_tag)
+
+
+def layers_blob(layers: Sequence[NDArray[np.uint8]], clip_tag: str) -> bytes:
+    """A picture with transparency over each frame, (h, w, 4) red, green, blue and opacity."""
+    parts: list[Part] = [(f"mask{t}", "u8", _png(each)) for t, each in enumerate(layers)]
+    header: MaskHeader = {"kind": "mask", "clip": clip_tag, "frames": list(range(len(layers)))}
+    return pack(header, parts)
+
+
+def _png(rgba: NDArray[np.uint8]) -> bytes:
+    _, content = cv2.imencode(".png", np.ascontiguousarray(rgba[..., [2, 1, 0, 3]]))
+    return content.tobytes()
+
+
+def _shown_size(frame: NDArray[np.generic]) -> tuple[int, int]:
+    """(height, width) of a layer."""
+    height, width = frame.shape
     shrink = min(1.0, WIDEST / width)
-    size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    on = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
+def _layer(mask: NDArray[np.bool_], color: str) -> bytes:
+    _, content = cv2.imencode(".png", _layer_of(mask, color))
+    return content.tobytes()
+
+
+def _layer_of(mask: NDArray[np.bool_], color: str) -> NDArray[np.uint8]:
+    """(h, w, 4): blue, green, red and opacity."""
+    size = _shown_size(mask)
+    on = cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA)
     blue, green, red = (int(color[at : at + 2], 16) for at in (5, 3, 1))
     layer = np.zeros((*on.shape, 4), np.uint8)
     layer[on > 0] = blue, green, red, 130
     edges, _ = cv2.findContours(on, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(layer, edges, -1, (255, 255, 255, 255), 2)
-    _, content = cv2.imencode(".png", layer)
-    return content.tobytes()
+    return layer
 
 
 def pack(header: Mapping[str, Any], parts: Sequence[Part]) -> bytes:

@@ -36,7 +36,8 @@ class ClipHeader(TypedDict):
 
 
 class BlockHeader(TypedDict):
-    """A block: parts phi, theta where it is another, and of each grouping query0, key0 ….
+    """A block: parts phi, theta where it is another, and of each rule of what is
+    reached query0, key0 and until0, or bits0 ….
 
     Its width is its channels.
     """
@@ -81,6 +82,15 @@ class MaskHeader(TypedDict):
     kind: Literal["mask"]
     clip: str
     frames: list[int]
+
+
+class ComponentsHeader(TypedDict):
+    """Colours of cells that are no weights, and what they are: part cells, RGBA cell by cell."""
+
+    kind: Literal["components"]
+    clip: str
+    grid: GridHeader
+    words: list[str]
 
 
 class PartEntry(TypedDict):

@@ -83,6 +83,7 @@ class Scene:
         max_pins: how many pins there can be.
         can: what can be done.
         mask: the tag of a mask that lies over the frames.
+        components: the tag of colours that lie over them while nothing is pointed at.
         notice: a sentence for the person.
     """
 
@@ -93,6 +94,7 @@ class Scene:
     max_pins: int
     can: Can
     mask: str | None
+    components: str | None
     notice: str | None
 
     @classmethod
@@ -105,13 +107,14 @@ class Scene:
         *,
         can: Can = Can(),
         mask: str | None = None,
+        components: str | None = None,
         notice: str | None = None,
     ) -> Scene:
         """Pins with their links; ``tags`` are the clip's and each block's."""
         position = {frame: t for t, frame in enumerate(analysis.view.frames)}
         fitted = options.fitting(analysis)
         pins = tuple(_pin(pin, found, fitted, position) for pin, found in links.items())
-        return cls(tags[0], tags[1:], pins, options, MOST, can, mask, notice)
+        return cls(tags[0], tags[1:], pins, options, MOST, can, mask, components, notice)
 
     def json(self) -> dict[str, Any]:
         """As plain lists and dictionaries."""

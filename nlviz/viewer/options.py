@@ -35,6 +35,8 @@ class Options:
         scale: what the heat map is scaled to.
         curve: how weights become colours.
         colours: the heat map's, for weights from 0 up.
+        sharpened: whether heat is drawn along the frames' edges, for display only.
+        components: whether the colours of features are drawn, where there are any.
         together: the links of all pins, or of the chosen one alone.
         view: all frames, or one that plays.
     """
@@ -51,6 +53,8 @@ class Options:
     scale: Against = "row"
     curve: Curve = "linear"
     colours: Colours = "dusk"
+    sharpened: bool = False
+    components: bool = True
     together: bool = True
     view: ViewMode = "strip"
 
@@ -131,6 +135,8 @@ _READ: Mapping[str, _Read] = {
     "scale": _one_of(Against),
     "curve": _one_of(Curve),
     "colours": _one_of(Colours),
+    "sharpened": _yes_or_no,
+    "components": _yes_or_no,
     "together": _yes_or_no,
     "view": _one_of(ViewMode),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from nlviz.analysis import Analysis
 from nlviz.errors import ExportError
+from nlviz.progress import Progress, silent
 from nlviz.query import Query
 from nlviz.viewer import settings as saved
 from nlviz.viewer.blobs import block_blob, clip_blob, constants_blob, sizes_blob, tag
@@ -62,17 +63,16 @@ class Staged:
         """What the page calls a block."""
         return self.tags[1 + analysis.blocks.index(block)]
 
-    def constants(self, analysis: Analysis, block: str) -> bytes:
+    def constants(self, analysis: Analysis, block: str, progress: Progress = silent) -> bytes:
         """The blob that "who looks here" and a scale of the whole block need."""
-        return constants_blob(analysis, block, self.tag(analysis, block))
+        return constants_blob(analysis, block, self.tag(analysis, block), progress)
 
     def sizes(self, analysis: Analysis, block: str) -> bytes:
         """The blob that a ranking by contribution needs."""
         return sizes_blob(analysis, block, self.tag(analysis, block))
 
-    def scene(self, analysis: Analysis) -> Scene:
-        """What the viewer opens with, the links of each pin exact."""
+    def scene(self, analysis: Analysis, *, components: str | None = None) -> Scene:
+        """What the viewer opens with, the links of each pin exact; ``components`` is a tag."""
         links = {pin: links_of(analysis, pin, self.options) for pin in self.pins.shown}
-        return Scene.of(
-            analysis, self.tags, links, self.options, can=Can(rank=bool(analysis.sizes))
-        )
+        can = Can(rank=bool(analysis.sizes))
+        return Scene.of(analysis, self.tags, links, self.options, can=can, components=components)

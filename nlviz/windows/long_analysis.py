@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from nlviz.errors import QueryError
 from nlviz.hooks.memory import give_back
 from nlviz.inference.forward import analyse
 from nlviz.inference.protocol import Network
+from nlviz.media.own_folder import new_folder
 from nlviz.media.source import Given
 from nlviz.media.stream import Stream, open_stream
 from nlviz.progress import Progress, part_of, silent
@@ -50,6 +50,7 @@ class LongAnalysis:
         size: longer side of its input in pixels, or None.
         store: where the windows lie.
         sizes: whether ‖W_z g_j‖ is measured in each window, for ``rank_by="contribution"``.
+        features: paths of layers whose similarity is a block of each window, as for ``analyse``.
     """
 
     stream: Stream
@@ -58,6 +59,7 @@ class LongAnalysis:
     size: int | None
     store: Store
     sizes: bool = False
+    features: tuple[str, ...] = ()
     _lock: Any = field(init=False, default_factory=threading.Lock)
     _decoding: dict[int, Iterator[Pixels]] = field(init=False, default_factory=dict)
 
@@ -121,7 +123,7 @@ class LongAnalysis:
         """
         if not 0 <= number < len(self):
             raise QueryError(f"Window {number} does not exist; choose 0 to {len(self) - 1}.")
-        self._make_sure(number, progress or silent)
+        self.make_sure(number, progress or silent)
         return self.store.get(self.plan[number], self.stream.path, blocks)
 
     def run(self, progress: Progress | None = None) -> None:
@@ -137,14 +139,14 @@ class LongAnalysis:
             def told(fraction: float, what: str, done: int = done) -> None:
                 report((done + fraction) / len(waiting), f"window {done + 1} of {len(waiting)}")
 
-            self._make_sure(number, told)
+            self.make_sure(number, told)
 
     def waiting(self) -> list[int]:
         """The numbers of the windows that were not run."""
         return [window.number for window in self.plan if not self.store.has(window.number)]
 
-    def _make_sure(self, number: int, progress: Progress) -> None:
-        """Run one window if it was not, and hold nothing of it."""
+    def make_sure(self, number: int, progress: Progress) -> None:
+        """Run one window if it was not, and hold nothing of it; raises what ``window`` does."""
         if self.store.has(number):
             return
         with self._lock:
@@ -157,7 +159,13 @@ class LongAnalysis:
         """The network on one window, whose frames are decoded unless a neighbour had them."""
         self._keep_frames(window, part_of(progress, 0.0, 0.1))
         clip = self._clip(window.start, window.stop)
-        analysis = analyse(clip, self.network, size=self.size, progress=part_of(progress, 0.1, 1.0))
+        analysis = analyse(
+            clip,
+            self.network,
+            size=self.size,
+            progress=part_of(progress, 0.1, 1.0),
+            features=self.features,
+        )
         if self.sizes:
             from nlviz.experiments.ablation import with_sizes
 
@@ -211,6 +219,7 @@ def open_long(
     sizes: bool = False,
     name: str | None = None,
     progress: Progress | None = None,
+    features: Sequence[str] = (),
 ) -> LongAnalysis:
     """A clip of any length, cut into windows; nothing is run yet, and nothing decoded.
 
@@ -223,10 +232,12 @@ def open_long(
             or ``stride`` say otherwise.
         size: the longer side of the network's input in pixels; its own default if None.
         folder: where the windows lie, and are found the next time; a temporary folder, which goes
-            with the ``LongAnalysis``, if None.
+            with the ``LongAnalysis`` (after ``kill -9`` with the next process that makes one), if
+            None.
         sizes: measure ‖W_z g_j‖ in each window, for ``rank_by="contribution"``.
         name: what to call the clip; needed for bytes.
         progress: as for ``nlviz.read``, while the source is looked through.
+        features: paths of layers whose similarity is a block of each window, as for ``analyse``.
 
     Raises:
         MediaError: the source cannot be read.
@@ -237,18 +248,21 @@ def open_long(
     stream = open_stream(
         source, frames=frames, stride=stride, start=start, name=name, progress=progress
     )
-    plan = WindowPlan(len(stream.indices), window, overlap, *_frames_of(network))
+    plan = WindowPlan(len(stream.indices), window, overlap, *frames_of(network))
     info = stream.info
     shape = (plan.count, info.height, info.width)
     about = _about(stream, plan, network, size, sizes=sizes, lasting=folder is not None)
+    if features:
+        about["layers whose features are kept"] = list(features)
+    more = sizes, tuple(features)
     if folder is not None:
-        return LongAnalysis(stream, plan, network, size, Store(folder, about, shape), sizes)
-    store = Store(mkdtemp(prefix="nlviz-windows-"), about, shape)
+        return LongAnalysis(stream, plan, network, size, Store(folder, about, shape), *more)
+    store = Store(new_folder("windows-"), about, shape)
     weakref.finalize(store, shutil.rmtree, store.folder, ignore_errors=True)
-    return LongAnalysis(stream, plan, network, size, store, sizes)
+    return LongAnalysis(stream, plan, network, size, store, *more)
 
 
-def _frames_of(network: Network) -> tuple[int, int | None]:
+def frames_of(network: Network) -> tuple[int, int | None]:
     """How many frames a network takes at a time, and the only number that it takes, or None."""
     declared = getattr(getattr(network, "input", None), "frames", None)
     return getattr(network, "step", 1), declared

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nlviz.errors import QueryError
-from nlviz.progress import Progress, part_of, silent
-from nlviz.tracking.propagation import Protocol, track
+from nlviz.analysis import Analysis
+from nlviz.progress import Progress
+from nlviz.tracking.propagation import check_masks
+from nlviz.tracking.protocol import Protocol
 from nlviz.windows.long_analysis import LongAnalysis
-from nlviz.windows.plan import TimeWindow
+from nlviz.windows.objects import HandedObjects, carry_objects, track_objects_windows
+from nlviz.windows.plan import TimeWindow, WindowPlan
 
 Masks = NDArray[np.bool_]
-
-HANDED_ON = (
-    "Each window is tracked as a clip of its own. The next one begins with the mask that this one "
-    "carried to the first frame they share, in the direction of the tracking; the frame of the "
-    "given mask is in the context of its own window only."
-)
-"""How a mask goes from window to window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +47,9 @@ def track_windows(
     protocol: Protocol | None = None,
     progress: Progress | None = None,
 ) -> Iterator[TrackedWindow]:
-    """Carry a mask of one frame through all windows by a block's affinity; see ``HANDED_ON``.
+    """Carry a mask of one frame through all windows by a block's affinity.
+
+    ``windows.objects.HANDED_ON`` says how it goes from window to window.
 
     Args:
         long: the windows; those that were not run are run as the mask comes to them.
@@ -68,67 +65,72 @@ def track_windows(
     Raises:
         QueryError: what ``nlviz.track`` raises, or windows that share no frame.
     """
-    frame = long.stream.indices[0] if frame is None else frame
-    own = long.of(frame).number
-    if len(long) > 1 and long.plan.shared == 0:
-        raise QueryError(
-            "Tracking goes from window to window by the frames that two of them share; choose an "
-            "overlap of at least 1."
-        )
-    report = progress or silent
-    first = _Start(mask, frame)
-    done = 0
-    back: _Start | None = None
-    for way in (range(own, len(long)), range(own - 1, -1, -1)):
-        start: _Start | None = first if way.step > 0 else back
-        for number in way:
-            told = part_of(report, done / len(long), (done + 1) / len(long))
-            found, after, before = _carried(long, number, block, start, protocol, told)
-            if number == own:
-                back = before
-            start = after if way.step > 0 else before
-            done += 1
-            yield found
-    report(1.0, "done")
+    for each in track_objects_windows(
+        long, block, mask[None], frame=frame, protocol=protocol, progress=progress
+    ):
+        count = range(len(each.frames))
+        masks = np.stack([each.soft(i)[0] for i in count])
+        objects = np.stack([each.numbers(i) for i in count]) > 0
+        yield TrackedWindow(each.window, each.frames, objects, masks, each.begun)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Start:
+class Handed:
+    """A mask, (H, W), that a window begins with, and the source frame that it belongs to."""
+
     mask: Masks
     frame: int
 
 
-def _carried(
-    long: LongAnalysis,
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """What one window made of a mask.
+
+    Args:
+        objects, masks: (T, H, W) of the frames that it answers for, as those of ``TrackedWindow``.
+        after, before: what it hands to the next window and to the one before; None where there is
+            none, or nothing is left of the object.
+    """
+
+    objects: Masks
+    masks: NDArray[np.float32]
+    after: Handed | None
+    before: Handed | None
+
+
+def carried(
+    analysis: Analysis,
+    plan: WindowPlan,
     number: int,
     block: str,
-    start: _Start | None,
-    protocol: Protocol | None,
-    progress: Progress,
-) -> tuple[TrackedWindow, _Start | None, _Start | None]:
-    """One window, and where the next and the one before it begin; None where nothing is left."""
-    window = long.plan[number]
-    frames = long.stream.indices[window.own_start : window.own_stop]
-    if start is None:
-        size = (len(frames), long.stream.info.height, long.stream.info.width)
-        nothing = np.zeros(size, np.float32)
-        return TrackedWindow(window, frames, nothing > 0, nothing, None), None, None
-    analysis = long.window(number, part_of(progress, 0.0, 0.9), blocks=(block,))
-    told = part_of(progress, 0.9, 1.0)
-    found = track(analysis, block, start.mask, frame=start.frame, protocol=protocol, progress=told)
-    objects = found.objects
-    own = slice(window.own_start - window.start, window.own_stop - window.start)
-    tracked = TrackedWindow(window, frames, objects[own], found.masks[own], start.frame)
-    indices = analysis.clip.indices
-    after = before = None
-    if number + 1 < len(long):
-        after = _left(objects, indices, long.plan[number + 1].start - window.start)
-    if number > 0:
-        before = _left(objects, indices, long.plan[number - 1].stop - 1 - window.start)
-    return tracked, after, before
+    start: Handed,
+    protocol: Protocol | None = None,
+    progress: Progress | None = None,
+) -> Carried:
+    """A mask through one window; QueryError as of ``nlviz.track``.
+
+    Args:
+        analysis: of the window.
+        plan: all windows.
+        number: which one it is.
+        block: whose affinity.
+        start: the mask that it begins with.
+        protocol, progress: as for ``nlviz.track``.
+    """
+    window = plan[number]
+    check_masks((analysis.clip.width, analysis.clip.height), start.mask[None], ("1",))
+    given = HandedObjects(start.frame, start.mask[None], {})
+    made = carry_objects(
+        analysis, plan, number, block, given, ("1",), protocol=protocol, progress=progress
+    )
+    own = range(window.own_start - window.start, window.own_stop - window.start)
+    return Carried(
+        np.stack([made.found.numbers(position) for position in own]) > 0,
+        np.stack([made.found.soft(position)[0] for position in own]),
+        _alone(made.after),
+        _alone(made.before),
+    )
 
 
-def _left(objects: Masks, indices: Sequence[int], position: int) -> _Start | None:
-    """What a window leaves on a frame that it shares."""
-    mask = objects[position]
-    return _Start(mask.copy(), indices[position]) if mask.any() else None
+def _alone(left: HandedObjects | None) -> Handed | None:
+    return None if left is None else Handed(left.masks[0], left.frame)

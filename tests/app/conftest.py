@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from nlviz.app import store
 from tests.support.app_page import PATIENCE, AppPage, serve
 
 expect.set_options(timeout=PATIENCE * 1000)
 HERE = re.compile(r"(http|ws)://127\.0\.0\.1:|data:|blob:")
+
+
+@pytest.fixture
+def own_store(monkeypatch: pytest.MonkeyPatch) -> store.Store:
+    """A store of the test's own in place of the server's, which is empty."""
+    here = store.Store(500 << 20)
+    monkeypatch.setattr(store, "shared", lambda: here)
+    return here
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import nlviz
 from nlviz import export
 from nlviz.app.address.query_string import LONGEST, Address, shortened, write
 from nlviz.app.address.reading import read
-from nlviz.app.choice import ClipPart, bundled
+from nlviz.app.choice import Asked, ClipPart, bundled
 from nlviz.heat.colormap import PALETTE, Colours
 from nlviz.heat.scale import Against, Curve
 from nlviz.viewer import settings as saved
@@ -67,6 +67,7 @@ def some(seed: int) -> Address:
         part=ClipPart(draw.randrange(900), draw.randint(1, 128), draw.choice([None, 1, 7])),
         model=draw.choice(["nl-lite0", "my net.py:build", ""]),
         size=draw.choice([None, 640]),
+        asked=draw.choice([None, Asked(words(draw, 9) or "a", words(draw, 9) or "b")]),
         options=Options(
             block=draw.choice([None, "nl5", "layer 3.1"]),
             head=draw.choice([None, 0, 11]),
@@ -133,6 +134,15 @@ def test_names_go_before_an_address_grows_without_end():
     address = Address("ball.mp4", pins=pins)
     assert len(write(address)) <= LONGEST
     assert [each.name for each in again(address).pins] == [""] * 8
+
+
+def test_what_was_asked_goes_where_it_does_not_fit_and_is_cut_to_what_the_page_takes():
+    long = Address("ball.mp4", pins=(), asked=Asked("日" * 300, "月" * 300))
+    assert len(write(long)) <= LONGEST
+    assert again(long) == replace(long, asked=None)
+    address, _ = read({"ask": ["a" * 999], "answer": ["b\n c"]})
+    assert address.asked == Asked("a" * 300, "b c")
+    assert read({"ask": ["a"]})[0].asked is None
 
 
 @pytest.mark.parametrize(

@@ -179,10 +179,10 @@ def goes_through_all_tabs(page: AppPage) -> None:
         expect(page.page.get_by_role("tab", name=tab, exact=True)).to_have_attribute(
             "aria-selected", "true"
         )
-        page.page.wait_for_timeout(1500)
+        page.page.wait_for_timeout(700)
         for choice in KINDS.get(tab, ()):
             page.page.get_by_role("radio", name=choice, exact=True).click()
-            page.page.wait_for_timeout(1000)
+            page.page.wait_for_timeout(500)
 
 
 KINDS = {

@@ -14,6 +14,7 @@ from nlviz.app.door import Door
 from nlviz.app.first import first_choice
 from nlviz.app.tabs import jobs
 from nlviz.errors import MediaError, NetworkError
+from nlviz.media.own_folder import own_folder
 from tests.support import make
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
@@ -70,11 +71,11 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(monkeypatch):
         raise OSError(28, "No space left on device")
 
     disk = held.Disk()
-    before = sorted(held.own_folder().iterdir())
+    before = sorted(own_folder().iterdir())
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(MediaError, match=r"could not write the file down \(No space left"):
         disk.hold(b"x", 10)
-    assert sorted(held.own_folder().iterdir()) == before
+    assert sorted(own_folder().iterdir()) == before
 
 
 def test_pages_are_weighed_together_and_what_they_share_once(monkeypatch):

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 import nlviz
-from nlviz.app.choice import Choice, ClipPart, Material, bundled
+from nlviz.app.choice import Asked, Choice, ClipPart, Material, bundled
 from nlviz.app.tabs import commands
 from nlviz.cli import parser
 from nlviz.provenance import Provenance
@@ -30,6 +30,24 @@ def test_the_command_shown_is_one_that_the_command_line_takes(path, part):
     assert (asked.block, asked.k, asked.exclude) == ("nl4", 7, "frame")
     assert (asked.start, asked.frames, asked.stride) == (part.start, part.frames, part.stride)
     assert (asked.model, asked.size) == ("nl-lite0", 640)
+
+
+def test_words_are_asked_of_a_session_that_the_first_command_writes():
+    asked = Asked("What's that?", "--a dog")
+    material = Material("id", "A title", "-x.mp4")
+    on_screen = Choice(material, ClipPart(3, 5, 2), "hf:a folder", 640, asked=asked)
+    shown = commands.command("html", on_screen, ["dog"], Options("layer 1"), "-o a.html")
+    first, then = shown.replace("\\\n", " ").split(" && ")
+    words = parser().parse_args(shlex.split(first)[3:])
+    assert (words.model, words.ask, words.answer) == ("hf:a folder", "What's that?", "--a dog")
+    assert (words.clip, words.output) == ("./-x.mp4", "words.nlviz")
+    assert (words.start, words.frames, words.stride) == (3, 5, 2)
+    page = parser().parse_args(shlex.split(then)[3:])
+    assert (page.input, page.block, page.output) == ("words.nlviz", "layer 1", "a.html")
+    assert page.at == ["dog"]
+    lines = commands.python(on_screen, ["dog"], Options("layer 1"))
+    assert """nlviz.words(clip, 'hf:a folder', ask="What's that?", answer='--a dog')""" in lines
+    compile(lines, "lines", "exec")
 
 
 def test_a_baseline_and_a_ranking_are_written_as_options():

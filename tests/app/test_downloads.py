@@ -5,16 +5,19 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import nlviz
 from nlviz import export
 from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.shown import Shown
+from nlviz.app.tabs import export as export_tab
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import Download, palette_options, shade_of, shade_options
 from nlviz.cli import parser
 from nlviz.heat.colormap import PALETTE
+from nlviz.viewer.colour_layer import ColourLayer
 from nlviz.viewer.messages import links_of
 from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pins
@@ -50,6 +53,12 @@ def test_the_command_takes_the_viewers_heat_and_colours_along(verb):
     assert (asked.block, asked.k) == ("fine", 5)
     assert asked.palette == (PALETTE[1], PALETTE[0])
     assert asked.at == [pin.point for pin in here.pins]
+    assert not asked.sharpen
+    sharpened = context(replace(SHADED, sharpened=True))
+    assert shade_of(sharpened).sharpened
+    assert not sharpened.shade.sharpened, "small pictures stay as they are"
+    said = shlex.split(file(sharpened, verb, made.ending).command(sharpened).replace("\\\n", " "))
+    assert parser().parse_args(said[3:]).sharpen
     assert asked.output == f"noise-a-net.py-build-fine.{made.ending}"
 
 
@@ -80,3 +89,18 @@ def test_what_is_taken_from_a_session_names_the_weights_of_then():
     assert "'my clip.mp4'" in told.command
     with pytest.raises(nlviz.NetworkError, match="is a saved session and holds no network"):
         here.shown.network()
+
+
+def test_a_preview_is_of_the_very_colours_that_are_over_the_clip(monkeypatch):
+    here = context()
+    for name in ("_holds", "_offer"):
+        monkeypatch.setattr(export_tab, name, lambda *_: None)
+    seen = []
+    monkeypatch.setattr(export_tab.st, "button", lambda *_, args, **__: seen.append(args[0]))
+    grid = here.analysis.affinity("fine").query_grid
+    for _ in range(2):
+        colours, shown = np.zeros((*grid.shape, 3), np.uint8), np.ones(grid.shape, np.bool_)
+        layer = ColourLayer(grid, colours, shown, ("grey",))
+        export_tab._page(replace(here, shown=here.shown.with_layer(layer)))
+        assert layer in seen[-1], "what is gone may leave its number in memory to another"
+    assert seen[0] != seen[1]

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from nlviz import export
 from nlviz.app import media_folder, startup
 from nlviz.app.choice import Choice, ClipPart, served
 from nlviz.app.reading import look
-from nlviz.errors import MediaError
+from nlviz.errors import ExportError, MediaError
+from nlviz.geometry import Point
 from nlviz.progress import silent
+from nlviz.query import Query
 from tests.support import media_files as make
+from tests.support.make import analysis as make_analysis
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
@@ -30,8 +34,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     return root
 
 
-def test_clips_and_pictures_of_the_folder_and_those_in_it_are_listed(folder):
-    assert media_folder.names() == (("b.gif", "sub/a.GIF"), False)
+def test_clips_pictures_and_sessions_of_the_folder_and_those_in_it_are_listed(folder):
+    assert media_folder.names() == (("b.gif", "session.nlviz", "sub/a.GIF"), False)
 
 
 def test_a_listed_file_is_read_where_it_lies_and_its_place_is_told_to_nobody(folder):
@@ -58,7 +62,6 @@ def test_a_listed_file_is_read_where_it_lies_and_its_place_is_told_to_nobody(fol
         "ring.gif",
         "nothing.gif",
         "notes.txt",
-        "session.nlviz",
         "a\0.gif",
         "x" * 5000 + ".gif",
         "",
@@ -71,7 +74,7 @@ def test_nothing_outside_the_folder_is_opened(folder, name):
     (folder / "ring.gif").symlink_to(folder / "ring.gif")
     (folder / "sub.gif").mkdir()
     os.mkfifo(folder / "pipe.gif")
-    with pytest.raises(MediaError, match="This server's folder has no clip or picture"):
+    with pytest.raises(MediaError, match="This server's folder has no clip, picture or session"):
         served(name.replace("{outside}", str(folder.parent)))
 
 
@@ -85,7 +88,10 @@ def test_a_file_that_is_another_now_is_read_again(folder):
     (folder / "b.gif").write_bytes(make.animation("GIF", 5))
     assert served("b.gif").content != before.content
     (folder / "b.gif").unlink()
-    with pytest.raises(MediaError, match=r"has no clip or picture 'b\.gif'"), before.open():
+    with (
+        pytest.raises(MediaError, match=r"has no clip, picture or session 'b\.gif'"),
+        before.open(),
+    ):
         pass
 
 
@@ -107,6 +113,43 @@ def test_without_a_folder_its_names_open_nothing(monkeypatch):
         served("b.gif")
 
 
+def _session(pin: Point) -> bytes:
+    analysis = make_analysis()
+    queries = (Query(pin, "coarse", 7),)
+    made = export.Provenance.of(analysis, queries, command="nlviz")
+    return export.save(export.Session(analysis, made, queries, {"k": 7}))
+
+
+def test_a_session_of_the_folder_is_opened_once_for_all(folder):
+    (folder / "sub" / "saved.nlviz").write_bytes(_session(Point(5, 20.0, 10.0)))
+    one, other = served("sub/saved.nlviz"), served("sub/saved.nlviz")
+    assert one.session is other.session
+    assert (one.title, one.is_public) == ("sub/saved.nlviz", True)
+    with pytest.raises(ExportError, match=r"'session\.nlviz' is not a session file"):
+        served("session.nlviz")
+    (folder / "sub" / "saved.nlviz").write_bytes(_session(Point(5, 30.0, 10.0)))
+    assert served("sub/saved.nlviz").session.queries[0].point.x == 30
+
+
+def test_an_address_of_a_session_of_the_folder_shows_its_pins_or_those_that_it_names(folder):
+    (folder / "saved.nlviz").write_bytes(_session(Point(5, 20.0, 10.0)))
+
+    def seen(**said: str) -> tuple[list[Point], int, str]:
+        page = AppTest.from_file(APP, default_timeout=120)
+        for name, value in said.items():
+            page.query_params[name] = value
+        page.run()
+        assert not page.exception
+        assert not page.error
+        visit = page.session_state["nlviz"]
+        shown, options = visit.shown, visit.options
+        return [pin.point for pin in visit.pins.shown], options.k, shown.choice.material.served
+
+    name = "saved.nlviz"
+    assert seen(clip=f"media:{name}") == ([Point(5, 20.0, 10.0)], 7, name)
+    assert seen(clip=f"media:{name}", pin="10,9,9", k="5") == ([Point(10, 9.0, 9.0)], 5, name)
+
+
 @pytest.mark.slow
 def test_a_file_is_chosen_in_the_menu_and_can_be_chosen_again(folder):
     page = AppTest.from_file(APP, default_timeout=120)
@@ -126,7 +169,6 @@ def test_a_file_is_chosen_in_the_menu_and_can_be_chosen_again(folder):
 
 def test_its_commands_name_it_from_the_folder_on(folder):
     from nlviz.app.tabs import commands
-    from nlviz.geometry import Point
     from nlviz.viewer.options import Options
 
     choice = Choice(served("sub/a.GIF"), ClipPart(), "nl-lite0", 640)

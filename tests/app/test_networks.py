@@ -29,6 +29,7 @@ from nlviz.models.published import fetch
 from nlviz.viewer.options import Options
 from nlviz.viewer.pins import Pins
 from tests.models.test_checkpoints import caffe2_pickle
+from tests.support.app_runs import until_done
 from tests.support.code_blocks import code_of
 from tests.support.restated import PROJECTS, state
 
@@ -94,12 +95,7 @@ def give(page: AppTest, content: bytes, name: str = "weights.pkl") -> AppTest:
     page.selectbox(key="model").select("small").run()
     (control,) = page.file_uploader
     control.upload(name, content).run()
-    for _ in range(200):
-        if page.session_state["nlviz"].given_weights is None:
-            break
-        time.sleep(0.05)
-        page.run()
-    return page
+    return until_done(page, "given_weights", runs=200)
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from nlviz.app import analysing, reading, startup, store
+from nlviz.app import analysing, reading, startup
 from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.held import DISK
+from nlviz.app.meters import METERS
 from nlviz.app.tabs import jobs
 from nlviz.errors import MediaError
 from nlviz.media import budget, read, sampling
@@ -28,18 +29,14 @@ def silent(fraction: float, what: str) -> None:
     pass
 
 
+pytestmark = pytest.mark.usefixtures("own_store")
+
+
 def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end, "never"
         time.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def own_store(monkeypatch) -> store.Store:
-    here = store.Store(200 << 20)
-    monkeypatch.setattr(store, "shared", lambda: here)
-    return here
 
 
 @pytest.fixture
@@ -230,16 +227,48 @@ def counting() -> None:
 
     from nlviz.app import uploads
 
-    file = st.file_uploader("File", key="file")
+    def take() -> None:
+        st.session_state["held"] = uploads.admit(st.session_state["file"])
+
+    file = st.file_uploader("File", key="file", on_change=take)
     if file is not None:
-        held = uploads.admit(file)
+        held = st.session_state["held"]
         manager, session = uploads._of_streamlit()
         (record,) = manager.get_files(session, [file.file_id])
-        st.text(f"{held.path.read_bytes()} {record.name} {record.data}")
+        st.text(f"{held.path.read_bytes()} {record.name} {record.data} {file.getvalue()}")
 
 
 def test_an_upload_is_on_disk_and_no_longer_in_memory():
     page = AppTest.from_function(counting).run()
     page.file_uploader(key="file").upload("a.bin", b"1234567").run()
     assert not page.exception
-    assert [text.value for text in page.text] == ["b'1234567' a.bin b''"]
+    assert [text.value for text in page.text] == ["b'1234567' a.bin b'' b''"]
+
+
+def awaiting() -> None:
+    import streamlit as st
+
+    from nlviz.app.choice import ClipPart
+    from nlviz.app.sidebar import upload
+    from nlviz.app.visit import Awaited, Visit
+
+    awaited = Awaited("mine.gif", "0" * 64, ClipPart(), "awaited")
+    visit = st.session_state.setdefault("visit", Visit(None, awaited=awaited))
+    if "gone" not in st.session_state:
+        upload.ask(visit, "give")
+
+
+def test_what_a_page_sends_late_of_a_control_that_has_gone_is_not_taken_again():
+    page = AppTest.from_function(awaiting).run()
+    control = page.file_uploader(key="give").upload("b.gif", make.animation("GIF", 2))
+    sent = control.root.get_widget_states()
+    page._run(sent)
+    visit = page.session_state["visit"]
+    assert visit.opening.material.title == "b.gif"
+    visit.opening = None
+    told = METERS.text()
+    page.session_state["gone"] = True
+    page.run()
+    page._run(sent)
+    assert METERS.text() == told
+    assert (visit.opening, visit.problem) == (None, None)

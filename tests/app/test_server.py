@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 
 import pytest
 
@@ -148,23 +149,49 @@ def test_who_comes_to_a_full_server_waits_at_the_door_and_comes_in_by_themselves
     assert "You are next." in later.texts[-1]
 
 
-def test_what_visitors_gave_is_gone_from_the_disk_once_they_have_left(server, come):
-    visitor = come(server)
-    visitor.until(lambda: len(visitor.pins()) == 1, "its pin")
-    visitor.put("-upload", "gone.gif", make.animation("GIF", 7))
-    visitor.until(lambda: "upload=gone.gif" in visitor.where, "the upload")
-    visitor.leave()
+def test_nothing_stays_of_visitors_whatever_they_were_at_when_they_left(server, come):
+    looked, queued, analysed, untaken, halfway = visitors = [come(server) for _ in range(5)]
+    for visitor in visitors:
+        visitor.until(lambda visitor=visitor: len(visitor.pins()) == 1, "its pin")
+        visitor.until(lambda visitor=visitor: visitor.finished > 0, "the whole page")
+    threads = server.threads
+    looked.put("-upload", "gone.gif", make.animation("GIF", 7))
+    looked.until(lambda: "upload=gone.gif" in looked.where, "the upload")
+    analysed.put("-upload", "b.gif", make.animation("GIF", 8))
+    analysed.until(lambda: "network" in analysed.page or "b.gif" in analysed.where, "its analysis")
+    queued.put("-upload", "a.gif", make.animation("GIF", 9))
+    untaken.send_file("c.gif", make.animation("GIF", 10))  # the page leaves before it says so
+    assert server.metric('nlviz_held_bytes{where="uploads_in_memory"}') > 0
+    _send_half(server, halfway, bytes(3 << 20))
+    assert server.metric('nlviz_held_bytes{where="uploads_on_disk"}') > 0
+    for visitor in visitors[1:]:
+        visitor.leave()
+    looked.act(type="add", t=0, x=9, y=9)
+    looked.until(lambda: len(looked.pins()) == 1, "a pin")  # the last that the server sends
+    looked.leave()
 
-    def held() -> float:
-        come(server).leave()  # Streamlit looks for sessions that ended when somebody comes
-        return server.metric('nlviz_held_bytes{where="uploads_on_disk"}')
+    def stays() -> dict[str, float]:
+        where = "uploads_on_disk", "uploads_in_memory"
+        held = {each: server.metric(f'nlviz_held_bytes{{where="{each}"}}') for each in where}
+        files = [each.name for each in server.folders[0].iterdir() if each.name != "lock"]
+        more = max(server.threads - threads, 0)
+        return held | {"files": len(files), "threads": more}
 
-    assert held() > 0
     end = time.monotonic() + 180
-    while held() and time.monotonic() < end:
+    while any(stays().values()) and time.monotonic() < end:
         time.sleep(5)
-    assert not held()
-    assert [each.name for each in server.folders[0].iterdir()] == ["lock"]
+    assert not any(stays().values()), stays()
+
+
+def _send_half(server: AppServer, visitor: WireVisitor, content: bytes) -> None:
+    """Begin an upload, and go before its end."""
+    target, body, headers = visitor.upload_request("half.gif", content)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.putrequest("PUT", target)
+    for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        connection.putheader(name, value)
+    connection.endheaders(body[: len(body) // 2])
+    connection.close()
 
 
 def test_after_kill_9_the_next_start_is_clean_and_addresses_hold_what_they_held(tmp_path, come):
@@ -175,6 +202,8 @@ def test_after_kill_9_the_next_start_is_clean_and_addresses_hold_what_they_held(
         visitor.until(lambda: "upload=a.gif" in visitor.where, "the upload")
         (before,) = server.folders
         assert len(list(before.iterdir())) == 2  # its lock, and the upload
+        visitor.put("-upload", "b.gif", make.animation("GIF", 4))
+        visitor.until(lambda: len(list(before.iterdir())) == 3, "another, in the middle of which")
         server.kill()
         server.start()
         again = come(server)
@@ -235,13 +264,11 @@ def test_a_file_of_the_servers_folder_is_opened_by_address(tmp_path, come):
         assert str(tmp_path) not in str(visitor.seen)
         thief = come(server, "clip=media:../outside.gif")
         thief.until(lambda: bool(thief.texts), "a sentence")
-        assert "has no clip or picture" in thief.texts[0]
+        assert "has no clip, picture or session" in thief.texts[0]
 
 
 def test_an_upload_without_a_length_is_refused(server, come):
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("PUT", "/_stcore/upload_file/x/y", body=iter([b"a", b"b"]))
     assert connection.getresponse().status == 411
     connection.close()

@@ -21,13 +21,6 @@ MANY = 30
 
 
 @pytest.fixture
-def own_store(monkeypatch) -> store.Store:
-    here = store.Store(500 << 20)
-    monkeypatch.setattr(store, "shared", lambda: here)
-    return here
-
-
-@pytest.fixture
 def passes(monkeypatch) -> list[str]:
     """A name for each pass of a network through a clip."""
     from nlviz.inference import forward

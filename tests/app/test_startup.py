@@ -41,7 +41,7 @@ def test_the_app_is_served_with_what_it_was_started_with(file, weights, monkeypa
         return Ended()
 
     monkeypatch.setattr(app.subprocess, "run", run)
-    monkeypatch.setattr("nlviz.inference.loading._load", lambda module, weights: None)
+    monkeypatch.setattr("nlviz.inference.user_file.load_into", lambda module, weights: None)
     assert main(["app", "--model", file, *weights]) == 0
     assert served[-len(weights) - 3 :] == ["--", "--model", file, *weights]
     monkeypatch.setattr(sys, "argv", served[served.index("--") :])

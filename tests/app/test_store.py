@@ -79,11 +79,9 @@ def given(name: str, data: bytes) -> Choice:
 
 
 @pytest.fixture
-def own_store(monkeypatch) -> store.Store:
-    here = store.Store(100 << 20)
-    monkeypatch.setattr(store, "shared", lambda: here)
+def known_weights(own_store, monkeypatch) -> None:
+    """Of each network there is one, so that what it made is found again."""
     monkeypatch.setattr(kept.running, "known", lambda name: "weights")
-    return here
 
 
 def shown(choice: Choice) -> Shown:
@@ -93,7 +91,7 @@ def shown(choice: Choice) -> Shown:
     return Shown(choice, analysis, *packed(analysis), made_with="weights")
 
 
-def test_the_same_content_is_one_analysis_and_another_is_none(own_store):
+def test_the_same_content_is_one_analysis_and_another_is_none(known_weights):
     first = shown(given("clip.mp4", b"one"))
     kept.keep(first)
     found = kept.find(given("clip.mp4", b"one"))
@@ -104,7 +102,7 @@ def test_the_same_content_is_one_analysis_and_another_is_none(own_store):
     assert kept.find(replace(first.choice, part=ClipPart(1))) is None
 
 
-def test_an_analysis_that_is_kept_does_not_keep_the_file_it_is_of(own_store):
+def test_an_analysis_that_is_kept_does_not_keep_the_file_it_is_of(known_weights):
     first = shown(given("clip.mp4", b"of nobody else"))
     path = first.choice.material.held.path
     kept.keep(first)
@@ -114,7 +112,7 @@ def test_an_analysis_that_is_kept_does_not_keep_the_file_it_is_of(own_store):
     assert kept.find(given("clip.mp4", b"of nobody else")) is not None
 
 
-def test_who_gives_the_same_content_does_not_learn_what_another_calls_it(own_store):
+def test_who_gives_the_same_content_does_not_learn_what_another_calls_it(known_weights):
     kept.keep(shown(given("a secret.mp4", b"one")))
     found = kept.find(given("mine.mp4", b"one"))
     assert found is not None
@@ -122,7 +120,7 @@ def test_who_gives_the_same_content_does_not_learn_what_another_calls_it(own_sto
     assert not any(b"secret" in blob for blob in found.blobs)
 
 
-def test_other_weights_of_the_same_name_find_nothing(own_store, monkeypatch):
+def test_other_weights_of_the_same_name_find_nothing(known_weights, monkeypatch):
     first = shown(given("clip.mp4", b"one"))
     kept.keep(first)
     monkeypatch.setattr(kept.running, "known", lambda name: "others")

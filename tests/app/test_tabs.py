@@ -16,7 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import nlviz
-from nlviz.app import store
+from nlviz.app import sessions, store
 from nlviz.app.stage.tab_row import TABS
 from nlviz.app.tabs import (
     block,
@@ -128,14 +128,14 @@ def test_a_stopped_job_stays_stopped_until_it_is_forgotten():
 def test_a_job_behind_a_hidden_tab_goes_on_and_one_without_a_visitor_stays_stopped(monkeypatch):
     monkeypatch.setattr(jobs, "PATIENCE", 0.05)
     monkeypatch.setattr(jobs, "_LOOK", 0.01)
-    monkeypatch.setattr(jobs, "_visitor", lambda: "session")
+    monkeypatch.setattr(sessions, "own", lambda: "session")
     looks, connected = threading.Event(), [True]
 
     def is_here(session):
         looks.set()
         return connected[0]
 
-    monkeypatch.setattr(jobs, "_is_here", is_here)
+    monkeypatch.setattr(sessions, "is_connected", is_here)
     here, begun, ended = jobs.Jobs(), threading.Event(), threading.Event()
     job = here.ask("clip", "key", endless(begun, ended))
     for _ in range(5):  # nobody asks for it, far longer than patience would last
@@ -148,6 +148,25 @@ def test_a_job_behind_a_hidden_tab_goes_on_and_one_without_a_visitor_stays_stopp
     assert again is job
     assert again.stopped
     assert again.alone
+
+
+def test_what_ends_after_its_visitor_has_gone_is_kept_for_nobody():
+    kept, begun, may_end = store.Store(1 << 20), threading.Event(), threading.Event()
+
+    def work(report):
+        begun.set()
+        may_end.wait(30)
+        return b"answer" * 1000
+
+    here = jobs.Jobs(kept)
+    job = here.ask("clip", "key", work)
+    assert begun.wait(30)
+    del here
+    gc.collect()
+    may_end.set()
+    job.wait(30)
+    assert job.done
+    assert kept.bytes == 0
 
 
 def test_one_job_of_a_visitor_runs_at_a_time():
@@ -360,7 +379,7 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
 def test_a_tracks_masks_are_taken_away_as_the_track_has_them():
     clip, found = make.clip(), nlviz.track(make.analysis(), "fine", masks(4)[0])
     levels = np.rint(found.masks * 255).astype(np.uint8)
-    with zipfile.ZipFile(io.BytesIO(tracking.zipped(levels, clip))) as archive:
+    with zipfile.ZipFile(io.BytesIO(tracking.zipped(levels, clip.indices))) as archive:
         assert archive.namelist() == [f"{index:05d}.png" for index in clip.indices]
         for name, mask in zip(archive.namelist(), found.masks, strict=True):
             read = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -373,6 +392,13 @@ def test_a_masks_name_climbs_out_of_no_folder(name, tmp_path, monkeypatch):
     found = tracking_start.read([File(name, masks(1)[0])], make.clip(), whole=False)
     np.testing.assert_array_equal(found.mask(), masks(1))
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_masks_under_other_names_are_other_masks():
+    empty, full = np.zeros((2, 2)), np.ones((2, 2))
+    given = [File("a.png", empty), File("b.png", full)]
+    swapped = [File("b.png", empty), File("a.png", full)]
+    assert tracking_start.digest_of(given) != tracking_start.digest_of(swapped)
 
 
 def test_masks_of_another_size_or_length_are_one_sentence_without_our_folder():

@@ -149,8 +149,8 @@ def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
         files={"name": "two.png", "mimeType": "image/png", "buffer": file.getvalue()}
     )
     expect(visit.page.get_by_text("Which object")).to_be_visible()
-    expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
-    first = visit.page.get_by_role("img", name="with the object tinted").first
+    expect(visit.page.get_by_role("img", name="with the objects tinted")).to_have_count(8)
+    first = visit.page.get_by_role("img", name="with the objects tinted").first
     shown = first.get_attribute("src") or ""
     choose(visit, "2")
     visit.page.wait_for_function(

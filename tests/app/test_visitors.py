@@ -180,6 +180,7 @@ def test_a_network_is_loaded_while_somebody_else_is_there():
 
 @pytest.mark.slow
 def test_a_visit_that_ended_is_freed_whatever_was_loaded_meanwhile():
+    frozen = gc.get_freeze_count()
     page = arrives()
     gone = weakref.ref(page.session_state["nlviz-jobs"])
     running._of_zoo.clear()
@@ -187,7 +188,7 @@ def test_a_visit_that_ended_is_freed_whatever_was_loaded_meanwhile():
     del page
     gc.collect()
     assert gone() is None
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() <= frozen
 
 
 def test_a_pass_is_stopped_between_two_of_its_modules():

@@ -50,10 +50,11 @@ def test_the_same_numbers_are_one_analysis_and_others_are_not(asked):
         replace(affinity, theta=affinity.theta * np.float32(1.0001)),  # the same in float16
         replace(affinity, scale=2.0),
         replace(affinity, reach=(every,)),
+        replace(affinity, reach=(replace(every, until=every.query + 1),)),
     ):
         changed = replace(analysis, affinities={"coarse": other})
         assert kept.top_links(changed, region(0)) == nlviz.top_links(changed, region(0))
-    assert len(asked) == 4
+    assert len(asked) == 5
 
 
 def test_contributions_are_kept_by_their_sizes(asked):

@@ -76,8 +76,8 @@ def test_a_dry_run_measures_on_this_machine_and_writes_nothing(clips, net, tmp_p
 def test_an_estimate_is_what_the_slower_of_reading_and_running_takes():
     told = Estimate(1000, 500, 3, (), reading=0.5, running=2.0, size=2e6, memory=3_000_000_000)
     assert told.sentences[1].endswith("so one process takes about 17 min.")
-    assert told.sentences[2] == "The results take about 1 GB of disk."
-    assert "held at most 3 GB" in told.sentences[3]
+    assert told.sentences[2] == "The results take about 1.0 GB of disk."
+    assert "held at most 3.0 GB" in told.sentences[3]
     failed = Estimate(1, 1, 1, ("It is broken.",), 0.1, 0.1, 0, None)
     assert failed.sentences[1:] == ("One that was tried failed: It is broken.",)
 

@@ -92,6 +92,20 @@ def test_an_address_that_does_not_answer_is_one_sentence(clips, net, tmp_path, m
             nlviz.batch(clips, tmp_path / "out", options, ray=address)
 
 
+def test_a_ray_that_does_not_start_here_is_one_sentence(clips, net, tmp_path, monkeypatch):
+    def init(**how):
+        raise RuntimeError("The node timed out.\nMore.")
+
+    ray = type(sys)("ray")
+    ray.is_initialized, ray.init = lambda: False, init
+    monkeypatch.setattr(module, "find_spec", lambda name: True)
+    monkeypatch.setattr(module, "_ray", lambda: ray)
+    monkeypatch.setattr(module, "_running_here", lambda: "local")
+    options = BatchOptions(models=(f"{net}:soft",))
+    with pytest.raises(BatchError, match=r"could not be started here \(The node timed out\)"):
+        nlviz.batch(clips, tmp_path / "out", options, ray="")
+
+
 @needs_ray
 @pytest.mark.slow
 def test_what_answers_and_is_no_ray_is_one_sentence():

@@ -15,19 +15,14 @@ import pytest
 from nlviz.cli import main
 from nlviz.models import zoo
 from tests.inference.test_user_network import BUILD
+from tests.support import media_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
-    """Four pictures in a folder: a bright square that moves to the right."""
-    folder = tmp_path_factory.mktemp("square")
-    for i in range(4):
-        picture = np.full((96, 160, 3), 60, np.uint8)
-        picture[30:60, 10 + 30 * i : 40 + 30 * i] = (40, 200, 250)
-        cv2.imwrite(str(folder / f"{i}.png"), picture)
-    return folder
+    return media_files.moving_square(tmp_path_factory.mktemp("square"), 4, step=30)
 
 
 SMALL = ["--size", "97", "--device", "cpu"]
@@ -190,8 +185,8 @@ def test_track_carries_a_region_and_measures_itself_against_masks(clip, tmp_path
     assert main([*asked, "--mask", str(truth / "0.png")]) == 0
     mask[70:90, 100:130] = 2  # the last frame's object is 255
     cv2.imwrite(str(tmp_path / "two.png"), mask)
-    assert main([*asked, "--mask", str(tmp_path / "two.png")]) == 2
-    assert "'two.png' has 2 objects (2, 255); choose one: --object '2'" in capsys.readouterr().err
+    assert main([*asked, "--mask", str(tmp_path / "two.png"), "--object", "7"]) == 2
+    assert "'two.png' has no object '7'; it has 2, 255." in capsys.readouterr().err
     assert main([*asked, "--mask", str(tmp_path / "two.png"), "--object", "2"]) == 0
     (truth / "3.png").unlink()
     assert main([*asked, "--masks", str(truth)]) == 2
@@ -309,11 +304,14 @@ def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
         (["figure", "CLIP", "--at", "0,1,1", "-o", "no/such/folder/figure.png"], "no/such/folder"),
         (["stats", "CLIP", "--baseline", "grey"], "invalid choice: 'grey'"),
         (["ablate", "CLIP", "--head", "0"], "leave out --baseline and --head"),
-        (["track", "CLIP"], "starts from one object; give one of --mask"),
+        (["track", "CLIP"], "or several of one frame; give one of --mask"),
         (["track", "CLIP", "--token", "class"], "starts from one object"),
         (["track", "CLIP", "--at", "0,2,2", "--object", "1"], "give --mask or --masks too"),
         (["track", "CLIP", "--masks", "nowhere"], "'nowhere' is not a folder"),
-        (["track", "CLIP", "--at", "0,1,1", "-o", "no/such"], "folder 'no/such' does not exist"),
+        (
+            ["track", "CLIP", "--at", "0,1,1", "-o", "no/such"],
+            "folder 'no/such' cannot be made",
+        ),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "a.png", "--width", "8"], "'8' is not a length"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "a.png", "--font", "No"], "not installed"),
         (["dance"], "dance"),

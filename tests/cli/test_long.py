@@ -15,19 +15,14 @@ from nlviz.cli import main
 from nlviz.export import open_session
 from nlviz.media import read_masks
 from nlviz.windows import Estimate
+from tests.support import media_files
 
 SIZE = ["--size", "97", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
-    """Ten pictures in a folder: a bright square that moves to the right."""
-    folder = tmp_path_factory.mktemp("square")
-    for i in range(10):
-        picture = np.full((96, 160, 3), 60, np.uint8)
-        picture[30:60, 10 + 8 * i : 40 + 8 * i] = (40, 200, 250)
-        cv2.imwrite(str(folder / f"{i}.png"), picture)
-    return folder
+    return media_files.moving_square(tmp_path_factory.mktemp("square"), 10, step=8)
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +103,10 @@ def test_a_mask_is_carried_through_all_windows_and_held_against_the_truth(
 ):
     truth, out = tmp_path / "truth", tmp_path / "out"
     truth.mkdir()
-    out.mkdir()
     for i in range(10):
         mask = np.zeros((96, 160), np.uint8)
-        mask[30:60, 10 + 8 * i : 40 + 8 * i] = 255
+        if i < 7:  # the last window's masks show nothing
+            mask[30:60, 10 + 8 * i : 40 + 8 * i] = 255
         cv2.imwrite(str(truth / f"{i}.png"), mask)
     capsys.readouterr()
     given = ["track", str(clip), *windows, "--masks", str(truth), "-o", str(out), "--json"]

@@ -41,7 +41,9 @@ def test_every_page_is_on_the_site_and_in_its_contents(site):
 
 def test_docs_holds_pages_and_pictures_and_each_picture_is_on_a_page():
     files = [path for path in (ROOT / "docs").rglob("*") if path.is_file()]
-    pictures = [path for path in files if path.suffix != ".md"]
+    notebooks = [path for path in files if path.suffix == ".ipynb"]
+    assert all(path.with_suffix(".md") in PAGES for path in notebooks)
+    pictures = [path for path in files if path.suffix != ".md" and path not in notebooks]
     assert all(path.is_relative_to(ROOT / "docs" / "images") for path in pictures)
     pages = [ROOT / "README.md", *PAGES]
     text = "".join(page.read_text(encoding="utf-8") for page in pages)

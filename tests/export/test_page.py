@@ -6,6 +6,7 @@ import base64
 import http.server
 import json
 import re
+import struct
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from nlviz import ExportError, Point, Query, Region, export, top_links
 from nlviz.cli import main
+from nlviz.features import pca
 from nlviz.viewer.blobs import clip_blob, tag
 from tests.support import make
 
@@ -229,3 +231,33 @@ def test_a_page_of_a_session_opens_as_it_was_left(tmp_path):
     assert (scene["options"]["block"], scene["options"]["k"]) == ("fine", 6)
     (pin,) = scene["pins"]
     assert (pin["name"], pin["color"]) == ("her hat", "#009E73")
+
+
+def test_a_page_takes_components_along_and_a_command_lays_them(tmp_path):
+    analysis = make.analysis()
+    found = pca(analysis, "fine", of="theta")
+    with_layer = written(tmp_path / "a.html", layer=found.layer).read_text(encoding="utf-8")
+    saved = export.save(export.Session(analysis, export.Provenance.of(analysis), (QUERY,), {}))
+    (tmp_path / "s.nlviz").write_bytes(saved)
+    by_command = tmp_path / "b.html"
+    asked = ["html", str(tmp_path / "s.nlviz"), "--components", "theta", "-o", str(by_command)]
+    assert main(asked) == 0
+    for html in (with_layer, by_command.read_text(encoding="utf-8")):
+        scene = json.loads(html.partition('id="scene">')[2].partition("</script>")[0])
+        last = base64.b64decode(re.findall(r'octet-stream">([^<]*)<', html)[-1])
+        header, (cells,) = unpacked(last)
+        assert scene["components"] == tag(last)
+        assert header["words"] == list(found.words)
+        assert header["grid"]["steps"] == [0, 1, 2, 3]
+        colours = np.frombuffer(cells, np.uint8).reshape(*found.grid.shape, 4)
+        np.testing.assert_allclose(colours[..., :3].astype(int), found.colours, atol=1)
+        assert (colours[..., 3] == 255).all()
+
+
+def unpacked(blob):
+    """The header of a blob, and its parts as bytes."""
+    (length,) = struct.unpack_from("<I", blob)
+    header = json.loads(blob[4 : 4 + length])
+    start = -(-(4 + length) // 8) * 8
+    at = [(start + each["offset"], each["length"]) for each in header["parts"]]
+    return header, [blob[begin : begin + size] for begin, size in at]

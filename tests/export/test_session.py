@@ -62,6 +62,17 @@ def test_a_session_opens_to_the_same_picture(session, content):
     assert export.save(again) == content
 
 
+def test_masks_of_a_session_are_those_that_were_saved():
+    analysis = make.masked()
+    made = export.Provenance.of(analysis, (), command="python -m nlviz …")
+    again = export.open_session(export.save(export.Session(analysis, made, (), {}))).analysis
+    for block, affinity in analysis.affinities.items():
+        (links,), (opened,) = affinity.reach, again.affinity(block).reach
+        assert opened.arrays.keys() == links.arrays.keys()
+        assert all(np.array_equal(opened.arrays[name], each) for name, each in links.arrays.items())
+        np.testing.assert_array_equal(again.affinity(block).matrix(), affinity.matrix())
+
+
 def test_no_field_of_an_analysis_is_forgotten(session, content):
     whole = replace(
         session.analysis,
@@ -212,7 +223,7 @@ def without(name):
         (lambda parts: {**parts, "session.json": b"[" * 100_000}, "damaged or was changed"),
         (lambda parts: {**parts, "session.json": b"[]"}, "expected an object, got"),
         (lambda parts: {**parts, "blocks.safetensors": b"x" * 99}, "damaged or was changed"),
-        (told(format=3, nlviz="9.1"), "written by nlviz 9.1 in format 3.*open it with the version"),
+        (told(format=4, nlviz="9.1"), "written by nlviz 9.1 in format 4.*open it with the version"),
         (told(clip__indices=[0, 5, 10]), "4 frames needs as many indices"),
         (told(clip__indices=[0, 10, 5, 15]), "not in order"),
         (told(clip__total="20"), "expected a whole number from 1, got '20'"),
@@ -384,8 +395,9 @@ def test_a_phi_that_equals_theta_is_stored_once():
     assert export.save(of(opened)) == content or opened.weights is None
 
 
-def test_older_readers_can_open_whatever_has_nothing_new():
-    assert json.loads(parts_of(export.save(of(make.analysis())))["session.json"])["format"] == 1
+@pytest.mark.parametrize(("made", "newest"), [(make.analysis, 1), (make.masked, 3)])
+def test_older_readers_can_open_whatever_has_nothing_new(made, newest):
+    assert json.loads(parts_of(export.save(of(made())))["session.json"])["format"] == newest
 
 
 def test_a_slim_session_opens_with_its_clip_at_half_precision():

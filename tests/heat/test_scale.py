@@ -32,6 +32,25 @@ def test_a_scale_ends_at_the_rows_the_blocks_or_one(monkeypatch):
     )
 
 
+def test_who_waits_for_the_extremes_hears_of_each_chunk_and_can_end_it(monkeypatch):
+    affinity = make.analysis().affinity("coarse")
+    count = affinity.query_grid.size
+    monkeypatch.setattr(affinities, "_CHUNK_BYTES", 4 * affinity.key_grid.size * (count // 4))
+    told = []
+    scaling.extremes(affinity, lambda fraction, what: told.append((fraction, what)))
+    assert told == [(i / 4, scaling.ALL_WEIGHTS) for i in range(5)]
+
+    def stop(fraction, what):
+        told.append(fraction)
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    told.clear()
+    with pytest.raises(KeyboardInterrupt):
+        scaling.extremes(affinity, stop)
+    assert told == [0, 0.25, 0.5]
+
+
 def test_curves_are_their_formulas():
     analysis = make.analysis()
     weights = nlviz.row_of(analysis, QUERY).weights

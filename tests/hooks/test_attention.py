@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import nlviz
+from nlviz.about import reach_in_words
+from nlviz.hooks.attention import masks
 from tests.support.plain_block import counted_hooks
 from tests.support.vision import timm, torchvision, transformers
 
@@ -387,14 +389,6 @@ def test_half_precision_is_seen_within_its_own_precision(dtype):
     assert nlviz.capture(model, 3 * torch.randn(1, 3, 64, 64).to(dtype)).affinities
 
 
-def _causal(q, k, v):
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-
-
-def _triangle(q, k, v):
-    return F.scaled_dot_product_attention(q, k, v, torch.ones(24, 24).tril().bool())
-
-
 def _headed(q, k, v):
     mask = torch.ones(1, 2, 24, 24).bool()
     mask[:, 1, :, 3] = False
@@ -409,8 +403,6 @@ def _tampered(q, k, v):
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        (_causal, "is causal"),
-        (_triangle, "mask that does not split queries and keys into groups"),
         (_headed, "heads with masks of their own"),
         (_tampered, "puts out something other than its weights give: relative error"),
     ],
@@ -420,6 +412,137 @@ def test_what_cannot_be_drawn_is_refused_with_the_reason(how, why):
     with pytest.raises(nlviz.CaptureError, match=why):
         nlviz.capture(model, 4 * torch.randn(1, 3, 16, 24))
     assert counted_hooks(model) == 0
+
+
+AT = torch.arange(24)
+CAUSAL = AT[:, None] >= AT
+MASKS = {
+    "causal": (CAUSAL, "and those before it in the sequence (causal)"),
+    "blocks": (AT[:, None] // 6 >= AT // 6, "causal by blocks, or a prefix"),
+    "prefix": (CAUSAL | (AT < 7), "causal by blocks, or a prefix"),
+    "window": (CAUSAL & (AT[:, None] - AT < 5), "a sliding window"),
+    "global": ((AT[:, None] - AT < 3) & CAUSAL | (AT == 4), "by a mask of the network's own"),
+    "nothing for one": (CAUSAL & (AT[:, None] != 9), "(causal)"),
+}
+
+
+def _by_rule(q, k, v, mask):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def _fused(q, k, v, mask):
+    return F.scaled_dot_product_attention(q, k, v, mask)
+
+
+def _added(q, k, v, mask):
+    low = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.float32).min)
+    return F.scaled_dot_product_attention(q, k, v, low)
+
+
+def _eager(q, k, v, mask):
+    return (q @ k.mT / 2).masked_fill(~mask, -torch.inf).softmax(-1).nan_to_num(0) @ v
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("how", [_by_rule, _fused, _added, _eager])
+def test_masked_rows_are_those_of_the_eager_module(how, name):
+    mask, words = MASKS[name]
+    if (how is _by_rule and name != "causal") or (how in (_added, _eager) and "nothing" in name):
+        pytest.skip("the mask cannot be given that way")
+    model, x = loud(Written(lambda q, k, v: how(q, k, v, mask))), 4 * torch.randn(1, 3, 16, 24)
+    seen = nlviz.capture(model, x)
+    affinity = seen.affinities["Written"]
+    cells = model.embed(x).flatten(2).transpose(1, 2)
+    q, k = (part(cells).unflatten(-1, (2, 4)).transpose(1, 2) for part in (model.q, model.k))
+    expected = (q @ k.mT / 2).masked_fill(~mask, -torch.inf).softmax(-1)[0].nan_to_num(0).detach()
+    for head in (0, 1):
+        np.testing.assert_allclose(affinity.head(head).matrix(), expected[head], atol=1e-5)
+    keys = [affinity.key_grid.cell(j) for j in range(24)]
+    columns = affinity.columns(keys).reshape(24, 24).T
+    np.testing.assert_allclose(columns, expected.mean(0), atol=1e-5)
+    assert seen.fidelity["Written"] < 1e-5
+    assert words in reach_in_words(affinity)
+    assert affinity.has_query.sum() == mask.any(1).sum()
+    assert affinity.reach[0].arrays.keys() == {"bits"} if name == "global" else {"query", "key"}
+
+
+def test_causal_attention_over_frames_joins_them_and_lies_where_it_looks():
+    def how(q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    class Clip(Written):
+        def forward(self, x):
+            cells = self.embed(x[0].transpose(0, 1)).flatten(2).transpose(1, 2).flatten(0, 1)[None]
+            parts = (part(cells).unflatten(-1, (2, 4)) for part in (self.q, self.k, self.v))
+            q, k, v = (part.transpose(1, 2) for part in parts)
+            return how(q, k, v).transpose(1, 2).flatten(2)
+
+    seen = nlviz.capture(loud(Clip(how)), 4 * torch.randn(1, 3, 4, 16, 24))
+    (affinity,) = seen.affinities.values()
+    assert affinity.query_grid.shape == (4, 4, 6)
+    assert affinity.joins_frames
+    first, last = (affinity.row(nlviz.Cell(t, 0, 0)) for t in (0, 3))
+    assert first[0, 0, 0] == pytest.approx(1, abs=1e-6)
+    assert last[:3].all()
+    assert not last[3].ravel()[1:].any()
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_several_heads_of_queries_share_one_of_keys(eager):
+    def how(q, k, v):
+        k, v = k[:, :1], v[:, :1]
+        if not eager:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        k, v = (each.repeat_interleave(2, dim=1) for each in (k, v))
+        return (q @ k.mT / 2).masked_fill(~CAUSAL, -torch.inf).softmax(-1) @ v
+
+    model, x = loud(Written(how)), 4 * torch.randn(1, 3, 16, 24)
+    affinity = nlviz.capture(model, x).affinities["Written"]
+    cells = model.embed(x).flatten(2).transpose(1, 2)
+    q, k = (part(cells).unflatten(-1, (2, 4)).transpose(1, 2) for part in (model.q, model.k))
+    expected = (q @ k[:, :1].mT / 2).masked_fill(~CAUSAL, -torch.inf).softmax(-1)[0].detach()
+    for head in (0, 1):
+        np.testing.assert_allclose(affinity.head(head).matrix(), expected[head], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [None, "causal", "global"])
+def test_a_sink_takes_weight_as_a_key_without_a_query(name):
+    sinks = torch.tensor([0.7, -2.4])
+    mask = torch.ones(24, 24, dtype=torch.bool) if name is None else MASKS[name][0]
+    low = torch.zeros(24, 24).masked_fill(~mask, torch.finfo(torch.float32).min)
+
+    def with_sinks(q, k):
+        logits = q @ k.mT / 2 + low
+        both = torch.cat([logits, sinks.reshape(1, 2, 1, 1).expand(*q.shape[:3], 1)], dim=-1)
+        return (both - both.amax(-1, keepdim=True)).softmax(-1)
+
+    model = loud(Written(lambda q, k, v: with_sinks(q, k)[..., :-1] @ v))
+    x = 4 * torch.randn(1, 3, 16, 24)
+    seen = nlviz.capture(model, x)
+    affinity = seen.affinities["Written"]
+    assert affinity.tokens == ("sink",)
+    assert affinity.width == 2 * (4 + 1), "the sink takes one channel of each head"
+    cells = model.embed(x).flatten(2).transpose(1, 2)
+    q, k = (part(cells).unflatten(-1, (2, 4)).transpose(1, 2) for part in (model.q, model.k))
+    expected = with_sinks(q, k)[0].detach()
+    assert expected[..., -1].max() > 0.05
+    for head in (0, 1):
+        whole = affinity.head(head).matrix()
+        np.testing.assert_allclose(whole[:-1], expected[head], atol=1e-5)
+        assert not whole[-1].any()
+    weights = affinity.token_weights(nlviz.Cell(0, 1, 2))
+    np.testing.assert_allclose(weights, expected[:, 8, -1].mean()[None], atol=1e-5)
+    column = affinity.column(nlviz.Cell(0, 0, 3)).ravel()
+    np.testing.assert_allclose(column, expected[:, :, 3].mean(0), atol=1e-5)
+    assert seen.fidelity["Written"] < 1e-5
+
+
+def test_a_mask_without_a_rule_over_too_many_links_is_refused(monkeypatch):
+    monkeypatch.setattr(masks, "_MOST_BYTES", 24 * 3 - 1)
+    mask = MASKS["global"][0]
+    model = loud(Written(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask)))
+    with pytest.raises(nlviz.CaptureError, match="mask without a rule over 24 queries and 24 keys"):
+        nlviz.capture(model, 4 * torch.randn(1, 3, 16, 24))
 
 
 def test_queries_of_a_part_of_the_cells_ask_from_there_alone():

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import nlviz
+from nlviz.hooks.places.follow import Places
 from nlviz.models.nonlocal_block import NonLocalBlock
 from tests.support.equations import CASES, SHAPES, seed_state, weights_and_output
 from tests.support.plain_block import PlainBlock, PlainNetwork, counted_hooks
@@ -310,3 +312,30 @@ def test_a_block_that_never_ran_is_named():
 
     with pytest.raises(nlviz.CaptureError, match=r"No non-local block ran.*nl"):
         nlviz.capture(Lazy(), torch.randn(1, 2))
+
+
+def test_what_nlviz_works_out_itself_is_neither_followed_nor_laid_elsewhere(monkeypatch):
+    """Following its own work took longer than the work; see ``on_our_own``."""
+    network, x = PlainNetwork().eval(), torch.randn(1, 1, 12, 12)
+    own: list[str] = []
+    followed: list[str] = []
+
+    class Noting(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            own.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with torch.no_grad(), Noting():
+        network(x)
+    plain = Places.follow
+
+    def follow(self, func, *call):
+        followed.append(func.__name__)
+        return plain(self, func, *call)
+
+    monkeypatch.setattr(Places, "follow", follow)
+    wanted = nlviz.capture(network, x).affinities["nl_1"].matrix()
+    assert followed == own
+    with torch.device("meta"):  # where new tensors would hold nothing
+        found = nlviz.capture(network, x).affinities["nl_1"].matrix()
+    np.testing.assert_array_equal(found, wanted)

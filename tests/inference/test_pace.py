@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import pytest
 import torch
@@ -103,3 +104,9 @@ def test_memory_of_attention_that_is_written_out_grows_with_its_square():
         return live.most
 
     assert most(40) > 12 * most(20)
+
+
+def test_watching_loads_no_compiler(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # loading it would fail
+    with pace.watching():
+        torch.zeros(3)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import nlviz
-from nlviz.media.masks import mask_pngs, read_objects
+from nlviz.media.masks import mask_pngs, object_pngs, read_objects
 from tests.support import make
 
 SIZE = (48, 64)
@@ -295,3 +295,19 @@ def test_a_damaged_mask_is_one_sentence(tmp_path):
     (tmp_path / "mask.png").write_bytes(file.getvalue()[:60])
     with pytest.raises(nlviz.MediaError, match=r"^'mask.png' is damaged or cut off"):
         nlviz.read_mask(tmp_path / "mask.png", clip())
+
+
+def test_objects_are_written_with_the_palette_of_davis_and_read_again(tmp_path):
+    numbers = np.zeros((12, 20), np.uint16)
+    numbers[2:6, 2:8], numbers[6:11, 10:18] = 1, 3
+    ((name, content),) = object_pngs([numbers], [7])
+    assert name == "00007.png"
+    (tmp_path / name).write_bytes(content)
+    image = Image.open(tmp_path / name)
+    assert image.getpalette()[:12] == [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]
+    clip = nlviz.Clip(np.zeros((1, 12, 20, 3), np.uint8), (0,), (0.0,), "a", 1)
+    found = read_objects(tmp_path / name, clip)
+    assert found.names == ("1", "3")
+    np.testing.assert_array_equal(found.mask("3")[0], numbers == 3)
+    with pytest.raises(nlviz.ExportError, match="palette holds 255 objects"):
+        list(object_pngs([numbers + 255], [0]))

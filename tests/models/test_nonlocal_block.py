@@ -43,8 +43,8 @@ def test_a_normalised_block_gives_the_equations_output(function, dimension, pool
 
 
 def normalised(function: str, **options) -> NonLocalBlock:
-    """A block whose θ and φ are normalised, with W and lengths that are not the first ones."""
-    block = NonLocalBlock(6, function=function, norm=True, **options)
+    """A block whose θ and φ are normalised unless told, and weights of any size."""
+    block = NonLocalBlock(6, function=function, **{"norm": True, **options})
     for parameter in (*block.W.parameters(), *block.theta.parameters(), *block.phi.parameters()):
         torch.nn.init.normal_(parameter)
     return block
@@ -63,6 +63,30 @@ def test_rows_of_normalised_blocks_do_not_change_with_exposure_or_the_size_of_fe
     torch.testing.assert_close(seen[0], seen[1], atol=1e-4, rtol=1e-4)
     norms = seen[0].norm(dim=1)
     torch.testing.assert_close(norms, norms.new_full(norms.shape, float(norms.mean())))
+
+
+@pytest.mark.parametrize("function", [f for f in FUNCTIONS if f != "gaussian"])
+@pytest.mark.parametrize(("dimension", "norm"), [(1, False), (2, True), (3, False), (3, True)])
+def test_a_block_that_reads_windows_gives_the_equations_output(function, dimension, norm):
+    torch.manual_seed(0)
+    block = normalised(function, dimension=dimension, context=3, norm=norm).eval()
+    x = torch.randn(2, 6, *SHAPES[dimension])
+    with torch.no_grad():
+        z = block(x)
+    for sample, output in zip(x, z, strict=True):
+        _, expected = weights_and_output(block.state_dict(), function, sample)
+        torch.testing.assert_close(output.double(), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("context", [0, 2, -1])
+def test_a_window_without_a_middle_is_refused(context):
+    with pytest.raises(ValueError, match="odd side"):
+        NonLocalBlock(6, context=context)
+
+
+def test_the_gaussian_kind_has_nothing_that_could_read_a_window():
+    with pytest.raises(ValueError, match="Only θ and φ"):
+        NonLocalBlock(6, function="gaussian", context=3)
 
 
 def test_x_is_not_pooled_first_where_it_is_normalised():

@@ -70,7 +70,7 @@ def test_its_metadata_name_the_command_the_ranges_and_the_extras(installed):
     found = PathDistribution(folder)
     assert [(each.name, each.value) for each in found.entry_points] == [("nlviz", "nlviz.cli:main")]
     extras = set(found.metadata.get_all("Provides-Extra"))
-    assert extras == {"notebook", "ray", "training", "dev", "docs"}
+    assert extras == {"notebook", "hub", "ray", "training", "dev", "docs"}
     wanted = [Requirement(each) for each in found.requires or ()]
     assert {each.name for each in wanted if not each.marker} >= {"torch", "streamlit", "numpy"}
     assert found.metadata["License-Expression"] == "Apache-2.0"

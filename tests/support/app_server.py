@@ -69,6 +69,12 @@ class AppServer:
         return float(found.group(1)) if found else 0.0
 
     @property
+    def threads(self) -> int:
+        """How many threads its process has; Linux."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("Threads:")[2].split()[0])
+
+    @property
     def folders(self) -> list[Path]:
         """What lies in the folder for what is written for a while."""
         return sorted(self.temporary.iterdir())

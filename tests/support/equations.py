@@ -56,7 +56,10 @@ def weights_and_output(state: dict[str, Tensor], function: str, x: Tensor) -> tu
         conv = f"{name}.0" if parts else name
         if f"{conv}.weight" not in state:  # of the Gaussian kind
             return list(values)
-        return [state[f"{conv}.weight"].flatten(1) @ at + state[f"{conv}.bias"] for at in values]
+        weight = state[f"{conv}.weight"]
+        if weight[0, 0].numel() > 1:
+            values = _windows(values, x.shape[1:], weight.shape[2:])
+        return [weight.flatten(1) @ at + state[f"{conv}.bias"] for at in values]
 
     def length(name: str, values: list[Tensor]) -> list[Tensor]:
         if not normed:
@@ -96,6 +99,22 @@ def _project(state: dict[str, Tensor], y: Tensor) -> Tensor:
     out = state["W.0.weight"].flatten(1) @ y + state["W.0.bias"]
     spread = torch.sqrt(state["W.1.running_var"] + 1e-5)
     return (out - state["W.1.running_mean"]) / spread * state["W.1.weight"] + state["W.1.bias"]
+
+
+def _windows(values: Tensor, shape: torch.Size, sides: torch.Size) -> Tensor:
+    """(N, C · window) of the positions' values (N, C): what lies around each, zeros beyond."""
+    whole = torch.zeros(values.shape[1], *(n + s - 1 for n, s in zip(shape, sides, strict=True)))
+    whole = whole.to(values.dtype)
+    inside = tuple(slice(s // 2, s // 2 + n) for n, s in zip(shape, sides, strict=True))
+    whole[(slice(None), *inside)] = values.T.reshape(-1, *shape)
+    return torch.stack(
+        [
+            whole[
+                (slice(None), *(slice(i, i + s) for i, s in zip(at, sides, strict=True)))
+            ].flatten()
+            for at in itertools.product(*map(range, shape))
+        ]
+    )
 
 
 def _pool(values: list[Tensor], shape: torch.Size, *, mean: bool) -> list[Tensor]:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from nlviz import Affinity, Analysis, Clip, Grid, Groups, View
+from nlviz import Affinity, Analysis, Clip, Grid, Groups, LinkBits, View
+from nlviz.groups import Links
 from nlviz.models.nonlocal_block import NonLocalBlock
 
 
@@ -137,6 +138,40 @@ def partial(function: str = "embedded_gaussian", frames: int = 4) -> Analysis:
     affinities = {
         "memory": block((last[0], ~last[1])),
         "kept": block(kept, ("class", "key only"), heads=2),
+    }
+    return replace(whole, affinities=affinities, fidelity=dict.fromkeys(affinities, 1e-7))
+
+
+def masked(function: str = "embedded_gaussian", frames: int = 4) -> Analysis:
+    """Links by a mask: block ``rule`` reaches runs of numbered keys, block ``bits`` any of them.
+
+    Both have two heads and a token "class", and some queries that reach nothing.
+    """
+    whole = analysis(function, frames)
+    queries, keys = Grid(frames, 6, 8), Grid(frames, 3, 4)
+    rng = np.random.default_rng(13)
+    n, m = queries.size + 1, keys.size + 1
+    first = rng.integers(0, m // 2, n)
+    until = first + rng.integers(0, m // 2, n)
+    first[::9], until[::9] = -1, -1
+    bits = rng.random((n, m)) < 0.4
+    bits[::9] = False
+    masks: dict[str, Links] = {
+        "rule": Groups(first, rng.permutation(m), until),
+        "bits": LinkBits(np.packbits(bits, axis=1), m),
+    }
+    affinities = {
+        name: Affinity(
+            function,
+            rng.normal(size=(6, n)),
+            rng.normal(size=(6, m)),
+            queries,
+            keys,
+            heads=2,
+            reach=(links,),
+            tokens=("class",),
+        )
+        for name, links in masks.items()
     }
     return replace(whole, affinities=affinities, fidelity=dict.fromkeys(affinities, 1e-7))
 

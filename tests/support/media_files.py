@@ -29,6 +29,15 @@ def numbers(frames: np.ndarray) -> list[int]:
     return [round((float(np.median(frame)) - 16) / STEP) for frame in frames]
 
 
+def moving_square(folder: Path, count: int, step: int) -> Path:
+    """So many pictures in a folder, 160×96: a bright square that moves to the right."""
+    for i in range(count):
+        pixels = np.full((96, 160, 3), 60, np.uint8)
+        pixels[30:60, 10 + step * i : 40 + step * i] = (250, 200, 40)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder
+
+
 def picture(index: int, width: int, height: int, *, corner: bool = False) -> np.ndarray:
     pixels = np.full((height, width, 3), grey(index), np.uint8)
     if corner:  # red upper left, blue upper right

@@ -64,7 +64,12 @@ def main() -> int:
 
     from_debian(*(package for name, package in PACKAGES.items() if shutil.which(name) is None))
     try:
-        for install in (lambda: None, lambda: from_debian("chromium"), from_playwright):
+        for install in (
+            lambda: None,
+            lambda: from_debian("chromium-headless-shell"),
+            lambda: from_debian("chromium"),
+            from_playwright,
+        ):
             install()
             if has_browser():
                 return 0

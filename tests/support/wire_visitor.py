@@ -16,6 +16,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
+from tests.support.page_tree import PageTree
+
 PATIENCE = 120.0  # seconds; a loaded machine may need them, a quiet one does not
 _TICK = 0.35  # seconds between two looks at a job, as in progress.js
 _TRIGGER = "$$STREAMLIT_INTERNAL_KEY_{}__events"
@@ -25,7 +27,8 @@ _ASK_AGAIN = {"nlviz_waiting": "tick", "nlviz_network_word": "tick"}
 class WireVisitor:
     """Comes to an address, and answers the app as its page would.
 
-    ``seen`` has the last element of each of our components by name, ``texts`` what alerts said.
+    ``seen`` has the last element of each of our components by name, ``texts`` what alerts said, and
+    ``tree`` where everything lies, as long as the page could place it.
     """
 
     def __init__(self, address: str, query: str = "", cookies: CookieJar | None = None) -> None:
@@ -37,6 +40,7 @@ class WireVisitor:
         self.seen: dict[str, tuple[Any, str]] = {}
         self.elements: dict[str, Any] = {}
         self.texts: list[str] = []
+        self.tree = PageTree()
         self.session = ""
         self._tabs = "", ""
         self._bodies: deque[str] = deque(maxlen=100)
@@ -161,6 +165,7 @@ class WireVisitor:
             self.trigger(name, _ASK_AGAIN[name], self._beats)
 
     def _hear(self, message: ForwardMsg) -> None:
+        self.tree.hear(message)  # ValueError where the page would throw
         kind = message.WhichOneof("type")
         if kind in ("new_session", "script_finished"):
             self.runs = kind == "new_session"
@@ -212,6 +217,17 @@ class WireVisitor:
 
     def send_file(self, name: str, content: bytes) -> tuple[int, str]:
         """Send a file to the server, whatever controls there are: the status, and its id."""
+        target, body, headers = self.upload_request(name, content)
+        request = urllib.request.Request(self.address + target, body, headers, method="PUT")
+        file_id = target.rpartition("/")[2]
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return int(answer.status), file_id
+        except urllib.error.HTTPError as error:
+            return error.code, file_id
+
+    def upload_request(self, name: str, content: bytes) -> tuple[str, bytes, dict[str, str]]:
+        """Where a file goes, the request's body, and its headers."""
         file_id = f"{id(self):x}-{time.monotonic_ns():x}"
         mark = "nlviz-mark"
         body = (
@@ -223,21 +239,12 @@ class WireVisitor:
             + f"\r\n--{mark}--\r\n".encode()
         )
         cookie = "; ".join(f"{each.name}={each.value}" for each in self.cookies)
-        request = urllib.request.Request(
-            f"{self.address}/_stcore/upload_file/{self.session}/{file_id}",
-            body,
-            {
-                "Content-Type": f"multipart/form-data; boundary={mark}",
-                "X-Xsrftoken": self.xsrf,
-                "Cookie": cookie,
-            },
-            method="PUT",
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-                return int(answer.status), file_id
-        except urllib.error.HTTPError as error:
-            return error.code, file_id
+        headers = {
+            "Content-Type": f"multipart/form-data; boundary={mark}",
+            "X-Xsrftoken": self.xsrf,
+            "Cookie": cookie,
+        }
+        return f"/_stcore/upload_file/{self.session}/{file_id}", body, headers
 
     def break_off(self) -> None:
         """Lose the connection, as a laptop that sleeps, and come back to the same session."""

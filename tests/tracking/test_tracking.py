@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nlviz
-from nlviz.tracking import propagation
+from nlviz.tracking import carrying
 from tests.support import make
 
 
@@ -108,7 +108,7 @@ def by_hand(analysis, block, start, labels, protocol):
 )
 def test_labels_are_carried_as_the_protocol_says(function, block, first, heaviest, monkeypatch):
     analysis = make.analysis(function, special=True)
-    monkeypatch.setattr(propagation, "_CHUNK_BYTES", 4 * analysis.affinity(block).key_grid.size * 7)
+    monkeypatch.setattr(carrying, "_CHUNK_BYTES", 4 * analysis.affinity(block).key_grid.size * 7)
     mask = np.zeros((48, 64), bool)
     mask[10:33, 20:44] = True
     protocol = nlviz.Protocol(context=1, radius=0.35, heaviest=heaviest)

@@ -18,6 +18,7 @@ from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.shown import Shown
 from nlviz.ask.links import top_links
 from nlviz.clip import Clip
+from nlviz.experiments.derived import Starts, affinity_of_rows, alone, beside
 from nlviz.geometry import Cell, Grid, Point, Region, View
 from nlviz.heat.colormap import PALETTE
 from nlviz.query import Query
@@ -26,6 +27,7 @@ from nlviz.viewer.acts import acted
 from nlviz.viewer.messages import Scene, links_of
 from nlviz.viewer.options import MOST_LINKS, Options
 from nlviz.viewer.pins import Pins
+from tests.support import make
 
 WIDTH, HEIGHT, FRAMES = 90, 50, (0, 7, 21)
 VIEW = View((WIDTH, HEIGHT), (97, 49), FRAMES)
@@ -268,18 +270,28 @@ def test_a_constants_blob_holds_the_constants_and_the_extremes() -> None:
     np.testing.assert_allclose(constants, np.log(np.exp(logits).sum(axis=1)), rtol=1e-5)
 
 
+def test_the_constants_of_a_block_tell_how_far_they_are_from_head_to_head() -> None:
+    analysis = make.analysis(special=True)
+    assert analysis.affinity("special").heads == 2
+    told: list[float] = []
+    blobs.constants_blob(analysis, "special", "b", lambda fraction, _: told.append(fraction))
+    assert told == pytest.approx([0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1])
+
+
 def test_options_keep_what_the_viewer_said_wrongly() -> None:
     chosen = Options().changed({"k": 5, "block": "nl3", "exclude": "cell", "heat": False})
     assert (chosen.k, chosen.block, chosen.exclude, chosen.heat) == (5, "nl3", "cell", False)
     assert chosen.changed({"k": "x", "opacity": None, "exclude": "all", "links": 1}) == chosen
     assert chosen.changed(None) == chosen
     said = {"head": 1, "reverse": True, "scale": "block", "curve": "log", "colours": "cividis"}
-    seen = chosen.changed(said | {"together": False, "view": "player"})
+    assert not chosen.sharpened
+    seen = chosen.changed(said | {"together": False, "view": "player", "sharpened": True})
+    assert seen.sharpened
     assert (seen.head, seen.reverse, seen.scale, seen.curve) == (1, True, "block", "log")
     assert (seen.colours, seen.together, seen.view) == ("cividis", False, "player")
     assert seen.fitting(analysed()).head is None, "one head is all there is"
     assert seen.changed({"head": None}).head is None
-    wrong = {"head": "1", "scale": "huge", "curve": [], "view": 3, "colours": None}
+    wrong = {"head": "1", "scale": "huge", "curve": [], "view": 3, "colours": None, "sharpened": 1}
     assert seen.changed(wrong) == seen
     assert chosen.changed({"k": 10**9}).k == MOST_LINKS
 
@@ -319,6 +331,27 @@ def test_a_baseline_becomes_a_block_after_its_own() -> None:
     assert more.without_baselines.blocks == ("nl3", "nl5")
     assert more.beside(found) is more
     assert shown.analysis.blocks == ("nl3", "nl5"), "nobody else's changes"
+
+
+def test_a_derived_block_stands_after_all_others_and_takes_the_place_of_its_like() -> None:
+    analysis = analysed()
+    choice = Choice(Material("id", "A title", "a.mp4"), ClipPart(), "nl-lite0", 64)
+    shown = Shown(choice, analysis, (b"clip", b"3", b"5"), ("c", "b3", "b5"))
+    grid = analysis.affinity("nl3").query_grid
+
+    def rows(at: int) -> nlviz.Analysis:
+        asked = Starts(grid, (), np.empty(0, np.float32), np.array([at]))
+        made = affinity_of_rows(asked, np.eye(1, grid.size, dtype=np.float32), grid, ())
+        return alone(beside(analysis, "rollout (derived)", made, "rollout"), "rollout (derived)")
+
+    more = shown.with_derived(rows(0))
+    assert more.analysis.blocks == ("nl3", "nl5", "rollout (derived)")
+    again = more.with_derived(rows(1))
+    assert again.analysis.blocks == more.analysis.blocks
+    assert (len(again.tags), again.tags[:3]) == (4, ("c", "b3", "b5"))
+    assert again.tags[3] != more.tags[3]
+    assert again.without_baselines.blocks == ("nl3", "nl5")
+    assert again.needed_first[0] == ("c", "b5"), "it never opens by itself"
 
 
 def test_the_scene_holds_the_exact_links_and_plain_json() -> None:

@@ -12,6 +12,7 @@ import pytest
 from nlviz import Affinity, Analysis, Grid, Point, Query, Region, View, row_of, top_links
 from nlviz.affinity import FUNCTIONS
 from nlviz.errors import QueryError
+from nlviz.experiments.derived import Starts, affinity_of_rows, beside
 from nlviz.heat.colormap import coloured
 from nlviz.heat.overlay import Shade, scale_of
 from nlviz.query import Link
@@ -51,6 +52,34 @@ def tied(function: str) -> Analysis:
     return replace(
         whole, affinities={"nl": Affinity(function, theta, theta, cells, cells)}, fidelity={"nl": 0}
     )
+
+
+def derived() -> Analysis:
+    """Rows that are no block's."""
+    whole = make.analysis()
+    cells = Grid(4, 6, 8)
+    columns = np.arange(cells.size + 1, dtype=np.intp)
+    asked = Starts(cells, ("class",), np.empty(0, np.float32), columns)
+    rows = np.random.default_rng(7).random((len(columns), cells.size + 1), np.float32)
+    made = affinity_of_rows(asked, rows, cells, ("class",))
+    return beside(whole, "rollout", made, "rollout")
+
+
+def test_hovered_links_of_a_derived_block_are_those_of_the_library(
+    show: Callable[..., Viewer],
+) -> None:
+    analysis = derived()
+    clip = blobs.clip_blob(analysis.clip)
+    view = show(clip=clip)
+    tag = view.put(blobs.block_blob(analysis, "rollout", blobs.tag(clip)))
+    view.show(blocks=[tag], options={"block": "rollout", "k": 6, "exclude": "none"})
+    for place in PLACES:
+        state = view.hover(*place)
+        at = state["place"]
+        point = Point(analysis.view.frames[at["t"]], at["x"], at["y"])
+        links = top_links(analysis, Query(point, "rollout", k=6, exclude="none"))
+        got = [link["weight"] for link in state["links"]]
+        np.testing.assert_allclose(got, [link.weight for link in links], rtol=2e-3)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -130,11 +159,14 @@ def asked(analysis: Analysis, query: Query) -> tuple[int, bool]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("made", ["special", "partial", "masked"])
 def test_regions_tokens_heads_and_columns_are_those_of_the_library(
-    show: Callable[..., Viewer], function: str, partial: bool
+    show: Callable[..., Viewer], function: str, made: str
 ) -> None:
-    analysis = make.partial(function) if partial else make.analysis(function, special=True)
+    if made == "masked" and function in ("gaussian", "concatenation"):
+        pytest.skip("masks are as those of the others")
+    ways = {"partial": make.partial, "masked": make.masked}
+    analysis = ways[made](function) if made in ways else make.analysis(function, special=True)
     frames = analysis.view.frames
     clip = blobs.clip_blob(analysis.clip)
     view = show(clip=clip)
@@ -144,7 +176,7 @@ def test_regions_tokens_heads_and_columns_are_those_of_the_library(
         view.put(blobs.constants_blob(analysis, block, str(tag)))
     lasso = Region(frames[2], ((3.0, 2.0), (60.0, 11.0), (30.0, 44.0)))
     places: list[Place] = [Point(frames[1], 33.0, 20.0), Point(frames[0], 1, 1), lasso, "class"]
-    if partial:
+    if made == "partial":
         last = Region(frames[3], lasso.outline)
         places += [Point(frames[3], 40.0, 30.0), last, "key only"]
     compared = 0

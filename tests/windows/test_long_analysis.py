@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
+import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import nlviz
 from nlviz.errors import ExportError, MediaError, QueryError
+from nlviz.media.own_folder import own_folder
 from nlviz.windows import long_analysis
 from tests.support import make, media_files
 from tests.windows import support
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -143,38 +143,39 @@ def _content(folder: Path) -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in sorted(folder.iterdir())}
 
 
-SCRIPT = """
-import sys
-import weakref
-from dataclasses import replace
-from pathlib import Path
-from nlviz.windows import long_analysis
-from tests.windows import support
-slow = long_analysis.analyse
-def analyse(*given, **options):
-    print("window", flush=True)
-    if len(sys.argv) > 3:
-        import time
-        time.sleep(float(sys.argv[3]))
-    return slow(*given, **options)
-long_analysis.analyse = analyse
-support.long(Path(sys.argv[1]), folder=Path(sys.argv[2])).run()
-"""
+def killed_after(windows: int, home: Path, folder: Path) -> None:
+    """A run in a process of its own, killed in the first window or one further on."""
+    begun, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        plain = long_analysis.analyse
+
+        def analyse(*given, **options):
+            os.write(tell, b"w")
+            time.sleep(0.05)
+            return plain(*given, **options)
+
+        try:
+            long_analysis.analyse = analyse
+            support.long(home, folder=folder).run()
+        finally:
+            os._exit(1)
+    for _ in range(windows):
+        assert os.read(begun, 1) == b"w"
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    for end in (begun, tell):
+        os.close(end)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_killed_anywhere_and_started_again_gives_the_same_bytes(home, tmp_path):
+    torch.set_num_threads(1)  # a process that forked has no others
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     support.long(home, folder=whole).run()
     for windows in (1, 3):  # killed in the first one, and once more further on
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(home), str(stopped), "0.05"],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        for _ in range(windows):
-            process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        killed_after(windows, home, stopped)
         assert support.long(home, folder=stopped).waiting()
     support.long(home, folder=stopped).run()
     assert _content(stopped) == _content(whole)
@@ -263,6 +264,7 @@ def test_a_temporary_folder_goes_with_the_analysis(home):
     long = support.long(home)
     folder = long.store.folder
     assert folder.is_dir()
+    assert folder.parent == own_folder()  # so that it goes with a killed process too
     del long
     assert not folder.exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -71,18 +72,16 @@ def test_a_clip_of_one_window_is_tracked_as_ever(home):
 
 
 def test_an_object_that_is_lost_stays_lost_and_no_window_is_run_for_it(home, monkeypatch):
-    from nlviz.windows import tracking
+    from nlviz.windows import objects
 
-    long = support.long(home)
-    plain = tracking.track
+    plain = objects.carried_on
 
     def losing(*given, **options):
         found = plain(*given, **options)
-        found.masks.flags.writeable = True
-        found.masks[:] = 0
-        return found
+        return replace(found, labels=np.zeros_like(found.labels))
 
-    monkeypatch.setattr(tracking, "track", losing)
+    long = support.long(home)
+    monkeypatch.setattr(objects, "carried_on", losing)
     found = list(track_windows(long, "second", _mask(0)))
     assert [each.begun for each in found] == [0, None, None, None, None]
     assert not any(each.objects.any() for each in found)

@@ -39,6 +39,9 @@ _NORM = """
   what all positions have in common is left out. It also means that f depends on the clip's means:
   other frames, or a region painted over, move all rows a little. g reads x as it is. Keys of nl3
   are pooled by their mean."""
+_WINDOWS = """
+- **Windows**: θ and φ of {blocks} read {side} × {side} positions of a frame, not the paper's one;
+  beyond the border lies the channels' mean."""
 _TIED = {True: "tied as one embedding", False: "each its own"}
 _FINDING = {
     "gaussian": "First the lengths ℓ learn to find ({find_steps} steps); f has no other weight. "
@@ -48,7 +51,8 @@ _FINDING = {
     "the query's own thing is asked to be large.",
     "dot_product": "First θ and φ of all blocks, {tied}, learn to find the same scene point in "
     "other frames ({find_steps} steps). Only the order of a signed row can be aimed at places: the "
-    "loss is that of the softmax of the same products, so θ and φ come out as nl-lite0's.",
+    "loss is that of the softmax of the same products, so θ and φ come out as "
+    "nl-lite0's do where they read one position.",
     "concatenation": "First θ, φ and w_f of all blocks learn to find the same scene point in "
     "other frames ({find_steps} steps): the row over its sum is aimed at the true places.",
 }
@@ -206,6 +210,14 @@ def rows(log: Path) -> list[dict[str, float]]:
     return [row for row in lines if "step" in row]
 
 
+def _windows(recipe: Recipe) -> str:
+    """What θ and φ read beyond a position; the same in all blocks that do."""
+    wide = {name: side for (name, *_), side in zip(BLOCKS, recipe.context, strict=True) if side > 1}
+    if not wide:
+        return ""
+    return _WINDOWS.format(blocks=" and ".join(wide), side=max(wide.values()))
+
+
 def _markdown(measured: Measures, recipe: Recipe, spent: int) -> str:
     blocks = [
         f"| {block} | {stage} | {channels} | {stride} | {'yes' if pooled else 'no'} | {width} |"
@@ -223,7 +235,7 @@ def _markdown(measured: Measures, recipe: Recipe, spent: int) -> str:
     return _CARD.format(
         name=measured.model,
         equation=_PLAIN if plain else _EQUATIONS[recipe.function],
-        norm="" if plain else _NORM,
+        norm="" if plain else _NORM + _windows(recipe),
         short=short(measured),
         blocks="\n".join(blocks),
         seed=material.seed,

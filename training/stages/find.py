@@ -19,13 +19,26 @@ if TYPE_CHECKING:
 
 
 def embeddings(module: NonLocalLite) -> list[nn.Parameter]:
-    """What θ and φ learn: none for the Gaussian kind, whose f knows no weights, Eq. (2)."""
-    return [p for name, p in _of_finding(module) if not name.endswith("length")]
+    """What θ and φ learn that read a position: none for the Gaussian kind, Eq. (2)."""
+    return [p for name, p in _of_finding(module) if not (_reads_a_window(p) or _is_length(name))]
+
+
+def windows(module: NonLocalLite) -> list[nn.Parameter]:
+    """The kernels of θ and φ that read a window."""
+    return [p for _, p in _of_finding(module) if _reads_a_window(p)]
 
 
 def lengths(module: NonLocalLite) -> list[nn.Parameter]:
     """What normalised θ and φ are brought to, a number a block and side, or a block if tied."""
-    return [p for name, p in _of_finding(module) if name.endswith("length")]
+    return [p for name, p in _of_finding(module) if _is_length(name)]
+
+
+def _is_length(name: str) -> bool:
+    return name.endswith("length")
+
+
+def _reads_a_window(parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 5 and parameter.shape[-1] > 1
 
 
 def _of_finding(module: NonLocalLite) -> list[tuple[str, nn.Parameter]]:
@@ -59,7 +72,7 @@ def initialise(module: NonLocalLite, examples: Sequence[FindExample], self_logit
     """Start θ = φ as the half-whitened principal directions of what each block compares.
 
     That is close to the cosine of centred features, which finds objects before any training. A
-    feature's logit with itself is ``self_logit``, on average.
+    feature's logit with itself is ``self_logit``, on average. Of a window its middle counts.
     """
     for name, *_ in BLOCKS:
         block = getattr(module, name)
@@ -78,7 +91,9 @@ def initialise(module: NonLocalLite, examples: Sequence[FindExample], self_logit
         energy = (project @ (flat - mean[:, None])).pow(2).sum(0).mean()
         project *= (self_logit / energy) ** 0.5
         for part in (_conv(block.theta), _conv(block.phi)):
-            part.weight.copy_(project[:, :, None, None, None])
+            middle = part.weight.shape[-1] // 2
+            part.weight.zero_()
+            part.weight[:, :, 0, middle, middle] = project
             part.bias.copy_(-(project @ mean))
         if block.function == "concatenation":
             _wake(block, compared)

@@ -2,7 +2,7 @@
 
 import { copyOnClick } from "../copying.js";
 
-const mounts = new WeakMap(); // mount → what ends it
+const mounts = new WeakMap(); // mount → when its address was sent, and what ends it
 
 /** Streamlit's own parts of an address (embed, embed_options) stay. */
 function follow(query) {
@@ -18,17 +18,22 @@ function follow(query) {
   }
 }
 
-export default function ({ data: [query, hint], parentElement: root }) {
-  follow(query);
+export default function ({ data: [query, hint, sent], parentElement: root }) {
   const button = root.querySelector("button");
-  button.title = hint;
-  if (!mounts.has(root)) {
+  let mount = mounts.get(root);
+  if (!mount) {
     const status = root.querySelector("[role=status]");
     const instead = "Copy it from the address bar";
-    mounts.set(root, copyOnClick(button, status, () => location.href, instead));
+    mount = { sent: 0, end: copyOnClick(button, status, () => location.href, instead) };
+    mounts.set(root, mount);
+  }
+  if (sent >= mount.sent) { // else the call with the newer address went first
+    mount.sent = sent;
+    follow(query);
+    button.title = hint;
   }
   return () => {
-    mounts.get(root)?.();
+    mount.end?.();
     mounts.delete(root);
   };
 }

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import cv2
 import numpy as np
 
-from nlviz.app.choice import Choice, ClipPart
+from nlviz.app.choice import Asked, Choice, ClipPart
 from nlviz.app.media_folder import PREFIX
 from nlviz.geometry import Point, Region
 from nlviz.heat.colormap import PALETTE
@@ -46,6 +46,8 @@ class Address:
         size: of its input, or None.
         options: the viewer's.
         pins: in their order; None where nothing is said of them.
+        asked: of a vision-language model, or None.
+        layer: whose similarity is one more block, or empty.
     """
 
     clip: str = ""
@@ -55,6 +57,8 @@ class Address:
     size: int | None = None
     options: Options = field(default_factory=Options)
     pins: tuple[Pin, ...] | None = None
+    asked: Asked | None = None
+    layer: str = ""
 
     @classmethod
     def of(cls, choice: Choice, pins: Pins, options: Options) -> Address:
@@ -68,6 +72,8 @@ class Address:
             choice.size,
             options,
             pins.shown,
+            choice.asked,
+            choice.layer,
         )
 
 
@@ -79,7 +85,7 @@ def write(address: Address) -> str:
 def shortened(address: Address) -> Address:
     """The address as it is written: the same, unless it would be too long.
 
-    Then outlines lose corners, as few as need be, and then pins their names.
+    Then outlines lose corners, as few as need be, then pins their names, and what was asked goes.
     """
     pins, tolerance = address.pins or (), 0.25
     while len(_text(address)) > LONGEST and tolerance < 2**16:
@@ -88,7 +94,7 @@ def shortened(address: Address) -> Address:
         address = replace(address, pins=coarse)
     if len(_text(address)) > LONGEST:
         address = replace(address, pins=tuple(replace(pin, name="") for pin in address.pins or ()))
-    return address
+    return replace(address, asked=None) if len(_text(address)) > LONGEST else address
 
 
 def _text(address: Address) -> str:
@@ -110,6 +116,11 @@ def _parts(address: Address) -> Iterator[tuple[str, str]]:
         yield "model", address.model
     if address.size is not None:
         yield "size", str(address.size)
+    if address.asked is not None:
+        yield "ask", address.asked.question
+        yield "answer", address.asked.answer
+    if address.layer:
+        yield "features", address.layer
     plain = Options()
     for name in OPTION_TYPES:
         value = getattr(address.options, name)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nlviz.app.address.query_string import NO_PIN, OPTION_TYPES, TOKEN, Address
-from nlviz.app.choice import ClipPart
+from nlviz.app.choice import LONGEST_LAYER, LONGEST_TEXT, Asked, ClipPart
+from nlviz.display import one_line
 from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
 from nlviz.heat.colormap import PALETTE
@@ -52,9 +53,15 @@ class _Reader:
             part=part,
             model=self._last("model") or "",
             size=self._number("size", 1),
+            asked=self._asked(),
+            layer=one_line(self._last("features") or "", LONGEST_LAYER),
             options=self._options(),
             pins=self._pins(),
         )
+
+    def _asked(self) -> Asked | None:
+        said = [one_line(self._last(name) or "", LONGEST_TEXT) for name in ("ask", "answer")]
+        return Asked(*said) if all(said) else None
 
     def _last(self, name: str) -> str | None:
         """What is said of a name; the last one counts."""

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from nlviz.app import startup
 from nlviz.app.choice import Choice, ClipPart, Material
 from nlviz.app.markdown import plain
-from nlviz.app.sidebar import own_weights
+from nlviz.app.sidebar import asked, by_name, layer, own_weights
 from nlviz.app.visit import Visit
 from nlviz.errors import NetworkError, NlvizError
 from nlviz.models import zoo
@@ -21,11 +22,16 @@ MODEL = "model"
 SIZES = (256, 320, 416, 512, 640, 800, 960, 1280)
 
 
-def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
-    """The choice to run; while a network is not downloaded yet, the one before it stays."""
+def choose(
+    visit: Visit, material: Material, part: ClipPart, place: DeltaGenerator | None = None
+) -> Choice:
+    """The choice to run; while a network is not downloaded yet, the one before it stays.
+
+    ``place`` on the page says how far the loading of a network by name is.
+    """
     with st.container(key="network", gap="xsmall"):
         st.markdown("##### Network")
-        read = own_weights.read(visit)
+        read = own_weights.read(visit) or by_name.read(visit, place)
         if read is not None:
             st.session_state[MODEL] = read
             st.rerun()  # the part of the clip, above, depends on the network
@@ -40,30 +46,38 @@ def choose(visit: Visit, material: Material, part: ClipPart) -> Choice:
             format_func=lambda name: name if here[name] else f"{name} (to fetch)",
             help="Those to fetch were published by other projects; you download each once.",
         )
-        if startup.is_user_model(model):
-            return _user_model(visit, material, part, model)
-        if model in visit.own:
-            return _own(visit, material, part, model)
-        record = zoo.record(model)
-        what = "; ".join(filter(None, (record.summary, getattr(record, "conventions", ""))))
-        st.caption(plain(f"{what}. {record.short}"))
-        published = isinstance(record, zoo.Published)  # blocks of the bundled ones see each frame
-        step = max(round(tap.stride[0]) for tap in record.taps.values()) if published else 1
-        if 1 < part.frames < 2 * step:
-            st.caption(f"One time step of its blocks covers {step:d} frames; choose more frames.")
-        if not here[model]:
-            _fetch(visit, model)
-            own_weights.offer(visit, model)
-            return _instead(visit, material, part)
-        size = _size(visit, model, SIZES, _usual_size(model))
-        if published:
-            own_weights.offer(visit, model)
-        return Choice(material, part, model, size)
+        chosen = _chosen(visit, material, part, model, here=here[model])
+        chosen = replace(chosen, layer=layer.choose(visit, chosen))
+        by_name.offer(visit)
+        return chosen
+
+
+def _chosen(visit: Visit, material: Material, part: ClipPart, model: str, *, here: bool) -> Choice:
+    """What the menu's network is, and its own controls."""
+    if startup.is_user_model(model) or model in visit.named:
+        return _user_model(visit, material, part, model)
+    if model in visit.own:
+        return _own(visit, material, part, model)
+    record = zoo.record(model)
+    what = "; ".join(filter(None, (record.summary, getattr(record, "conventions", ""))))
+    st.caption(plain(f"{what}. {record.short}"))
+    published = isinstance(record, zoo.Published)  # blocks of the bundled ones see each frame
+    step = max(round(tap.stride[0]) for tap in record.taps.values()) if published else 1
+    if 1 < part.frames < 2 * step:
+        st.caption(f"One time step of its blocks covers {step:d} frames; choose more frames.")
+    if not here:
+        _fetch(visit, model)
+        own_weights.offer(visit, model)
+        return _instead(visit, material, part)
+    size = _size(visit, model, SIZES, _usual_size(model))
+    if published:
+        own_weights.offer(visit, model)
+    return Choice(material, part, model, size)
 
 
 def usual_frames(visit: Visit) -> int:
     """How many frames the network that comes to be shown is given where nobody says."""
-    from nlviz.app.running import network
+    from nlviz.app import running
 
     names = _names(visit)
     model = st.session_state.get(MODEL)
@@ -75,16 +89,19 @@ def usual_frames(visit: Visit) -> int:
     from nlviz.inference import loading
 
     own = None
-    if startup.is_user_model(model):
+    if startup.is_user_model(model) or model in visit.named:
         with suppress(NlvizError):  # ``choose`` says what is wrong with it
-            own = network(model)
+            own = running.network(model)
+        if own is not None and running.reads_words(own):
+            own = None
     return loading.usual_frames(visit.own[model][0] if model in visit.own else model, own)
 
 
 def _names(visit: Visit) -> tuple[str, ...]:
     """What the menu offers."""
     started = startup.user_model()
-    return (*([started.name] if started else []), *visit.own, *startup.offered_models())
+    own = (*([started.name] if started else []), *visit.own, *visit.named)
+    return (*own, *startup.offered_models())
 
 
 def _before(visit: Visit) -> str:
@@ -107,21 +124,39 @@ def _own(visit: Visit, material: Material, part: ClipPart, name: str) -> Choice:
 
 
 def _user_model(visit: Visit, material: Material, part: ClipPart, model: str) -> Choice:
-    """The network that the app was started with; its record may fix the size of the input."""
-    from nlviz.app.running import network
+    """The network that the app was started with, or one by name; its record may fix the size."""
+    from nlviz.app import running
 
-    st.caption("The network that the app was started with.")
     try:
-        loaded = network(model)
+        loaded = running.network(model)
     except NlvizError as error:
         st.error(plain(str(error)))
         return _instead(visit, material, part)
+    if running.reads_words(loaded):
+        return _vision_language(visit, material, part, model)
+    if startup.is_user_model(model):
+        st.caption("The network that the app was started with.")
+    if loaded.summary:
+        st.caption(plain(loaded.summary))
     usual = loaded.default_size
     if not isinstance(loaded.input.size, int):
         return Choice(material, part, model, usual)
     smaller = (usual << doubled for doubled in range(4) if usual << doubled < SIZES[0])
     sizes = tuple(sorted({*SIZES, usual, *smaller}))
     return Choice(material, part, model, _size(visit, model, sizes, usual))
+
+
+def _vision_language(visit: Visit, material: Material, part: ClipPart, model: str) -> Choice:
+    """A model that is asked in words: until it was, the choice on screen stays."""
+    st.caption(
+        "It reads the clip and text. Each word is a chip of the viewer: point at one, and the "
+        "frames light up where it weighs them."
+    )
+    said = asked.offer(visit, model)
+    if said is None:
+        return _instead(visit, material, part)
+    info = visit.infos[material.id]
+    return Choice(material, part, model, max(info.width, info.height), asked=said)
 
 
 def _size(visit: Visit, model: str, sizes: tuple[int, ...], usual: int) -> int:

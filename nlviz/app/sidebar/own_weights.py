@@ -48,7 +48,7 @@ def offer(visit: Visit, model: str) -> None:
 
 def _take(visit: Visit, model: str, key: str) -> None:
     file: UploadedFile | None = st.session_state[key]
-    if file is None:
+    if file is None or uploads.is_taken(file):
         return
     name = one_line(Path(file.name).name, _LONGEST)
     st.session_state[_TURNS] = st.session_state.get(_TURNS, 0) + 1

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.app import media_folder, startup, uploads
+from nlviz.app import media_folder, named, startup, uploads
 from nlviz.app.address import reading
 from nlviz.app.choice import ClipPart, Material, offered, sample, served, uploaded
 from nlviz.app.sidebar.networks import MODEL, SIZES
 from nlviz.app.visit import Awaited, Opening, Visit
-from nlviz.errors import MediaError
+from nlviz.errors import MediaError, NlvizError
+from nlviz.inference.by_name.spec import is_by_name
 from nlviz.models import zoo
 from nlviz.provenance import sampling_of
 from nlviz.viewer import settings
@@ -43,11 +44,15 @@ def from_address(visit: Visit, said: Mapping[str, Sequence[str]]) -> None:
             visit.opening = Opening(uploaded(address.clip, held), wanted=True)
     elif address.clip:
         _sample(visit, address, of_frames="frames" in said)
-    _network(visit, address)
+    if visit.material is None or visit.material.session is None:
+        _network(visit, address)
 
 
-def from_session(visit: Visit, material: Material) -> None:
-    """Show a session file, with the pins and options that it keeps."""
+def from_session(visit: Visit, material: Material, said: Pins | None = None) -> None:
+    """Show a session file, with the pins and options that it keeps.
+
+    Or with the pins that an address ``said``, and its options, which the visit has by then.
+    """
     if material.session is None:
         return
     held = material.session
@@ -55,8 +60,10 @@ def from_session(visit: Visit, material: Material) -> None:
     visit.choose_material(material)
     visit.restoring = True
     if visit.awaited is not None and visit.awaited.digest == material.digest:
-        visit.keep(material.id, visit.kept_pins(visit.awaited.pins))  # as the address says
+        said = visit.kept_pins(visit.awaited.pins)
         visit.remarks = ()
+    if said is not None:
+        visit.keep(material.id, said)
     else:
         visit.options = settings.options(held.queries, held.settings)
         pins, visit.remarks = settings.pins(held.queries, held.settings)
@@ -77,8 +84,11 @@ def _sample(visit: Visit, address: Address, *, of_frames: bool) -> None:
     """Show a sample; ``of_frames``: the address says how many frames of it."""
     try:
         material = _named(address.clip)
-    except MediaError as error:
+    except NlvizError as error:
         visit.remarks += (str(error),)
+        return
+    if material.session is not None:
+        from_session(visit, material, None if address.pins is None else _pins(address))
         return
     visit.material = material
     visit.parts[material.id] = address.part
@@ -103,12 +113,15 @@ def _pins(address: Address) -> Pins:
 
 def _network(visit: Visit, address: Address) -> None:
     model = address.model
+    if is_by_name(model) and not startup.is_user_model(model):
+        _by_name(visit, address)
+        return
     if model and model not in _models():
-        usual, named = startup.first_model(), model.partition(" (")[0]
+        usual, known = startup.first_model(), model.partition(" (")[0]
         visit.remarks += (
             f"The weights of '{model:.60}' are with who gave them; {usual} is shown. To see it, "
-            f"choose {named} in the sidebar and upload them."
-            if named in startup.offered_models()
+            f"choose {known} in the sidebar and upload them."
+            if known in startup.offered_models()
             else f"The network '{model:.60}' is not available here; {usual} is shown. To use your "
             "own network, start the app with --model.",
         )
@@ -117,6 +130,7 @@ def _network(visit: Visit, address: Address) -> None:
         st.session_state[MODEL] = model
         if not startup.is_user_model(model) and not zoo.is_here(model):
             visit.remarks += (f"Download {model} first, in the sidebar.",)
+    visit.layers[model or _models()[0]] = address.layer
     if address.size is None:
         return
     nearest = min(SIZES, key=lambda size: abs(size - (address.size or size)))
@@ -124,6 +138,23 @@ def _network(visit: Visit, address: Address) -> None:
     visit.sizes[model or _models()[0]] = size
     if size != address.size:
         visit.remarks += (f"An input of {address.size} px is not offered; {size} px is shown.",)
+
+
+def _by_name(visit: Visit, address: Address) -> None:
+    """The sidebar loads it, or says why not."""
+    model = address.model
+    if not named.may_load(model):
+        visit.remarks += (
+            f"This server does not offer the network '{model:.60}'; {startup.first_model()} is "
+            "shown.",
+        )
+        return
+    visit.naming = model
+    visit.layers[model] = address.layer
+    if address.size is not None:
+        visit.sizes[model] = address.size
+    if address.asked is not None:
+        visit.asked[model] = address.asked
 
 
 def _models() -> tuple[str, ...]:

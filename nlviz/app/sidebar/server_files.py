@@ -8,8 +8,9 @@ from nlviz.app import media_folder, startup
 from nlviz.app.choice import served
 from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
+from nlviz.app.sidebar import restore
 from nlviz.app.visit import Opening, Visit
-from nlviz.errors import MediaError
+from nlviz.errors import NlvizError
 
 _KEY = "server-file"
 
@@ -29,8 +30,8 @@ def offer(visit: Visit) -> None:
         accept_new_options=more,
         on_change=safely(_take),
         args=(visit,),
-        help="Clips and pictures in the folder that this server was started with; of any size, as "
-        "nothing is uploaded."
+        help="Clips, pictures and sessions in the folder that this server was started with; of any "
+        "size, as nothing is uploaded."
         + (f" The first {len(names):d} are listed; type the name of another." if more else ""),
     )
 
@@ -41,6 +42,11 @@ def _take(visit: Visit) -> None:
     if not name:
         return
     try:
-        visit.opening = Opening(served(str(name)), wanted=False)
-    except MediaError as error:
+        material = served(str(name))
+    except NlvizError as error:
         visit.fail(str(error))
+        return
+    if material.session is not None:
+        restore.from_session(visit, material)
+    else:
+        visit.opening = Opening(material, wanted=False)

@@ -34,7 +34,9 @@ def choose(visit: Visit, place: DeltaGenerator) -> Choice | None:
         return _saved(visit, material, material.session)
     if not opening.is_open(visit, material, place, given=False):
         return None
-    choice = networks.choose(visit, material, _part(visit, material))
+    choice = networks.choose(visit, material, _part(visit, material), place)
+    if visit.naming is not None:  # one job at a time: what is on screen stays until it is loaded
+        return None
     return choice if cost.agreed(visit, choice, place) else None
 
 

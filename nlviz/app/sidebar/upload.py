@@ -20,15 +20,16 @@ _KEY = "upload"
 def offer(visit: Visit) -> None:
     """Take a file of the visitor's own."""
     most = int(st.get_option("server.maxUploadSize"))
-    st.file_uploader(
-        "Your own clip, photo or session",
-        type=list(UPLOADS),
-        key=_KEY,
-        on_change=safely(take),
-        args=(visit, _KEY),
-        help=f"At most {most:d} MB. {plain(upload_word.instead())}",
-    )
-    upload_word.show(most)
+    with st.container(gap=None):  # the word takes no room while there is none
+        st.file_uploader(
+            "Your own clip, photo or session",
+            type=list(UPLOADS),
+            key=_KEY,
+            on_change=safely(take),
+            args=(visit, _KEY),
+            help=f"At most {most:d} MB. {plain(upload_word.instead())}",
+        )
+        upload_word.show(most)
     camera.offer(_KEY)
 
 
@@ -66,6 +67,8 @@ def take(visit: Visit, key: str, *, wanted: bool = False) -> None:
     if file is None:
         if visit.material is not None and not visit.material.is_public:
             visit.choose_material(bundled()[0])
+        return
+    if uploads.is_taken(file):
         return
     try:
         material = uploaded(file.name, uploads.admit(file))

@@ -34,21 +34,26 @@ def show(part: ClipPart, total: int, windows: tuple[int, ...], *, key: str) -> N
     if not windows:
         return
     own = max(number for number, start in enumerate(windows) if start <= part.start)
-    earlier, where, later = st.columns([1, 2, 1], vertical_alignment="center")
-    where.caption(f"Window {own + 1} of {len(windows)}")
-    for place, number, label, name in (
-        (earlier, own - 1, "Earlier", "The window before"),
-        (later, own + 1, "Later", "The window after"),
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
     ):
-        there = 0 <= number < len(windows)
-        place.button(
-            plain(label),
-            key=f"{key}-{'before' if number < own else 'after'}",
-            help=plain(name),
-            disabled=not there,
-            on_click=safely(_go),
-            args=(key, windows[number] if there else 0),
-        )
+        _step("Earlier", "The window before", own - 1, windows, key=key, slot="before")
+        st.caption(f"Window {own + 1:d} of {len(windows):d}", width="content")
+        _step("Later", "The window after", own + 1, windows, key=key, slot="after")
+
+
+def _step(
+    label: str, name: str, number: int, windows: tuple[int, ...], *, key: str, slot: str
+) -> None:
+    there = 0 <= number < len(windows)
+    st.button(
+        plain(label),
+        key=f"{key}-{slot}",
+        help=plain(name),
+        disabled=not there,
+        on_click=safely(_go),
+        args=(key, windows[number] if there else 0),
+    )
 
 
 def marks(windows: tuple[int, ...]) -> tuple[int, ...]:

@@ -63,8 +63,7 @@ def _asked(shown: Shown, key: Hashable, work: jobs.Work, name: str) -> Needed:
 
 def _constants(shown: Shown, block: str, key: Hashable) -> jobs.Work:
     def work(report: Progress) -> bytes:
-        report(0.5, "going over all weights of the block")
-        blob = shown.constants_of(block)
+        blob = shown.constants_of(block, report)
         store.shared().put(key, blob)
         return blob
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from nlviz.app.address.query_string import Address
 from nlviz.app.analysing import make
 from nlviz.app.choice import Choice
 from nlviz.app.guard import guarded, safely
+from nlviz.app.in_order import sent
 from nlviz.app.kept import find
 from nlviz.app.loading import wait
 from nlviz.app.markdown import plain
@@ -138,7 +140,9 @@ def _viewer_and_tabs(visit: Visit) -> None:
             for pin in visit.pins.shown
         }
         mask = overlay.current(shown.choice)
-        rank = shown.choice.material.session is None or bool(shown.analysis.sizes)
+        layer = shown.layer
+        components = None if layer is None else layer.blob(shown.analysis.view, shown.tags[0])
+        rank = shown.choice.runs_again or bool(shown.analysis.sizes)
         scene = Scene.of(
             shown.analysis,
             shown.tags,
@@ -146,13 +150,16 @@ def _viewer_and_tabs(visit: Visit) -> None:
             plain_options,
             can=Can.of(visit.pins, rank=rank),
             mask=None if mask is None else blobs.tag(mask),
+            components=None if components is None else blobs.tag(components),
             notice=visit.notice,
         )
         if waits:  # nothing is known yet, which is not the same as no links
             scene = replace(scene, pins=tuple(replace(pin, exact=None) for pin in scene.pins))
+        told = scene.json()
         mount_viewer(
             key=_VIEWER,
-            data=[scene.json()],  # for a mapping Streamlit would bring pandas, half a second
+            # For a mapping Streamlit would bring pandas, half a second.
+            data=[told, sent(_VIEWER, json.dumps(told))],
             on_act_change=safely(lambda: visit.act(st.session_state[_VIEWER].act)),
             on_options_change=safely(lambda: visit.choose(st.session_state[_VIEWER].options)),
         )
@@ -166,8 +173,9 @@ def _viewer_and_tabs(visit: Visit) -> None:
         for kind, found in (("constants", shown.constants), ("sizes", shown.sizes)):
             for tag, blob in found.items():
                 mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
-        if mask is not None:
-            mount_store(key=f"store-mask-{blobs.tag(mask)}", data=mask, height=1)
+        for kind, over in (("mask", mask), ("components", components)):
+            if over is not None:
+                mount_store(key=f"store-{kind}-{blobs.tag(over)}", data=over, height=1)
         # What the tabs are made of is loaded behind the viewer.
         from nlviz.app.stage import tab_row
 

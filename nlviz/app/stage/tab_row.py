@@ -9,14 +9,17 @@ import streamlit as st
 from nlviz.app.guard import guarded
 from nlviz.app.shown import Shown
 from nlviz.app.tabs import (
+    another_clip,
     block,
     compare,
     export,
+    features,
     jobs,
     matter,
     overlay,
     profile,
     reproduce,
+    scan,
     spacetime,
     tracking,
 )
@@ -33,7 +36,10 @@ TABS: dict[str, Callable[[TabContext], None]] = {
     "Profile": profile.show,
     "Block": block.show,
     "Compare": compare.show,
+    "Scan": scan.show,
+    "Another clip": another_clip.show,
     "Spacetime": spacetime.show,
+    "Features": features.show,
     "Does it matter?": matter.show,
     "Tracking": tracking.show,
     "Export": export.show,

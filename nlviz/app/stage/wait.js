@@ -1,7 +1,9 @@
 // Waits until the viewer's script is in the page, then mounts it.
 
 const latest = new WeakMap();
-export default function (component) {
+const shown = new WeakMap(); // mount → when its scene was sent, and what ends it
+
+function mount(component) {
   const { parentElement } = component;
   if (globalThis.nlvizMount && !latest.has(parentElement)) return globalThis.nlvizMount(component);
   const waits = latest.get(parentElement) ?? {};
@@ -17,4 +19,18 @@ export default function (component) {
     latest.delete(parentElement);
     waits.cleanup?.();
   };
+}
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const sent = Number(data?.[1] ?? 0);
+  const before = shown.get(parentElement);
+  if (sent < before?.sent) return before.end; // the call with the newer scene went first
+  const cleanup = mount(component);
+  const end = () => {
+    shown.delete(parentElement);
+    cleanup?.();
+  };
+  shown.set(parentElement, { sent, end });
+  return end;
 }

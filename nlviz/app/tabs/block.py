@@ -29,6 +29,8 @@ _WANTED = "nlviz-field"
 def show(context: TabContext) -> None:
     """What is known of the block, and a pin's receptive field once the visitor asks for it."""
     st.html(table(context.analysis.about(context.block)))
+    if context.analysis.affinity(context.block).is_derived:
+        return
     st.markdown("**What a pin's cell has seen**")
     place = choose_pin(context, "field-pin").point
     if isinstance(place, str):

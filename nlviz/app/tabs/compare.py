@@ -12,7 +12,7 @@ from nlviz.analysis import Analysis
 from nlviz.app.kept import once
 from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
-from nlviz.app.tabs import side_by_side, waiting
+from nlviz.app.tabs import derived, side_by_side, waiting
 from nlviz.app.tabs.context import VIEWER_FRAGMENT, TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.picture_grid import Tile, openable
@@ -27,8 +27,13 @@ from nlviz.viewer.pins import Pin
 
 
 def show(context: TabContext) -> None:
-    """One of three grids of pictures."""
-    shows = {"Blocks": _blocks, "Baselines": _baselines, "Side by side": side_by_side.show}
+    """One of several grids of pictures."""
+    shows = {
+        "Blocks": _blocks,
+        "Baselines": _baselines,
+        "All layers": derived.show,
+        "Side by side": side_by_side.show,
+    }
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         what = st.segmented_control(
             "Compare with",
@@ -78,6 +83,12 @@ def _baselines(context: TabContext, pin: Pin) -> None:
     if waiting.for_network(context):
         return
     block, _ = origin(context.block)
+    if context.analysis.affinity(block).is_derived:
+        st.info(
+            "A derived block has its own baseline, shuffled weights: All layers has it; choose "
+            "another block for these."
+        )
+        return
     own = TileRequest(block, block, context.query(pin, block))
     tiles = drawn(context, pin, [own], name="own")
     if tiles is None:

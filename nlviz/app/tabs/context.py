@@ -12,6 +12,7 @@ from nlviz.app.markdown import plain
 from nlviz.app.shown import Shown
 from nlviz.ask.links import linkable_row
 from nlviz.errors import QueryError
+from nlviz.experiments.recipe import Recipe
 from nlviz.heat.overlay import Shade
 from nlviz.query import Link, Query
 from nlviz.viewer.messages import query_of
@@ -38,9 +39,21 @@ class TabContext:
         return self.shown.analysis
 
     @property
+    def stem(self) -> str:
+        """The clip's name without its ending, for names of files."""
+        return self.analysis.clip.name.rpartition(".")[0] or "clip"
+
+    @property
     def block(self) -> str:
         """The block that the viewer shows."""
         return self.options.block or self.analysis.default_block
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How the block that the viewer shows was derived; None for any other."""
+        if not self.analysis.affinity(self.block).is_derived:
+            return None
+        return Recipe.of(self.block, self.analysis.network_blocks)
 
     @property
     def pins(self) -> tuple[Pin, ...]:
@@ -49,7 +62,7 @@ class TabContext:
 
     @property
     def shade(self) -> Shade:
-        """How the viewer shows weights as colours."""
+        """How the viewer shows weights as colours; cell by cell, as in every small picture."""
         options = self.options
         against = options.scale if options.rank_by == "affinity" else "row"
         return Shade(options.opacity, options.colours, against, options.curve)

@@ -30,6 +30,7 @@ class Download:
         name_parts: of its name, after the clip's.
         options: of that command, beside what is asked.
         pins: what is asked, in order.
+        whole: whether it is of the whole clip in windows.
     """
 
     ending: str
@@ -39,6 +40,7 @@ class Download:
     name_parts: Sequence[str]
     options: Sequence[str] = ()
     pins: Sequence[Pin] | None = None
+    whole: bool = False
 
     def name(self, context: TabContext) -> str:
         """The clip's name and the other parts, joined by dashes."""
@@ -51,7 +53,10 @@ class Download:
         """The command that writes it, over several lines."""
         places = [pin.point for pin in (context.pins if self.pins is None else self.pins)]
         out = " ".join([*self.options, f"-o {self.name(context)}"])
-        return commands.command(self.verb, context.shown.choice, places, context.options, out)
+        choice, options = context.shown.choice, context.options
+        return commands.command(
+            self.verb, choice, places, options, out, whole=self.whole, recipe=context.recipe
+        )
 
     def provenance(self, context: TabContext) -> Provenance:
         """How it was made; of a session that is open, with the weights of then."""
@@ -85,17 +90,20 @@ def show_command(context: TabContext, download: Download) -> None:
 
 
 def shade_of(context: TabContext) -> Shade:
-    """The viewer's heat; clear where it is switched off."""
-    return context.shade if context.options.heat else replace(context.shade, opacity=0.0)
+    """The viewer's heat, sharpened as it is there; clear where it is switched off."""
+    options = context.options
+    shade = replace(context.shade, sharpened=options.sharpened)
+    return shade if options.heat else replace(shade, opacity=0.0)
 
 
 def shade_options(context: TabContext) -> list[str]:
     """The viewer's heat as the commands spell it."""
     shade = shade_of(context)
-    return [
+    said = [
         f"--heat {shade.against} --curve {shade.curve}",
         f"--colours {shade.colours} --opacity {shade.opacity:g}",
     ]
+    return [*said, "--sharpen"] if shade.sharpened else said
 
 
 def choose_heat(context: TabContext, key: str) -> Pin:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from nlviz.app.tabs.progress import job_result
 from nlviz.ask.rows import row_of
 from nlviz.errors import QueryError
 from nlviz.export import Provenance
+from nlviz.progress import Progress, silent
 from nlviz.viewer import settings
 from nlviz.viewer.pins import Pin
 
@@ -44,25 +46,34 @@ def show(context: TabContext) -> None:
 
 
 def _page(context: TabContext) -> None:
-    def make(made: Provenance) -> bytes:
+    layer = context.shown.layer if context.options.components else None
+
+    def make(made: Provenance, progress: Progress = silent) -> bytes:
         queries = [context.query(pin) for pin in context.pins]
         kept = settings.settings(context.pins, context.options)
-        return export.page(context.analysis, queries, made, settings=kept)
+        return export.page(
+            context.analysis, queries, made, settings=kept, layer=layer, progress=progress
+        )
 
     file = Download("html", "text/html", make, "html", (context.analysis.network,))
     _holds(context, 4 / 3)
-    key = (_SEEN, file.command(context))
+    if layer is not None:
+        st.caption(
+            "The colours over the frames are in the page. The command leaves them out; "
+            "`--components` lays those of its block over the frames."
+        )
+    key = (_SEEN, file.command(context), layer)  # itself: an id may be another's later
     if st.session_state.get(_SEEN) != key:
         st.button("Preview", on_click=safely(_see), args=(key,))
     else:
         told = file.provenance(context)
-        made = job_result(context.shown.choice, key, lambda progress: make(told), name="page")
+        made = job_result(context.shown.choice, key, partial(make, told), name="page")
         if made is not None:
             st.iframe(made.decode(), width="stretch", height=_TALL, alt="The page")
     _offer(context, file)
 
 
-def _see(key: tuple[str, str]) -> None:
+def _see(key: tuple[object, ...]) -> None:
     st.session_state[_SEEN] = key
 
 
@@ -149,15 +160,7 @@ def _holds(context: TabContext, factor: float) -> None:
 
 def _lines(context: TabContext) -> list[dict[str, object]]:
     return [
-        {
-            "pin": context.name(pin),
-            "rank": link.rank,
-            "weight": link.weight,
-            "share": link.share,
-            "frame": link.target.frame,
-            "x": link.target.x,
-            "y": link.target.y,
-        }
+        {"pin": context.name(pin), **link.record}
         for pin, links in context.links.items()
         for link in links
     ]

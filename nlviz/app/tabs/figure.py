@@ -123,7 +123,7 @@ def _drawn(context: TabContext, pins: Sequence[Pin], form: _FigureForm) -> Figur
 
     heat, shade = None, shade_of(context)
     if shade.opacity > 0 and pins:
-        how = (shade.against, shade.curve, shade.colours, shade.opacity)
+        how = (shade.against, shade.curve, shade.colours, shade.opacity, shade.sharpened)
         heat = Heat(context.query(pins[0]), *how)
     colours = tuple(pin.color for pin in pins) or PALETTE
     style = Style(frames=form.frames, colours=colours, titles=form.titles)

@@ -8,8 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from nlviz.app import whole_clip
 from nlviz.app.guard import safely
+from nlviz.app.held import HeldFolder
 from nlviz.app.markdown import plain
+from nlviz.app.tabs import whole
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import (
     Download,
@@ -23,7 +26,7 @@ from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.export import Provenance
 from nlviz.geometry import Point
-from nlviz.progress import Progress
+from nlviz.progress import Progress, part_of
 from nlviz.viewer.pins import Pin
 
 _PLAY, _FOLLOW = "The clip plays", "The query follows its heaviest links"
@@ -57,6 +60,7 @@ def show(context: TabContext) -> None:
         st.info(plain(why))
         return
     form = _choose(still=len(context.analysis.clip.frames) == 1)
+    told = whole.choose(context, "film-frames") if form.what == _PLAY else None
     pins = _pins(context, form.what)
     if not pins:
         st.info("A query that follows links starts at a point with links; pin one.")
@@ -64,13 +68,27 @@ def show(context: TabContext) -> None:
     words = (context.analysis.network, context.block, "follow" if form.what == _FOLLOW else "")
     options = [*form.options, *shade_options(context), *palette_options(pins)]
     made: list[bytes] = []
-    mime = _MIMES[form.ending]
-    download = Download(form.ending, mime, lambda _: made[0], "film", words, options, pins)
+    download = Download(
+        form.ending,
+        _MIMES[form.ending],
+        lambda _: made[0],
+        "film",
+        words,
+        options,
+        pins,
+        whole=told is not None,
+    )
     key = (_WANTED, download.command(context))
-    if st.session_state.get(_WANTED) != key:  # another pin or option is another film
+    work: Work | None = None
+    if told is not None:
+        folder = whole.wanted(context, told, "Make the film", key, name="film")
+        if folder is not None:
+            work = _work_of_whole(context, pins, form, download.provenance(context), folder)
+    elif st.session_state.get(_WANTED) != key:  # another pin or option is another film
         st.button("Make the film", on_click=safely(_want), args=(key,), type="primary")
     else:
         work = _work(context, pins, form, download.provenance(context))
+    if work is not None:
         result = job_result(context.shown.choice, key, work, name="film")
         if result is not None:
             made.append(result)
@@ -121,15 +139,43 @@ def _pins(context: TabContext, what: str) -> list[Pin]:
     return ordered[:1] if what == _FOLLOW else ordered
 
 
-def _work(context: TabContext, pins: Sequence[Pin], form: _FilmForm, made: Provenance) -> Work:
-    queries = [context.query(pin) for pin in pins]
-    how: dict[str, Any] = {
+def _how(
+    context: TabContext, pins: Sequence[Pin], form: _FilmForm, made: Provenance
+) -> dict[str, Any]:
+    return {
         "width": form.width,
         "rate": form.rate,
         "shade": shade_of(context),
         "palette": tuple(pin.color for pin in pins),
         "comment": made.json,
     }
+
+
+def _work_of_whole(
+    context: TabContext,
+    pins: Sequence[Pin],
+    form: _FilmForm,
+    made: Provenance,
+    folder: HeldFolder,
+) -> Work:
+    queries = [context.query(pin) for pin in pins]
+    how = _how(context, pins, form, made)
+    sizes = whole.by_contribution(context)
+
+    def work(progress: Progress) -> bytes:
+        running, drawing = part_of(progress, 0.0, 0.7), part_of(progress, 0.7, 1.0)
+        with whole_clip.run_through(context.shown, folder, running, sizes=sizes) as long:
+            from nlviz.windows import play_windows
+
+            film = play_windows(long, queries, **how)
+            return film.gif(drawing) if form.ending == "gif" else film.mp4(drawing)
+
+    return work
+
+
+def _work(context: TabContext, pins: Sequence[Pin], form: _FilmForm, made: Provenance) -> Work:
+    queries = [context.query(pin) for pin in pins]
+    how = _how(context, pins, form, made)
 
     def work(progress: Progress) -> bytes:
         from nlviz.film import follow, play  # brings matplotlib

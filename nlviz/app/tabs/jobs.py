@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from nlviz.app import startup, store, turns
+from nlviz.app import sessions, startup, store, turns
 from nlviz.app.meters import METERS
 from nlviz.errors import NlvizError
 from nlviz.progress import Progress
@@ -63,7 +61,7 @@ class Job:
         self.urgent = urgent
         self._work: Work | None = work
         self._after, self._ended = after, ended
-        self._owner, self._visitor = owner, _visitor()
+        self._owner, self._visitor = owner, sessions.own()
         self._longest = startup.longest()
         self._began = time.monotonic()
         self._seen = self._looked = time.monotonic()
@@ -100,7 +98,7 @@ class Job:
         now = time.monotonic()
         if now - self._looked > _LOOK:
             self._looked = now
-            if self._visitor is not None and _is_here(self._visitor):
+            if self._visitor is not None and sessions.is_connected(self._visitor):
                 self._seen = now  # behind a hidden tab browsers ask once a minute, if at all
         if now - self._seen > PATIENCE and not self.left:
             self.stopped = self.alone = True
@@ -144,17 +142,6 @@ class Job:
             self._ended(self)
 
 
-def _visitor() -> str | None:
-    """The session that asks; None outside of one."""
-    context = get_script_run_ctx(suppress_warning=True)
-    return context.session_id if context is not None and runtime.exists() else None
-
-
-def _is_here(session: str) -> bool:
-    """Whether a session's page is connected, if only behind a hidden tab."""
-    return runtime.exists() and runtime.get_instance().is_active_session(session)
-
-
 class Jobs:
     """One visitor's jobs, of which one runs; their results are kept in the store of all.
 
@@ -194,10 +181,12 @@ class Jobs:
         return job
 
     def _keeper(self, whole: Hashable) -> Callable[[Job], None]:
-        kept = self._store
+        kept, mine = self._store, weakref.ref(self)
 
         def keep(job: Job) -> None:
-            kept.put(whole, job, (job.result,))
+            here = mine()  # held, so that whatever is put is forgotten when the visitor has gone
+            if here is not None:
+                kept.put(whole, job, (job.result,))
 
         return keep
 

@@ -145,6 +145,7 @@ def contributions_table(links: Sequence[Link], by_affinity: Mapping[Point, int])
 def _masking(context: TabContext, query: Query) -> None:
     """The faithfulness curve, once it is asked for: it runs the network some dozens of times."""
     from nlviz.experiments.masking import PROTOCOL  # the effects above have loaded torch
+    from nlviz.experiments.painting import PAINTING
 
     st.markdown("**Does the prediction rely on the linked places?**")
     wanted = (context.shown.choice, query)
@@ -156,7 +157,8 @@ def _masking(context: TabContext, query: Query) -> None:
         found: Faithfulness | None = job_result(context.shown.choice, key, work, name="masking")
         if found is not None:
             _curve(found)
-    st.caption(plain(PROTOCOL))
+    derived = context.analysis.affinity(query.block).is_derived
+    st.caption(plain(PAINTING if derived else PROTOCOL))
 
 
 def _want(wanted: object) -> None:

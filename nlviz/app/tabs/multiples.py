@@ -44,6 +44,12 @@ class Mosaic:
             chosen[nearest] = own
         return cls(tuple(chosen), math.ceil(len(chosen) / 2) if len(chosen) > 3 else len(chosen))
 
+    @classmethod
+    def spread(cls, count: int) -> Mosaic:
+        """At most eight of so many frames, evenly spread."""
+        chosen = tuple(round(i) for i in np.linspace(0, count - 1, min(count, _MOST)))
+        return cls(chosen, math.ceil(len(chosen) / 2) if len(chosen) > 3 else len(chosen))
+
     @property
     def rows(self) -> int:
         """Rows of frames."""
@@ -65,10 +71,11 @@ def multiple(analysis: Analysis, query: Query, mosaic: Mosaic, shade: Shade, col
     """The frames with heat as a data address; QueryError."""
     width = _WIDTH // mosaic.columns
     frames = heat(analysis, query, mosaic.positions, width, shade, color=color)
-    return data_address(_together(frames, mosaic), 82)
+    return data_address(together(frames, mosaic), 82)
 
 
-def _together(frames: Sequence[NDArray[np.uint8]], mosaic: Mosaic) -> NDArray[np.uint8]:
+def together(frames: Sequence[NDArray[np.uint8]], mosaic: Mosaic) -> NDArray[np.uint8]:
+    """The frames of a mosaic as one picture, a thin line between them."""
     height, width = frames[0].shape[:2]
     whole = np.full((mosaic.rows * height, mosaic.columns * width, 3), 128, np.uint8)
     for index, frame in enumerate(frames):

@@ -56,7 +56,7 @@ export default function (component) {
   const sheet = root.querySelector(".sheet");
   let mount = mounts.get(root);
   if (!mount) {
-    mount = { at: [0.5, 0.5] };
+    mount = { at: [0.5, 0.5], sent: 0 };
     mounts.set(root, mount);
     sheet.addEventListener("pointermove", (event) => {
       const picture = event.target.closest(".picture");
@@ -86,6 +86,9 @@ export default function (component) {
       else mount.send("ask", fraction(event, picture));
     });
   }
+  const cleanup = () => mounts.delete(root);
+  if (data.sent < mount.sent) return cleanup; // the call with newer data went first
+  mount.sent = data.sent;
   mount.send = setTriggerValue;
   mount.action = data.action;
   const focused = root.activeElement ?? root.getRootNode().activeElement;
@@ -94,5 +97,5 @@ export default function (component) {
   sheet.classList.toggle("asks", data.action === "ask");
   sheet.replaceChildren(...data.tiles.map((tile) => tileOf(tile, data.action)));
   if (id) sheet.querySelector(`.picture[data-id="${CSS.escape(id)}"]`)?.focus();
-  return () => mounts.delete(root);
+  return cleanup;
 }

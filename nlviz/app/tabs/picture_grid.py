@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from nlviz.app.guard import safely
+from nlviz.app.in_order import sent
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -36,7 +39,7 @@ def openable(
     """Pictures that are buttons; ``on_open`` gets the id of the one clicked."""
     _mount(
         key=key,
-        data={"tiles": [asdict(tile) for tile in tiles], "action": "open", "widest": widest},
+        data=_data(tiles, key, "open", widest),
         on_open_change=safely(lambda: on_open(str(st.session_state[key].open))),
     )
 
@@ -45,6 +48,11 @@ def askable(tiles: Sequence[Tile], key: str, on_ask: Callable[[float, float], No
     """Pictures to click in; ``on_ask`` gets the fractions of width and height."""
     _mount(
         key=key,
-        data={"tiles": [asdict(tile) for tile in tiles], "action": "ask", "widest": 400},
+        data=_data(tiles, key, "ask", 400),
         on_ask_change=safely(lambda: on_ask(*map(float, st.session_state[key].ask))),
     )
+
+
+def _data(tiles: Sequence[Tile], key: str, action: str, widest: int) -> dict[str, Any]:
+    told = {"tiles": [asdict(tile) for tile in tiles], "action": action, "widest": widest}
+    return {**told, "sent": sent(key, json.dumps(told))}

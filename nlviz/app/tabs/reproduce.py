@@ -17,8 +17,9 @@ def show(context: TabContext) -> None:
         return
     points = [pin.point for pin in pins]
     choice = context.shown.choice
-    code_block.show(commands.command("links", choice, points, context.options), "command")
-    code_block.show(commands.python(choice, points, context.options), "python")
+    options, recipe = context.options, context.recipe
+    code_block.show(commands.command("links", choice, points, options, recipe=recipe), "command")
+    code_block.show(commands.python(choice, points, options, recipe), "python")
     left_out = [context.name(pin) for pin in context.pins if pin not in pins]
     if left_out:
         st.caption(f"Without {plain(', '.join(left_out))}: there are no links in this block.")

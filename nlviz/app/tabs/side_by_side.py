@@ -87,7 +87,7 @@ def show(context: TabContext, pin: Pin) -> None:
 def _networks(choice: Choice) -> _Networks:
     """The networks that this visitor may run beside the one on screen, by what they are called."""
     of_all = {name: (name, None) for name in startup.offered_models() if zoo.is_here(name)}
-    found = {**of_all, **visiting().own}
+    found = {**of_all, **visiting().own, **{name: (name, None) for name in visiting().named}}
     return {name: which for name, which in found.items() if name != choice.network}
 
 

@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from nlviz.analysis import Analysis
+from nlviz.app import whole_clip
 from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
-from nlviz.app.tabs import overlay, waiting
+from nlviz.app.tabs import overlay, tracking_several, waiting, whole
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tracking_frames import strip
 from nlviz.app.tabs.tracking_start import Start, choose_start
-from nlviz.clip import Clip
+from nlviz.app.whole_clip import Cost
 from nlviz.media.mask_objects import Masks
 from nlviz.media.masks import mask_pngs
-from nlviz.progress import Progress
+from nlviz.progress import Progress, part_of
 from nlviz.query import origin
 from nlviz.tracking import (
-    PROTOCOL,
+    PRESETS,
     Protocol,
     Track,
     contour_accuracy,
     region_similarity,
     track,
 )
+from nlviz.tracking.points import HOW
 from nlviz.viewer import blobs
 
+if TYPE_CHECKING:
+    from nlviz.windows import LongAnalysis
+
+Soft = NDArray[np.float32]
+
 _RAW = "Raw features"
+_OWN = "nlviz"
 _CLOSE = 0.25  # seconds between two frames
 
 
@@ -42,14 +53,15 @@ class Tracked:
     """A track's masks with what shows them, and J and F of each frame where the truth was given.
 
     ``masks`` are (T, H, W) from 0 to 255, as they are taken away: a quarter of the track's own
-    bytes. ``over`` is the blob that lays the object over the clip, ``strip`` the tinted frames as
-    HTML.
+    bytes; ``archive`` is the ZIP file of the whole clip's where all of it was tracked. ``over`` is
+    the blob that lays the object over the clip, ``strip`` the tinted frames as HTML.
     """
 
     masks: NDArray[np.uint8]
     scores: tuple[tuple[float, float], ...]
     over: bytes
     strip: str
+    archive: bytes = b""
 
     @property
     def means(self) -> tuple[float, float]:
@@ -63,6 +75,9 @@ def show(context: TabContext) -> None:
     if len(context.analysis.view.frames) == 1:
         st.info("An image has no frames to carry an object to; choose a clip.")
         return
+    if context.analysis.affinity(context.block).is_derived:
+        st.info("A derived block has rows at some places alone; choose a block of the network.")
+        return
     start = choose_start(context)
     if start is None:
         _overlay(context, None)
@@ -71,23 +86,83 @@ def show(context: TabContext) -> None:
     if raw and waiting.for_network(context):
         _overlay(context, None)
         return
-    found: Tracked | None = job_result(
-        context.shown.choice,
-        ("track", context.block, raw, protocol, start.key, start.color),
-        _work(context, start, protocol, raw=raw),
-        name="track",
-    )
+    told = None if raw or start.scored else whole.choose(context, "track-frames")
+    if start.names:
+        _show_several(context, start, protocol, told, raw=raw)
+        return
+    key = ("track", context.block, raw, protocol, start.key, start.color, told is not None)
+    work: Work | None
+    if told is None:
+        work = _work(context, start, protocol, raw=raw)
+    else:
+
+        def through(long: LongAnalysis, progress: Progress) -> Tracked:
+            return through_windows(long, context, start, protocol, progress)
+
+        work = _work_of_whole(context, through, told, key)
+    found: Tracked | None = None
+    if work is not None:
+        found = job_result(context.shown.choice, key, work, name="track")
     if found is not None:
         _show(context, found)
-    st.caption(PROTOCOL)
+    in_windows = found is not None and told is not None
+    st.caption(plain(f"{protocol.words} {_handed_on()}" if in_windows else protocol.words))
     if found is None:
         _overlay(context, None)
+
+
+def _show_several(
+    context: TabContext, start: Start, protocol: Protocol, told: Cost | None, *, raw: bool
+) -> None:
+    """Several objects, or points; ``told`` is what the whole clip costs where that is wanted."""
+    edges = not start.points and st.toggle(
+        "Along the picture's edges",
+        key="track-edges",
+        help="Masks follow the frame's own colours, by a guided filter. For display only.",
+    )
+    key = ("track", context.block, raw, protocol, start.key, start.colors, edges, told is not None)
+
+    def carrier(progress: Progress) -> tuple[Analysis, str]:
+        return _carrier(context, progress, raw=raw)
+
+    def through(long: LongAnalysis, progress: Progress) -> tracking_several.Several:
+        from nlviz.app.tabs import tracking_whole
+
+        if start.points:
+            return tracking_whole.points_through_windows(long, context, start, protocol, progress)
+        return tracking_whole.objects_through_windows(
+            long, context, start, protocol, progress, edges=edges
+        )
+
+    work: Work | None
+    if told is not None:
+        work = _work_of_whole(context, through, told, key)
+    elif start.points:
+        work = tracking_several.points_work(context, start, protocol, carrier)
+    else:
+        work = tracking_several.objects_work(context, start, protocol, carrier, edges=edges)
+    found: tracking_several.Several | None = None
+    if work is not None:
+        found = job_result(context.shown.choice, key, work, name="track")
+    over = found is not None and tracking_several.show(found, context.stem)
+    words = [protocol.words, *([HOW] if start.points else [])]
+    if found is not None and told is not None:
+        words.append(_handed_on(points=bool(start.points)))
+    st.caption(plain(" ".join(words)))
+    _overlay(context, found.over if found is not None and over else None)
+
+
+def _handed_on(*, points: bool = False) -> str:
+    """How masks or points go from window to window; torch is loaded once they have."""
+    from nlviz.windows.objects import HANDED_ON
+    from nlviz.windows.points import POINTS_HANDED_ON
+
+    return POINTS_HANDED_ON if points else HANDED_ON
 
 
 def _carried(context: TabContext) -> tuple[bool, Protocol]:
     """Whether by raw features instead of the block, and the numbers of the protocol."""
     carriers = [context.block] if origin(context.block)[1] == "cosine" else [context.block, _RAW]
-    usual = Protocol()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         carrier = st.segmented_control(
             "Carried by",
@@ -99,20 +174,43 @@ def _carried(context: TabContext) -> tuple[bool, Protocol]:
             help="Raw features: the cosine of the block's input, with nothing learned in between.",
         )
         with st.popover("Protocol"):
-            frames = st.number_input(
-                "Frames of context",
-                1,
-                64,
-                usual.context,
-                help="How many labelled frames count.",
+            protocol = _protocol(context)
+    return carrier == _RAW, protocol
+
+
+def _protocol(context: TabContext) -> Protocol:
+    """The numbers: those of a paper, or the visitor's."""
+    usual = Protocol()
+    name = st.selectbox(
+        "As in",
+        [_OWN, *PRESETS],
+        key="track-preset",
+        help="A paper's own code carries labels by raw features, at its own input size.",
+    )
+    if name != _OWN:
+        chosen = PRESETS[name]
+        st.caption(
+            plain(
+                f"{chosen.paper}: {chosen.protocol.numbers}; the shorter side of its input is "
+                f"{chosen.short_side} pixels."
             )
-            radius = st.number_input(
-                "Radius, in diagonals",
-                *(0.0, 1.0, _usual_radius(context), 0.05),
-                help="How far an object can have moved; 0 for anywhere.",
-            )
-            heaviest = st.number_input("Heaviest keys", 1, 500, usual.heaviest)
-    return carrier == _RAW, Protocol(frames, radius or None, heaviest)
+        )
+        return chosen.protocol
+    frames = st.number_input(
+        "Frames of context", 1, 64, usual.context, help="How many labelled frames count."
+    )
+    radius = st.number_input(
+        "Radius, in diagonals",
+        *(0.0, 1.0, _usual_radius(context), 0.05),
+        help="How far an object can have moved; 0 for anywhere.",
+    )
+    heaviest = st.number_input("Heaviest keys", 1, 500, usual.heaviest)
+    temperature = st.number_input(
+        "Temperature",
+        *(0.0, 10.0, 0.0, 0.05),
+        help="Of a softmax over these keys; 0 weighs them by the row as it is.",
+    )
+    return Protocol(frames, radius or None, heaviest, temperature or None)
 
 
 def _usual_radius(context: TabContext) -> float:
@@ -130,8 +228,8 @@ def _show(context: TabContext, found: Tracked) -> None:
         over = st.toggle("Over the clip", value=True, key="track-over")
         st.download_button(
             "Masks (ZIP)",
-            data=lambda: zipped(found.masks, context.analysis.clip),
-            file_name=f"{context.analysis.clip.name.rpartition('.')[0] or 'clip'}-masks.zip",
+            data=lambda: found.archive or zipped(found.masks, context.analysis.clip.indices),
+            file_name=f"{context.stem}-masks.zip",
             mime="application/zip",
             on_click="ignore",
             key="track-masks",
@@ -146,39 +244,111 @@ def _overlay(context: TabContext, blob: bytes | None) -> None:
         st.rerun()
 
 
-def zipped(masks: NDArray[np.uint8], clip: Clip) -> bytes:
-    """The masks, (T, H, W) from 0 to 255, as a ZIP file of PNG."""
+def zipped(masks: NDArray[np.uint8], frames: Sequence[int]) -> bytes:
+    """The masks of some frames, (T, H, W) from 0 to 255, as a ZIP file of PNG."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for index, mask in zip(clip.indices, masks, strict=True):
-            for name, content in mask_pngs(mask[None] / np.float32(255), [index]):
-                archive.writestr(zipfile.ZipInfo(name), content)
+        _put(archive, masks, frames)
     return file.getvalue()
+
+
+def _put(archive: zipfile.ZipFile, masks: NDArray[np.uint8], frames: Sequence[int]) -> None:
+    for index, mask in zip(frames, masks, strict=True):
+        for name, content in mask_pngs(mask[None] / np.float32(255), [index]):
+            archive.writestr(zipfile.ZipInfo(name), content)
+
+
+def _bytes_of(masks: Soft) -> NDArray[np.uint8]:
+    return np.rint(masks * 255).astype(np.uint8)
+
+
+def _work_of_whole(
+    context: TabContext,
+    through: Callable[[LongAnalysis, Progress], Tracked | tracking_several.Several],
+    told: Cost,
+    key: Hashable,
+) -> Work | None:
+    """``through`` all windows, once the visitor wants it; None until then."""
+    if waiting.for_network(context):
+        return None
+    folder = whole.wanted(context, told, "Track the whole clip", key, name="track")
+    if folder is None:
+        return None
+    sizes = whole.by_contribution(context)
+
+    def work(progress: Progress) -> Tracked | tracking_several.Several:
+        running, tracking = part_of(progress, 0.0, 0.8), part_of(progress, 0.8, 1.0)
+        with whole_clip.run_through(context.shown, folder, running, sizes=sizes) as long:
+            return through(long, tracking)
+
+    return work
+
+
+def through_windows(
+    long: LongAnalysis, context: TabContext, start: Start, protocol: Protocol, progress: Progress
+) -> Tracked:
+    """A mask through all windows: their masks as a ZIP file, and those of the part on screen."""
+    from nlviz.windows import track_windows
+
+    clip, file = context.analysis.clip, io.BytesIO()
+    masks = np.zeros(clip.frames.shape[:3], np.float32)
+    with zipfile.ZipFile(file, "w") as archive:
+        for each in track_windows(
+            long,
+            context.block,
+            start.masks()[0],
+            frame=start.frame,
+            protocol=protocol,
+            progress=progress,
+        ):
+            _put(archive, _bytes_of(each.masks), each.frames)
+            for frame, mask in zip(each.frames, each.masks, strict=True):
+                if frame in clip.indices:
+                    masks[clip.indices.index(frame)] = mask
+    found = Track(context.block, start.frame, masks, np.zeros((0, 0, 0), np.float32), protocol)
+    return _shown(context, found, (), start, file.getvalue())
+
+
+def _shown(
+    context: TabContext,
+    found: Track,
+    scores: tuple[tuple[float, float], ...],
+    start: Start,
+    archive: bytes = b"",
+) -> Tracked:
+    over = blobs.mask_blob(found.objects, start.color, context.shown.tags[0])
+    frames = strip(context.analysis, found, scores, start.color)
+    return Tracked(_bytes_of(found.masks), scores, over, frames, archive)
 
 
 def _work(context: TabContext, start: Start, protocol: Protocol, *, raw: bool) -> Work:
     def work(progress: Progress) -> Tracked:
         progress(0.0, "reading the mask")
-        masks, analysis, block = start.masks(), context.analysis, context.block
-        if raw:
-            with one_at_a_time(progress, kind_of("features", context.shown.choice)) as told:
-                from nlviz.experiments.baselines import baseline
-
-                told(0.0, "working out the raw features")
-                block, _ = origin(context.block)
-                analysis = baseline(
-                    context.shown.without_baselines, context.shown.network(), block, "cosine"
-                )
-            (block,) = analysis.blocks
+        masks = start.masks()
+        analysis, block = _carrier(context, progress, raw=raw)
         found = track(
             analysis, block, masks[0], frame=start.frame, protocol=protocol, progress=progress
         )
         scores = measured(found, masks) if start.scored else ()
-        over = blobs.mask_blob(found.objects, start.color, context.shown.tags[0])
-        whole = np.rint(found.masks * 255).astype(np.uint8)
-        return Tracked(whole, scores, over, strip(analysis, found, scores, start.color))
+        return _shown(context, found, scores, start)
 
     return work
+
+
+def _carrier(context: TabContext, progress: Progress, *, raw: bool) -> tuple[Analysis, str]:
+    """What carries: the block, or the cosine of its input, which takes a pass in its turn."""
+    if not raw:
+        return context.analysis, context.block
+    with one_at_a_time(progress, kind_of("features", context.shown.choice)) as told:
+        from nlviz.experiments.baselines import baseline
+
+        told(0.0, "working out the raw features")
+        block, _ = origin(context.block)
+        analysis = baseline(
+            context.shown.without_baselines, context.shown.network(), block, "cosine"
+        )
+    (block,) = analysis.blocks
+    return analysis, block
 
 
 def measured(found: Track, truth: Masks) -> tuple[tuple[float, float], ...]:

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from nlviz.errors import CaptureError
 from nlviz.hooks.attention.logits import LogitTerms, fused_terms, terms_of
+from nlviz.hooks.attention.sinks import terms_beside_a_sink
 from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import unknown_way
 from nlviz.hooks.places.follow import Places
@@ -72,6 +73,8 @@ class Attended:
         query_source: where the queries come from.
         key_source: where the keys come from.
         project: the weight (E, H · Dv) and bias (E,) of the output projection inside the call.
+        put_out: the very tensor that the module goes on with.
+        as_output: what the call put out, or its gradient, → with the axes of ``output``.
     """
 
     query: Tensor
@@ -82,6 +85,8 @@ class Attended:
     query_source: Source
     key_source: Source
     project: tuple[Tensor, Tensor | None] | None = None
+    put_out: Tensor | None = None
+    as_output: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,8 @@ class Watch(TorchFunctionMode):
         look = _LOOKS.get(getattr(func, "__name__", ""))
         if look is not None:
             try:
-                look(self, out, *args, **kwargs)
+                with torch.no_grad():
+                    look(self, out, *args, **kwargs)
             except CaptureError as why:
                 self._weighted = None
                 self._report(str(why))
@@ -176,8 +182,6 @@ class Watch(TorchFunctionMode):
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> None:
-        if is_causal:
-            raise CaptureError("is causal: each query sees the keys before it only")
         given = query, key
         if enable_gqa:
             groups = query.shape[-3] // key.shape[-3]
@@ -190,10 +194,13 @@ class Watch(TorchFunctionMode):
         )
         if attn_mask is not None:
             attn_mask = _folded(attn_mask.expand(*query.shape[:-1], key.shape[-2]))
+        whole = out
         query, key, value, y = (_folded(t) for t in (query, key, value, out))
         factor = query.shape[-1] ** -0.5 if scale is None else scale
-        terms = fused_terms(attn_mask, factor, (*query.shape[:3], key.shape[2]))
-        self._report(Attended(query, key, value, terms, y, of_query, of_key))
+        shape = (*query.shape[:3], key.shape[2])
+        terms = fused_terms(attn_mask, factor, shape, causal=is_causal)
+        of = of_query, of_key
+        self._report(Attended(query, key, value, terms, y, *of, put_out=whole, as_output=_folded))
 
     def _flex(
         self,
@@ -240,10 +247,25 @@ class Watch(TorchFunctionMode):
         sources = self._source(given[0], axes, query), self._source(given[1], axes, key)
         logits = (*query.shape[:3], key.shape[2])
         mask = _one_mask(call["attn_mask"], call["key_padding_mask"], logits)
-        output = out[0].transpose(0, 1) if batched else out[0].unsqueeze(0)
+
+        def as_output(whole: Tensor) -> Tensor:
+            return whole.transpose(0, 1) if batched else whole.unsqueeze(0)
+
         terms = fused_terms(mask, query.shape[-1] ** -0.5, logits)
         project = call["out_proj_weight"], call["out_proj_bias"]
-        self._report(Attended(query, key, value, terms, output, *sources, project))
+        self._report(
+            Attended(
+                query,
+                key,
+                value,
+                terms,
+                as_output(out[0]),
+                *sources,
+                project,
+                put_out=out[0],
+                as_output=as_output,
+            )
+        )
 
     def _einsum(self, out: Tensor, *given: Any, **_: Any) -> None:
         equation, *operands = given
@@ -310,20 +332,37 @@ class Watch(TorchFunctionMode):
     def _product(self, out: Tensor, product: _Product) -> None:
         """The product that ends an attention whose weights are one of its sides, or a new one."""
         met = self._weighted
-        result = _folded(_last(out, product.axes))
         rows, columns = _folded(product.rows), _folded(product.columns)
         if met is not None and rows.shape[2:] == met.shape[-2:] and _same_batch(rows, met):
-            self._weigh(met, columns.transpose(-1, -2), result)
+            self._weigh(met, columns.transpose(-1, -2), out, product.axes)
         elif met is not None and columns.shape[2:] == met.shape[-2:] and _same_batch(columns, met):
-            self._weigh(met, rows.transpose(-1, -2), result.transpose(-1, -2))  # v · wᵀ
+            turned = product.axes[1], product.axes[0]  # v · wᵀ
+            self._weigh(met, rows.transpose(-1, -2), out, turned)
         else:
             self._products.append(product)
 
-    def _weigh(self, met: _Weighted, value: Tensor, out: Tensor) -> None:
+    def _weigh(self, met: _Weighted, value: Tensor, out: Tensor, axes: tuple[int, int]) -> None:
+        """The values meet their weights; ``axes`` are those of the queries and of the width."""
         self._weighted = None
         batch = met.shape[:2]
-        value, y = (t.reshape(*batch, *t.shape[2:]) for t in (value, out))
-        self._report(Attended(met.query, met.key, value, met.terms, y, *met.sources))
+
+        def as_output(whole: Tensor) -> Tensor:
+            y = _folded(_last(whole, axes))
+            return y.reshape(*batch, *y.shape[2:])
+
+        value = value.reshape(*batch, *value.shape[2:])
+        self._report(
+            Attended(
+                met.query,
+                met.key,
+                value,
+                met.terms,
+                as_output(out),
+                *met.sources,
+                put_out=out,
+                as_output=as_output,
+            )
+        )
 
     def _softmax(self, out: Tensor, *args: Any, **kwargs: Any) -> None:
         logits = args[0] if args else kwargs["input"]
@@ -345,6 +384,22 @@ class Watch(TorchFunctionMode):
             terms = terms_of(_last(logits, axes).reshape(*query.shape[:3], -1), query, key)
             shape = *query.shape[:3], key.shape[2]
             self._weighted = _Weighted(query, key, terms, shape, sources)
+            return
+        self._softmax_with_sink(logits, dim, products)
+
+    def _softmax_with_sink(self, logits: Tensor, dim: int, products: list[_Product]) -> None:
+        """A softmax over the keys of a product and one column more, which is cut off afterwards."""
+        for product in reversed(products):
+            *rest, keys = product.shape
+            behind = product.axes == (len(rest) - 1, len(rest))
+            if not behind or dim % logits.ndim != len(rest):
+                continue
+            if tuple(logits.shape) != (*rest, keys + 1):
+                continue
+            query, key = _folded(product.rows), _folded(product.columns)
+            terms = terms_beside_a_sink(logits.reshape(*query.shape[:3], -1), query, key)
+            shape = *query.shape[:3], key.shape[2]
+            self._weighted = _Weighted(query, key, terms, shape, product.sources)
             return
 
 

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from nlviz.errors import CaptureError
 
-_NEVER = -1e4  # no logit is that low: masks are the lowest float or -inf
+NEVER = -1e4
+"""No logit is that low: masks are the lowest float or -inf."""
+
 _BELOW = -50.0  # or -100, told by what the same place adds in other sequences
 # Of the largest logit that is not masked, what rounding may leave: by precision.
 _CLOSE = {torch.bfloat16: 2e-2, torch.float16: 5e-3}
@@ -40,14 +42,20 @@ class LogitTerms:
         scale: (H,) factor of each head.
         bias: (H, N, M) the same for all sequences, or None.
         allowed: (b, N, M) bool, False where a mask forbids the link; or None.
+        causal: query i sees the keys 0 to i alone, which no mask spells out.
+        sink: (H,) the logit of one more key, which gives nothing; or None.
     """
 
     scale: Tensor
     bias: Tensor | None = None
     allowed: Tensor | None = None
+    causal: bool = False
+    sink: Tensor | None = None
 
 
-def fused_terms(mask: Tensor | None, scale: float, shape: tuple[int, ...]) -> LogitTerms:
+def fused_terms(
+    mask: Tensor | None, scale: float, shape: tuple[int, ...], *, causal: bool = False
+) -> LogitTerms:
     """The ``LogitTerms`` of a fused call, whose scale and mask are known; shape (b, H, N, M).
 
     Raises:
@@ -55,7 +63,7 @@ def fused_terms(mask: Tensor | None, scale: float, shape: tuple[int, ...]) -> Lo
     """
     factor = torch.full((shape[1],), scale)
     if mask is None:
-        return LogitTerms(factor)
+        return LogitTerms(factor, causal=causal)
     mask = mask.detach().expand(shape)
     if mask.stride(0) == 0:  # all sequences have the same
         mask = mask[:1]
@@ -107,7 +115,7 @@ class _Added:
     def bias(self, some: _Some, scale: Tensor) -> Tensor:
         """(H, N, M) what is added where a mask does not forbid it, 0 where one always does."""
         most = reduce(torch.maximum, (rest.amax(0) for _, rest in self.rests(some, scale)))
-        return most.masked_fill_(most <= _NEVER, 0)
+        return most.masked_fill_(most <= NEVER, 0)
 
     def proven(self, found: Callable[[_Some], _Found]) -> LogitTerms:
         """What a few sequences show if it holds for all, else what all of them show together.
@@ -167,7 +175,7 @@ class _Products(_Added):
         for some in (few,) if isinstance(few, slice) else (few, slice(None)):
             of_some = self.logits[some][:, :, rows]
             low, high = (float(end) for end in of_some.aminmax())
-            if low <= _NEVER:
+            if low <= NEVER:
                 return None
             product = _product(self.query[some][:, :, rows], self.key[some])
             if some is few:
@@ -186,7 +194,7 @@ class _Products(_Added):
         rows = _spread(self.logits.shape[2], _FEW_ROWS) if isinstance(some, Tensor) else slice(None)
         whole = self.logits[some][:, :, rows].float()
         product = _product(self.query[some][:, :, rows], self.key[some])
-        there = (whole > _NEVER).float()
+        there = (whole > NEVER).float()
         kept = torch.where(there > 0, whole, 0)
         # What varies from sequence to sequence owes nothing to a bias by position; a mask is rare.
         moved, by = (t - t.roll(1, 0) for t in (kept, product))
@@ -195,7 +203,7 @@ class _Products(_Added):
             ratios = zip((moved / by).unbind(1), telling.unbind(1), strict=True)
             scale = torch.stack([ratio[told].median() for ratio, told in ratios])
             rest = whole - scale[:, None, None] * product
-            there = ((rest > _NEVER) & (rest > rest.amax(0) + _BELOW)).float()
+            there = ((rest > NEVER) & (rest > rest.amax(0) + _BELOW)).float()
             count = there.sum(0).clamp(min=1)
             moved, by = (t - (t * there).sum(0) / count for t in (kept, product))
             scale = _slope(moved, by, there * (count > 1))

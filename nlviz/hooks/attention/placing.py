@@ -106,6 +106,8 @@ def _spread(call: Attended) -> Attended:
     terms = call.terms
     heads = call.query.shape[1]
     alike = terms.bias is None or bool((terms.bias == terms.bias[:1]).all())
+    sink = terms.sink
+    alike &= sink is None or bool((sink == sink[:1]).all())
     if not alike or not torch.allclose(terms.scale, terms.scale[:1], rtol=1e-4):
         raise CaptureError("has sequences with terms of their own in its logits")
     bias = None if terms.bias is None else terms.bias[:1]
@@ -119,7 +121,9 @@ def _spread(call: Attended) -> Attended:
         query=query,
         key=key,
         value=value,
-        terms=LogitTerms(terms.scale[:1], bias, allowed),
+        terms=LogitTerms(
+            terms.scale[:1], bias, allowed, terms.causal, None if sink is None else sink[:1]
+        ),
         output=output,
     )
 
@@ -141,6 +145,7 @@ def _folded(call: Attended, chosen: Tensor) -> Attended:
             raise CaptureError("has heads with masks of their own")
         allowed = allowed[:, 0]
     bias = None if terms.bias is None else terms.bias.repeat(fold, 1, 1)
+    sink = None if terms.sink is None else terms.sink.repeat(fold)
     if call.project is None:
         output = taken(call.output)
     elif fold == 1:
@@ -152,6 +157,6 @@ def _folded(call: Attended, chosen: Tensor) -> Attended:
         query=taken(call.query),
         key=taken(call.key),
         value=taken(call.value),
-        terms=LogitTerms(terms.scale.repeat(fold), bias, allowed),
+        terms=LogitTerms(terms.scale.repeat(fold), bias, allowed, terms.causal, sink),
         output=output,
     )

@@ -14,9 +14,11 @@ from torch.nn import functional as F
 from nlviz.affinity import Affinity
 from nlviz.errors import CaptureError
 from nlviz.geometry import Cell, Grid
-from nlviz.groups import NO_KEY, NO_QUERY, Groups, reached_from
+from nlviz.groups import reached_from
 from nlviz.hooks.attention.calls import Attended
+from nlviz.hooks.attention.masks import reach_of
 from nlviz.hooks.attention.placing import placed
+from nlviz.hooks.attention.sinks import with_sink
 from nlviz.hooks.batch import Sample
 from nlviz.hooks.fidelity import checked_queries, even_weights, is_right, relative_error
 from nlviz.hooks.places.follow import Places
@@ -25,7 +27,6 @@ from nlviz.hooks.places.layout import SlotLayout
 Array = NDArray[np.float32]
 
 _MOST_BYTES = 512 << 20  # for θ and φ of one block, widened by a bias by position
-_MOST_SEQUENCES = 64  # that one key may stand in
 _AT_ONCE = 1 << 19  # bytes of slots that are turned into columns while they are in the cache
 
 
@@ -38,11 +39,22 @@ def affinity_of(call: Attended | str, places: Places, sample: Sample) -> tuple[A
         sample: what of each batch to keep.
 
     Raises:
-        CaptureError: places that are not known or make no grid, masks that do not form groups, a
-            bias over too many keys, or an output that the affinity does not reproduce.
+        CaptureError: places that are not known or make no grid, a mask or a bias
+            over too many keys, or an output that the affinity does not reproduce.
     """
     if isinstance(call, str):
         raise CaptureError(call)
+    return _checked(*sample_of(call, places, sample))
+
+
+def sample_of(
+    call: Attended, places: Places, sample: Sample
+) -> tuple[Attended, SlotLayout, SlotLayout]:
+    """The sample's part of a call, and in which columns its queries and keys lie.
+
+    Raises:
+        CaptureError: places that are not known or make no grid.
+    """
     if 0 in (*call.query.shape, *call.key.shape):
         raise CaptureError("has no queries or no keys")
     mine, queries, keys = placed(call, places, sample)
@@ -52,7 +64,12 @@ def affinity_of(call: Attended | str, places: Places, sample: Sample) -> tuple[A
             raise CaptureError("has different keys for one place in several sequences")
     if _has_repeats(queries):
         raise CaptureError("asks from one place in several sequences")
-    return _checked(mine, queries, keys)
+    return mine, queries, keys
+
+
+def columns_of(tensor: Tensor, layout: SlotLayout) -> Array:
+    """(S, H, length, width) of a sample as (H, width, columns), as θ and φ lie; 0 where none is."""
+    return _columns(tensor, layout)
 
 
 def _checked(call: Attended, queries: SlotLayout, keys: SlotLayout) -> tuple[Affinity, float]:
@@ -68,9 +85,11 @@ def _checked(call: Attended, queries: SlotLayout, keys: SlotLayout) -> tuple[Aff
         keys.grid,
         scale,
         heads=theta.shape[1],
-        reach=_reach(call.terms.allowed, queries, keys),
+        reach=reach_of(call.terms, queries, keys),
         tokens=queries.tokens,
     )
+    if call.terms.sink is not None:
+        affinity = with_sink(affinity, call.terms.sink)
     error = _error(affinity, call, queries, keys)
     if not is_right(error, call.output.dtype):
         raise CaptureError(
@@ -144,51 +163,6 @@ def _bias_as_product(call: Attended, scale: float) -> tuple[Tensor | None, Tenso
     return bias, torch.eye(m).expand(heads, m, m)
 
 
-def _reach(allowed: Tensor | None, queries: SlotLayout, keys: SlotLayout) -> tuple[Groups, ...]:
-    """Sequences are groups by themselves; a mask splits them further.
-
-    A key that stands in several sequences is in a group of each, one ``Groups`` for each time that
-    it does. Cells without a query or key are in none.
-    """
-    sequences, n = queries.columns.shape
-    m = keys.columns.shape[1]
-    whole = n == queries.width and m == keys.width
-    if allowed is None and sequences == 1 and whole:
-        return ()
-    of_query, of_key = np.zeros((sequences, n), int), np.zeros((sequences, m), int)
-    for s, of_sequence in enumerate(() if allowed is None else allowed.numpy()):
-        of_query[s], of_key[s] = _split(of_sequence)
-    start = np.arange(sequences)[:, None] * (m + 2)
-    query = np.full(queries.width, NO_QUERY)
-    query[queries.columns] = of_query + start
-    # The k-th time that each column stands in a sequence.
-    flat = keys.columns.ravel()
-    order = np.argsort(flat, kind="stable")
-    ends = np.flatnonzero(np.diff(flat[order], prepend=-1))
-    times = np.empty(flat.size, int)
-    times[order] = np.arange(flat.size) - np.repeat(ends, np.diff(ends, append=flat.size))
-    if times.max() >= _MOST_SEQUENCES:
-        raise CaptureError(f"has keys that stand in more than {_MOST_SEQUENCES} sequences")
-    groups = []
-    for k in range(int(times.max()) + 1):
-        key = np.full(keys.width, NO_KEY)
-        key[flat[times == k]] = (of_key + start).ravel()[times == k]
-        groups.append(Groups(query, key))
-    return tuple(groups)
-
-
-def _split(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The group of each query and key of a mask (N, M); CaptureError if it has none."""
-    n, m = allowed.shape
-    if allowed.all():
-        return np.zeros(n, np.intp), np.zeros(m, np.intp)
-    query = np.where(allowed.any(1), allowed.argmax(1), m)
-    key = np.where(allowed.any(0), np.where(allowed, query[:, None], -1).max(0), m + 1)
-    if not np.array_equal(allowed, query[:, None] == key):
-        raise CaptureError("has a mask that does not split queries and keys into groups")
-    return query, key
-
-
 def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLayout) -> float:
     """The relative error of the outputs of all heads, recomputed for some queries."""
     slots = _slots_at(queries)
@@ -198,9 +172,9 @@ def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLa
     asked = checked_queries(grid, np.flatnonzero(there[: grid.size]), tokens)
     wanted = slots[[affinity.index(query) for query in asked]]
     affinity, kept = _reached_alone(affinity, asked)
-    values = _some_columns(call.value, keys, kept)  # (H, M, Dv)
+    values = _some_columns(call.value, keys, kept[kept < keys.width])  # (H, M, Dv)
     weighed, even = (
-        np.concatenate([*(weights @ values)], axis=1)
+        np.concatenate([*(weights[..., : values.shape[1]] @ values)], axis=1)
         for weights in (affinity.head_weights(asked), even_weights(affinity, asked))
     )
     output = call.output.detach()
@@ -233,7 +207,7 @@ def _reached_alone(
         affinity,
         phi=np.take(affinity.phi, kept, axis=1),
         key_grid=Grid(1, 1, len(there)),
-        reach=tuple(Groups(each.query, each.key[kept]) for each in affinity.reach),
+        reach=tuple(each.of(slice(None), kept) for each in affinity.reach),
     )
     return less, kept
 

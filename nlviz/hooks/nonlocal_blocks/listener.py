@@ -15,6 +15,7 @@ from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import first_tensor, this_thread, unknown_way
 from nlviz.hooks.nonlocal_blocks.parts import BlockParts, Pass
 from nlviz.hooks.places.follow import Places
+from nlviz.hooks.places.notes import on_our_own
 
 _called: WeakKeyDictionary[ExitStack, list[Listener]] = WeakKeyDictionary()
 """By the hooks of one capture: those whose blocks were called and are running."""
@@ -79,7 +80,8 @@ class Listener:
 
         def safe(*args: Any, **kwargs: Any) -> None:
             try:
-                hook(*args, **kwargs)
+                with on_our_own():
+                    hook(*args, **kwargs)
             except NlvizError:
                 raise
             except Exception as fault:

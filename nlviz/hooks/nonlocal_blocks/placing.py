@@ -96,6 +96,7 @@ def _moved(affinity: Affinity, queries: SlotLayout, keys: SlotLayout) -> Affinit
             group(each.key, other, keys.width, NO_KEY),
         )
         for each in affinity.reach or (everywhere,)
+        if isinstance(each, Groups)
     )
     whole = len(own) == queries.width and len(other) == keys.width
     return replace(

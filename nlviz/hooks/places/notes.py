@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -39,9 +39,14 @@ class Unknown:
 Known = Placed | Unknown
 
 
-def on_the_cpu() -> AbstractContextManager[object]:
-    """New tensors lie on the CPU, also where the user's default is another device."""
-    return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+def on_our_own() -> AbstractContextManager[object]:
+    """What torch is asked here is nlviz's own work, not the network's.
+
+    It is not followed as the network's calls are, and new tensors lie on the CPU, also where the
+    user's default is another device: both are modes, which torch leaves out.
+    """
+    aside: AbstractContextManager[object] = torch._C.DisableTorchFunction()
+    return aside
 
 
 Rule = Callable[..., Known]
@@ -60,7 +65,7 @@ class Note:
 
     def read(self) -> Known:
         """The places, those of everything on the way read first."""
-        with torch.inference_mode(False), torch.no_grad(), on_the_cpu():
+        with torch.inference_mode(False), torch.no_grad(), on_our_own():
             waiting = [self]
             while waiting:
                 note = waiting[-1]

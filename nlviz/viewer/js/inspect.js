@@ -30,6 +30,7 @@ export function describe({ model, stage, pointing, player, readout, notice, rend
     shares: seen?.shares ?? [],
     done: seen?.done ?? 0,
     heat: scale && options.heat ? scale : null,
+    components: model.components?.tag ?? null,
     pins: pins.map((
       { id, color, name = "", t, x, y, region = null, token = null, pending = false, exact },
     ) => ({

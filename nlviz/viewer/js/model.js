@@ -3,13 +3,14 @@
 
 import { DAMAGED } from "./data/blob.js";
 import { answers, createMemory } from "./rows/links.js";
-import { isAsked } from "./rows/reach.js";
+import { isUsual } from "./rows/reach.js";
 import { prepare } from "./rows/rows.js";
 
 /** @typedef {import("./protocol.d.ts").Scene} Scene */
 /** @typedef {import("./data/blob.js").Clip} Clip */
 /** @typedef {import("./data/blob.js").Block} Block */
 /** @typedef {import("./data/blob.js").Mask} Mask */
+/** @typedef {import("./data/blob.js").Components} Components */
 
 /** Blobs that come after their block, and where it keeps them. */
 const LATER = { constants: "later", sizes: "sized" };
@@ -25,6 +26,8 @@ export class Model {
   block = null;
   /** @type {Mask | null} What lies over the frames instead of heat, while nothing is hovered. */
   mask = null;
+  /** @type {Components | null} Colours in the place of heat, while nothing is hovered. */
+  components = null;
   /** @type {string | null} The id of the pin whose heat shows while nothing is hovered. */
   selected = null;
   /** @type {string | null} A sentence of the viewer's own. */
@@ -63,6 +66,9 @@ export class Model {
     if (another) this.#memory.forget();
     const [mask = null] = this.#held([this.data.mask], "mask");
     this.mask = mask?.frames.length === this.clip?.frames.length ? mask : null;
+    const [components = null] = this.#held([this.data.components], "components");
+    const fits = components?.grid.steps.length === this.clip?.frames.length;
+    this.components = fits ? components : null;
     this.blocks = this.#held(this.data.blocks, "block").filter((block) => this.#fits(block));
     for (const blob of this.#store.values()) {
       const owner = blob.kind in LATER && this.blocks.find(({ tag }) => tag === blob.block);
@@ -94,7 +100,7 @@ export class Model {
     if (patch) this.#options.change(patch);
     const named = this.blocks.find(({ label }) => label === this.#options.value.block);
     const complete = this.blocks.length === this.data?.blocks.length;
-    const usual = this.blocks.filter(isAsked).at(-1) ?? this.blocks.at(-1);
+    const usual = this.blocks.filter(isUsual).at(-1) ?? this.blocks.at(-1);
     this.block = named ?? (complete ? usual : null) ?? null;
     if (this.block && this.block !== named) this.#options.mend({ block: this.block.label });
   }

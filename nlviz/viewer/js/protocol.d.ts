@@ -10,6 +10,7 @@ export interface Scene {
   max_pins: number;
   can: Can;
   mask: string | null;
+  components: string | null;
   notice: string | null;
 }
 
@@ -70,6 +71,8 @@ export interface Options {
   scale: "row" | "block" | "absolute";
   curve: "linear" | "root" | "log";
   colours: "dusk" | "viridis" | "cividis" | "grey";
+  sharpened: boolean;
+  components: boolean;
   together: boolean;
   view: "strip" | "player";
 }
@@ -130,7 +133,7 @@ export interface ClipHeader {
   times: number[];
 }
 
-/** A block: parts phi, theta where it is another, and of each grouping query0, key0 …. */
+/** A block: parts phi, theta where it is another, and of each rule of what is reached query0, key0 and until0, or bits0 …. */
 export interface BlockHeader {
   kind: "block";
   clip: string;
@@ -184,6 +187,14 @@ export interface MaskHeader {
   frames: number[];
 }
 
+/** Colours of cells that are no weights, and what they are: part cells, RGBA cell by cell. */
+export interface ComponentsHeader {
+  kind: "components";
+  clip: string;
+  grid: GridHeader;
+  words: string[];
+}
+
 /** What every header has in addition once it is packed. */
 export interface Packed {
   tag: string;
@@ -200,4 +211,10 @@ export interface PartEntry {
 
 export type Act = AddPoint | AddRegion | AddToken | Remove | Rename | Move | Turn;
 
-export type Header = ClipHeader | BlockHeader | ConstantsHeader | SizesHeader | MaskHeader;
+export type Header =
+  | ClipHeader
+  | BlockHeader
+  | ConstantsHeader
+  | SizesHeader
+  | MaskHeader
+  | ComponentsHeader;

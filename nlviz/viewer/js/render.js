@@ -26,11 +26,11 @@ export function createRender(viewer) {
     if (model.clip && model.plays) stage.focus(player.now);
     const moment = momentOf(viewer, start + TURN);
     const computed = performance.now();
-    if (stage.layout) paint(viewer, moment);
+    const painted = !stage.layout || paint(viewer, moment, start + TURN);
     tell(viewer, moment);
     const done = performance.now();
     timing = { count: timing.count + 1, compute: computed - start, draw: done - computed };
-    if (moment.unfinished) invalidate();
+    if (moment.unfinished || !painted) invalidate();
   }
 
   return {
@@ -99,13 +99,20 @@ function momentOf(viewer, until = Infinity) {
 const colourOf = ({ model, stage }, place) =>
   pinNear(stage, model.pins, place)?.color ?? model.freeColour;
 
-/** Heat, ink and timeline. */
-function paint(viewer, { pin, place, hovered, pins, curves, seen, scale, key }) {
+/** The components that are drawn: heat takes their place while something is pointed at. */
+const coloursOf = ({ model }, hovered) =>
+  model.wanted.components && !(hovered && model.wanted.heat) ? model.components : null;
+
+/** Heat, ink and timeline; whether all of the heat is drawn, which may take longer than `until`. */
+function paint(viewer, { pin, place, hovered, pins, curves, seen, scale, key }, until) {
   const { model, stage, player } = viewer;
-  const { heat, opacity, colours, links, reverse } = model.wanted;
-  const shown = seen && heat && (hovered || !model.mask);
-  const heatKey = shown ? `${key} ${JSON.stringify(scale)} ${opacity} ${colours}` : "";
-  stage.drawHeat(heatKey, seen, scale, { colours, opacity });
+  const { heat, opacity, colours, links, reverse, sharpened } = model.wanted;
+  const components = coloursOf(viewer, hovered);
+  stage.showComponents(components, opacity);
+  const shown = seen && heat && (hovered || !(model.mask || components));
+  const style = { colours, opacity, sharpened };
+  const heatKey = shown ? `${key} ${JSON.stringify([scale, style])}` : "";
+  const drawn = stage.drawHeat(heatKey, seen, scale, style, until);
   const hover = hovered && {
     place: place.region ? { ...place, ...middleOf(place.region) } : place,
     seen,
@@ -113,10 +120,11 @@ function paint(viewer, { pin, place, hovered, pins, curves, seen, scale, key }) 
   };
   drawMarks(...stage.ink(), { block: model.block, pins, pin, seen, hover, links, reverse });
   player.show(model.plays, curves.filter(({ shares }) => shares.length));
+  return drawn;
 }
 
 /** Controls and words. */
-function tell(viewer, { pin, place, seen, scale }) {
+function tell(viewer, { pin, place, hovered, seen, scale }) {
   const { model, stage, pointing, toolbar, tokens, chips, readout, notice, card } = viewer;
   const { data, clip, block, wanted, missing } = model;
   setText(stage.message, missing ?? "");
@@ -134,10 +142,13 @@ function tell(viewer, { pin, place, seen, scale }) {
     inFrame: model.inFrame,
     can: model.can,
     tool: pointing.tool,
+    components: model.components !== null,
   });
   tokens.show(block ? tokensOf(block, wanted.reverse) : []);
   chips.show(model.pins, clip, pin);
-  readout.show({ clip, block, place, seen, scale, waiting: model.waiting, options: wanted });
+  const components = coloursOf(viewer, hovered);
+  const { waiting } = model;
+  readout.show({ clip, block, place, seen, scale, components, waiting, options: wanted });
   const over = pointing.place && stage.layout && pinNear(stage, model.pins, pointing.place);
   stage.node.classList.toggle("nlviz-over-pin", Boolean(over));
 }

@@ -53,6 +53,11 @@ function reveal(row, child) {
   if (hidden) row.scrollLeft = before - (row.clientWidth - child.offsetWidth) / 2;
 }
 
+function kindOf(block) {
+  if (block.function === "derived") return "derived";
+  return isAsked(block) ? shapeOf(block.query) : "tokens alone";
+}
+
 function button(block, choose) {
   return element(
     "button",
@@ -63,6 +68,6 @@ function button(block, choose) {
       onclick: choose,
     },
     element("b", {}, block.label),
-    element("small", {}, isAsked(block) ? shapeOf(block.query) : "tokens alone"),
+    element("small", {}, kindOf(block)),
   );
 }

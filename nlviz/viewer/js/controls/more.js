@@ -2,7 +2,7 @@
 // pins, how to draw.
 
 import { COLOUR_MAPS } from "../draw/colour.js";
-import { choice, menu } from "./controls.js";
+import { choice, menu, toggle } from "./controls.js";
 import { element, setText } from "../dom.js";
 
 const EXCLUDES = { frame: "own frame", cell: "own cell", none: "nothing" };
@@ -48,6 +48,16 @@ export function createMore({ change, tool }) {
     COLOUR_MAPS,
     (value) => change({ colours: value }),
   );
+  const sharpened = toggle(
+    "Sharpen",
+    "Draw the heat along the frames’ own edges; for display only, the weights stay those of cells",
+    (on) => change({ sharpened: on }),
+  );
+  const components = toggle(
+    "Components",
+    "Colour the frames by the first three components of features, while nothing is pointed at",
+    (on) => change({ components: on }),
+  );
   const pins = choice(
     "Links of the pins",
     {
@@ -69,6 +79,8 @@ export function createMore({ change, tool }) {
     scale.root,
     curve.root,
     colours.root,
+    sharpened.root,
+    components.root,
     about,
   );
   const button = element("button", {
@@ -103,7 +115,7 @@ export function createMore({ change, tool }) {
     button,
     panel,
     close,
-    show({ options, block, inFrame, canRank, drawing }) {
+    show({ options, block, inFrame, canRank, drawing, components: there }) {
       tools.show(drawing);
       exclude.fill(inFrame ? { cell: EXCLUDES.cell, none: EXCLUDES.none } : EXCLUDES);
       exclude.show(options.exclude);
@@ -113,6 +125,9 @@ export function createMore({ change, tool }) {
       scale.able(options.rank_by === "affinity" ? "" : "Contributions are scaled to their own row");
       curve.show(options.curve);
       colours.show(options.colours);
+      components.root.hidden = !there;
+      components.show(options.components);
+      sharpened.show(options.sharpened, !options.heat && "Heat is switched off");
       // signed rows have a map of their own, around zero
       colours.root.hidden = block?.function === "dot_product";
       pins.show(String(options.together));

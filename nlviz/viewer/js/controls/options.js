@@ -17,6 +17,8 @@ const DEFAULTS = {
   scale: "row", // "row", "block" or "absolute"
   curve: "linear", // "linear", "root" or "log"
   colours: "dusk", // a name of COLOUR_MAPS
+  sharpened: false, // whether heat follows the frames' edges, for display only
+  components: true, // the colours of features, where the host gives any
   together: true, // the links of all pins, or of the chosen one alone
   view: "strip", // "strip" or "player"
 };

@@ -23,9 +23,10 @@ const SPEECH_PAUSE = 400; // ms: a hand that moves on is not talked over
 export function createReadout() {
   const where = element("div", { className: "nlviz-where" });
   const detail = element("div", { className: "nlviz-detail", title: FIDELITY });
+  const layer = element("div", { className: "nlviz-detail nlviz-components" });
   const live = element("div", { className: "nlviz-live", "aria-live": "polite" });
   const bar = createBar();
-  const words = element("div", { className: "nlviz-readout" }, where, detail);
+  const words = element("div", { className: "nlviz-readout" }, where, detail, layer);
   const root = element("div", { className: "nlviz-foot" }, words, bar.root, live);
   let spoken = "";
   let timer = 0;
@@ -44,12 +45,14 @@ export function createReadout() {
     },
 
     /**
-     * `seen` is what the place sees, or null where nothing is looked at; `scale` is the heat map's.
+     * `seen` is what the place sees, or null where nothing is looked at; `scale` is the heat map's;
+     * `components` are the colours that are drawn in its place, or null.
      */
-    show({ clip, block, place, seen, scale, waiting, options }) {
+    show({ clip, block, place, seen, scale, components, waiting, options }) {
       setText(detail, block ? blockText(block) : "");
+      setText(layer, components ? `Colours: ${components.words.join("; ")}.` : "");
       const asks = seen && !seen.range.absent;
-      bar.root.classList.toggle("nlviz-idle", !(asks && options.heat));
+      bar.root.classList.toggle("nlviz-idle", !(asks && options.heat && !components));
       if (!seen) return setText(where, waiting ?? hint(block, clip, options.reverse));
       const parts = [
         placeText(place, clip),
@@ -57,7 +60,13 @@ export function createReadout() {
         reachText(seen, options.reverse),
       ];
       setText(where, parts.filter(Boolean).join(" · "));
-      bar.show(scale, options.colours, LEFT_OUT[options.exclude], options.reverse);
+      const left = LEFT_OUT[options.exclude];
+      bar.show(
+        scale,
+        options.colours,
+        left + (options.sharpened ? SHARPENED : ""),
+        options.reverse,
+      );
       if (seen.done === 1) speak(spokenText(place, seen, clip, options.reverse));
     },
 
@@ -78,7 +87,12 @@ const SCALED = {
   block: "scaled to the whole block",
   absolute: "on a fixed scale",
 };
-const SHOWN = { affinity: "affinity f/C", contribution: "contribution, weight × ‖W_z·g‖" };
+const SHOWN = {
+  affinity: "affinity f/C",
+  contribution: "contribution, weight × ‖W_z·g‖",
+  derived: "derived weight",
+};
+const SHARPENED = ", sharpened along the picture’s edges, for display only";
 const CURVED = { linear: "", root: ", square root", log: ", logarithmic" };
 
 /** The colour bar of the heat map, labelled with its weights and with what it is scaled to. */
@@ -96,7 +110,7 @@ function createBar() {
   let drawn = "";
   return {
     root,
-    /** A scale of heatScale(), the colour map's name, and words on what the scale leaves out. */
+    /** A scale of heatScale(), the colour map's name, and words on what is left out and how drawn. */
     show(scale, colours, rest, reverse) {
       const colouring = `${colours} ${scale.signed}`;
       if (drawn !== colouring) strip.style.backgroundImage = heatGradient(colours, scale.signed);

@@ -35,7 +35,7 @@ export function createToolbar({ change, tool, undo, redo }) {
     (value) => `${value}`,
   );
   const opacity = slider(
-    "Opacity of the heat map",
+    "Opacity of the heat map, and of components",
     { min: 5, max: 100, step: 5 },
     (value) => change({ opacity: value / 100 }),
     (value) => `${value}%`,
@@ -89,7 +89,7 @@ export function createToolbar({ change, tool, undo, redo }) {
   return {
     root,
     closeMore: more.close,
-    show({ blocks: list, block, options, single, inFrame, can, tool: drawing }) {
+    show({ blocks: list, block, options, single, inFrame, can, tool: drawing, components }) {
       blocks.show(list, options.block);
       showHeads(block?.heads ?? 1, options.head);
       reverse.show(options.reverse);
@@ -99,7 +99,7 @@ export function createToolbar({ change, tool, undo, redo }) {
       heat.show(options.heat);
       view.root.hidden = single;
       view.show(options.view);
-      more.show({ options, block, inFrame, canRank: can.rank, drawing });
+      more.show({ options, block, inFrame, canRank: can.rank, drawing, components });
       // Not `disabled`: that would take the focus away, and the keys with it.
       undoButton.setAttribute("aria-disabled", !can.undo);
       redoButton.setAttribute("aria-disabled", !can.redo);

@@ -9,6 +9,7 @@ const FUNCTIONS = {
   embedded_gaussian: "embedded Gaussian",
   dot_product: "dot product",
   concatenation: "concatenation",
+  derived: "derived",
 };
 
 export const shapeOf = ({ t, rows, cols }) => `${t}×${rows}×${cols}`;

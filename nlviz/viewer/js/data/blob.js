@@ -10,6 +10,7 @@
 /** @typedef {Unpacked<import("../protocol.d.ts").ConstantsHeader>} Constants */
 /** @typedef {Unpacked<import("../protocol.d.ts").SizesHeader>} Sizes */
 /** @typedef {Unpacked<import("../protocol.d.ts").MaskHeader>} Mask */
+/** @typedef {Unpacked<import("../protocol.d.ts").ComponentsHeader>} Components */
 /**
  * A block, and what came later of it.
  * @typedef {Unpacked<import("../protocol.d.ts").BlockHeader> &
@@ -52,6 +53,7 @@ function checked(blob) {
   else if (blob.kind === "block") checkBlock(blob);
   else if (blob.kind === "constants") checkConstants(blob);
   else if (blob.kind === "mask") checkMask(blob);
+  else if (blob.kind === "components") checkComponents(blob);
   else if (blob.kind === "sizes") checkSizes(blob);
   else throw new Error(`unknown kind ${blob.kind}`);
   return blob;
@@ -71,11 +73,21 @@ function checkMask({ frames, parts }) {
   }
 }
 
-function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 0 }) {
-  for (const grid of [query, key]) {
-    const whole = grid.frames.length === grid.t && grid.steps.every((step) => grid.frames[step]);
-    if (!(grid.dx > 0 && grid.dy > 0) || !whole) throw new Error("a grid is not whole");
+function checkGrid(grid) {
+  const whole = grid.frames.length === grid.t && grid.steps.every((step) => grid.frames[step]);
+  if (!(grid.dx > 0 && grid.dy > 0) || !whole) throw new Error("a grid is not whole");
+}
+
+function checkComponents({ grid, words, parts }) {
+  checkGrid(grid);
+  const cells = 4 * grid.t * grid.rows * grid.cols;
+  if (!(cells > 0) || parts.cells.length !== cells || !Array.isArray(words)) {
+    throw new Error("the components do not fit their grid");
   }
+}
+
+function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 0 }) {
+  [query, key].forEach(checkGrid);
   if (!(heads >= 1) || width % heads) throw new Error("the channels do not split into heads");
   const columns = (grid) => grid.t * grid.rows * grid.cols + tokens.length;
   const fits = (part, length) => {
@@ -87,8 +99,13 @@ function checkBlock({ query, key, width, parts, heads = 1, tokens = [], reach = 
   if (parts.theta) fits("theta", columns(query) * width);
   else if (columns(query) !== columns(key)) throw new Error("theta is missing");
   for (let g = 0; g < reach; g++) {
+    if (parts[`bits${g}`]) {
+      fits(`bits${g}`, columns(query) * Math.ceil(columns(key) / 8));
+      continue;
+    }
     fits(`query${g}`, columns(query));
     fits(`key${g}`, columns(key));
+    if (parts[`until${g}`]) fits(`until${g}`, columns(query));
   }
   if (parts.constants) fits("constants", columns(query) * heads);
 }

@@ -34,12 +34,16 @@ export function createHeat() {
   };
 
   return {
-    /** Draw what a place sees, on a scale of heatScale(). What the person left out stays clear. */
+    /**
+     * Draw what a place sees, on a scale of heatScale(). What the person left out stays clear. Gives
+     * the frames that have heat, each with its time step, and the colours.
+     */
     paint(context, layout, clip, { ranked, left, grid }, scale, { colours, opacity }) {
       const area = grid.rows * grid.cols;
       fit(grid);
       const lut = colour(colours, scale.signed, opacity);
-      const level = scale.high > 0 ? levels(scale) : () => (scale.signed ? 128 : 0);
+      const level = levels(scale);
+      const painted = [];
       for (let step = 0; step < grid.t; step++) {
         // Where several steps cover a frame, the one that a pointer there asks: View.shown_step.
         const frames = grid.frames[step].filter((t) =>
@@ -53,8 +57,12 @@ export function createHeat() {
             : lut[level(ranked[j])];
         }
         small.putImageData(image, 0, 0);
-        for (const t of frames) place(context, canvas, layout.frames[t], grid, clip);
+        for (const t of frames) {
+          place(context, canvas, layout.frames[t], grid, clip);
+          painted.push({ t, step });
+        }
       }
+      return { painted, lut };
     },
   };
 }
@@ -75,6 +83,47 @@ function place(context, tile, frame, grid, clip) {
     grid.rows * grid.dy * sy,
   );
   context.restore();
+}
+
+const DARK = "rgb(0 0 0 / 0.55)"; // over frames of which only some positions have a colour
+
+/** Colours of cells over the frames, which the style sheet turns grey. */
+export function createComponents() {
+  let blob = null;
+  let tiles = [];
+  let everywhere = true;
+
+  return {
+    /** Take a blob of kind "components", or null for none. */
+    show(next) {
+      if (next === blob) return;
+      blob = next;
+      if (!blob) return (tiles = []);
+      const { grid: { t, rows, cols }, parts: { cells } } = blob;
+      const size = 4 * rows * cols;
+      everywhere = cells.every((value, i) => i % 4 < 3 || value);
+      tiles = Array.from({ length: t }, (_, step) => {
+        const canvas = new OffscreenCanvas(cols, rows);
+        const pixels = Uint8ClampedArray.from(cells.subarray(step * size, (step + 1) * size));
+        canvas.getContext("2d").putImageData(new ImageData(pixels, cols, rows), 0, 0);
+        return canvas;
+      });
+    },
+
+    draw(context, layout, clip, opacity) {
+      if (!blob) return;
+      layout.frames.forEach((frame, t) => {
+        if (!isVisible(layout, t)) return;
+        if (!everywhere) {
+          context.fillStyle = DARK;
+          context.fillRect(frame.x, frame.y, frame.w, frame.h);
+        }
+        context.globalAlpha = opacity;
+        place(context, tiles[blob.grid.steps[t]], frame, blob.grid, clip);
+        context.globalAlpha = 1;
+      });
+    },
+  };
 }
 
 /**

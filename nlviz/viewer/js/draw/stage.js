@@ -2,9 +2,10 @@
 // screen.
 
 import { element } from "../dom.js";
-import { createHeat, createMask } from "./layers.js";
+import { createComponents, createHeat, createMask } from "./layers.js";
 import { drawFrames } from "./ink.js";
 import { arrange, arrangeOne, placeAt, pointAt } from "./layout.js";
+import { createSharpener } from "./sharpened.js";
 
 const LABEL =
   "Frames of the clip. Arrow keys move cell by cell, with Shift they draw a box; Page Up and Page Down change " +
@@ -24,18 +25,24 @@ export function createStage({ changed, failed }) {
     message,
   );
   const heat = createHeat();
+  const sharpener = createSharpener();
   const mask = createMask(drawMask);
+  const components = createComponents();
+  let opacity = 0; // of the components
   let clip = null;
   let pictures = [];
   let layout = null;
   let ratio = 1;
   let only; // the one frame on the stage, or undefined for all
   let heatKey = ""; // what the heat canvas shows
+  let componentsKey = ""; // what is drawn of them
+  let sharpening = null; // what is still to be sharpened of it, turn by turn
   let theme = null;
 
   function show(next) {
     pictures.forEach((picture) => picture?.close());
     pictures = [];
+    sharpener.forget();
     clip = next;
     layout = null;
     fit();
@@ -48,6 +55,9 @@ export function createStage({ changed, failed }) {
       if (owner !== clip) return picture.close();
       pictures[t] = picture;
       if (only === undefined || only === t) drawBase();
+      if (!heatKey) return;
+      forgetHeat(); // its edges could not be followed before
+      changed();
     } catch (error) {
       console.warn("nlviz:", error);
       if (owner === clip) failed(t);
@@ -72,7 +82,7 @@ export function createStage({ changed, failed }) {
       canvas.width = Math.round(layout.width * ratio);
       canvas.height = Math.round(layout.height * ratio);
     }
-    heatKey = ""; // setting a canvas's size clears it
+    forgetHeat(); // setting a canvas's size clears it
     drawBase();
     changed();
   }
@@ -84,8 +94,32 @@ export function createStage({ changed, failed }) {
     drawMask();
   }
 
+  function forgetHeat() {
+    heatKey = "";
+    sharpening = null;
+  }
+
+  /** Sharpen the heat of one frame after the other; it gives way between its turns. */
+  function* sharpened({ painted, lut }, seen, scale) {
+    for (const { t, step } of painted) {
+      const [picture, frame] = [pictures[t], layout.frames[t]];
+      if (!picture) continue;
+      const box = { w: frame.w * ratio, h: frame.h * ratio };
+      const count = painted.length;
+      const asked = { t, step, picture, box, frames: count, clip, seen, scale, lut };
+      const drawn = yield* sharpener.frame(asked);
+      const context = glow.getContext("2d");
+      context.clearRect(frame.x, frame.y, frame.w, frame.h);
+      context.drawImage(drawn, frame.x, frame.y, frame.w, frame.h);
+      yield null;
+    }
+  }
+
   function drawMask() {
-    if (layout) mask.draw(cleared(over), layout);
+    if (!layout) return;
+    const context = cleared(over);
+    components.draw(context, layout, clip, opacity);
+    mask.draw(context, layout);
   }
 
   function currentTheme() {
@@ -116,6 +150,16 @@ export function createStage({ changed, failed }) {
     message,
     show,
     showMask: mask.show,
+    /** Draw colours of cells over the frames in grey, or with null none. */
+    showComponents(next, opaque) {
+      const key = next ? `${next.tag} ${opaque}` : "";
+      if (key === componentsKey) return;
+      componentsKey = key;
+      opacity = opaque;
+      components.show(next);
+      node.classList.toggle("nlviz-grey", Boolean(next));
+      drawMask();
+    },
     get layout() {
       return layout;
     },
@@ -130,7 +174,7 @@ export function createStage({ changed, failed }) {
       only = t;
       if (turned || !layout) return fit();
       layout = { ...layout, only };
-      heatKey = "";
+      forgetHeat();
       drawBase();
       changed();
     },
@@ -142,12 +186,22 @@ export function createStage({ changed, failed }) {
 
     /**
      * Draw what was seen as heat, or with an empty key nothing; the same key is not drawn twice.
+     * Sharpened it is drawn as cells first, and frame by frame along the edges, until that time or
+     * a little longer; gives whether all is drawn.
      */
-    drawHeat(key, seen, scale, style) {
-      if (key === heatKey) return;
-      heatKey = key;
-      const context = cleared(glow);
-      if (key) heat.paint(context, layout, clip, seen, scale, style);
+    drawHeat(key, seen, scale, style, until = Infinity) {
+      if (key !== heatKey) {
+        heatKey = key;
+        sharpening = null;
+        const context = cleared(glow);
+        const drawn = key ? heat.paint(context, layout, clip, seen, scale, style) : null;
+        if (drawn && style.sharpened) sharpening = sharpened(drawn, seen, scale);
+      }
+      while (sharpening) {
+        if (sharpening.next().done) sharpening = null;
+        if (performance.now() > until) break;
+      }
+      return sharpening === null;
     },
 
     /** The ink's context, cleared, and where to draw on it. */

@@ -71,7 +71,7 @@ export function affinityRow(block, query, head = null) {
     const soft = SOFTMAX.has(block.function);
     const constant = soft
       ? exponentials(row, reached)
-      : cut(row, reached, block.function === "concatenation");
+      : divisor(block, cut(row, reached, block.function === "concatenation"));
     const factor = 1 / (constant * which.length);
     for (let j = 0; j < keys; j++) mean[j] += row[j] * factor;
   }
@@ -125,6 +125,9 @@ function cut(row, reached, rectified) {
   return Math.max(count, 1);
 }
 
+/** What weights are divided by where no softmax is taken: a derived block's are as they are. */
+const divisor = (block, keys) => block.function === "derived" ? 1 : keys;
+
 /**
  * Column `key` of f/C: what each query weighs it, by its own row's constant; then the tokens.
  * @param {Block} block
@@ -153,7 +156,7 @@ export function affinityColumn(block, key, head = null) {
       }
       if (soft) column[i] += Math.exp(logit - constants[h * queries + i]) / which.length;
       else if (!rectified || logit > 0) {
-        column[i] += logit / (counts ? counts[i] : keys) / which.length;
+        column[i] += logit / divisor(block, counts ? counts[i] : keys) / which.length;
       }
     }
   }

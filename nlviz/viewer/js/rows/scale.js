@@ -30,23 +30,28 @@ export function heatScale(block, seen, { scale, curve, head, rank_by }) {
     curve,
     decades: DECADES[range],
     range,
-    of: rank_by,
+    of: block.function === "derived" ? "derived" : rank_by,
   };
 }
 
-/** From a weight to its colour's place, 0 to 255. */
-export function levels({ high, signed, curve, decades }) {
+/** From a weight to its place on the colour map: 0 to 1; −1 to 1 with zero at 0 where it is signed. */
+export function placesOf({ high, signed, curve, decades }) {
+  if (!(high > 0)) return () => 0;
   const bend = {
     linear: (size) => size,
     root: Math.sqrt,
     log: (size) => 1 + Math.log10(size) / decades,
   }[curve];
   const bounded = (size) => Math.min(Math.max(bend(size), 0), 1);
-  if (signed) {
-    return (weight) =>
-      Math.round(127.5 + Math.sign(weight) * 127.5 * bounded(Math.abs(weight) / high));
-  }
-  return (weight) => Math.round(255 * bounded(Math.max(weight, 0) / high));
+  if (signed) return (weight) => Math.sign(weight) * bounded(Math.abs(weight) / high);
+  return (weight) => (weight > 0 ? bounded(weight / high) : 0);
+}
+
+/** From a weight to its colour's place in a list of 256. */
+export function levels(scale) {
+  const placed = placesOf(scale);
+  if (scale.signed) return (weight) => Math.round(127.5 + 127.5 * placed(weight));
+  return (weight) => Math.round(255 * placed(weight));
 }
 
 /** The weights at the left end, the middle and the right end of the colour bar. */

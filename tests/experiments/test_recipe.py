@@ -1,0 +1,64 @@
+"""A derived block's name says how it was made, and is read back as that."""
+
+from __future__ import annotations
+
+import pytest
+
+import nlviz
+from nlviz.experiments.recipe import Recipe
+from tests.support import make, tiny_vit
+
+BLOCKS = ("res3.1", "layers.0.attn", "layers.10.attn")
+
+NAMES = {
+    "rollout (derived)": Recipe(),
+    "rollout (derived, residual 0.35, max of heads)": Recipe(residual=0.35, fusion="max"),
+    "rollout (derived, layers.0.attn to layers.10.attn)": Recipe(
+        first="layers.0.attn", last="layers.10.attn"
+    ),
+    "rollout (derived, min of heads, shuffled weights)": Recipe(fusion="min", seed=0),
+    "relevance: dog (derived, shuffled weights, seed 7)": Recipe("dog", seed=7),
+    "relevance: man in res3.1 (derived)": Recipe("man", "res3.1"),
+    "relevance: dog in water (two of them), hound (derived)": Recipe(
+        "dog in water (two of them), hound"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_read_back_as_what_it_was_made_of(name):
+    assert NAMES[name].name == name
+    assert Recipe.of(name, BLOCKS) == NAMES[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "layers.0.attn",
+        "res3.1 (cosine)",
+        "rollout (derived, of a, b)",
+        "rollout (derived, residual half)",
+        "rollout (derived, seed 4)",
+        "rollout (made)",
+        "",
+    ],
+)
+def test_another_name_has_no_recipe(name):
+    assert Recipe.of(name, BLOCKS) is None
+
+
+def test_the_blocks_that_are_made_have_the_names_of_their_recipes():
+    network = tiny_vit.network()
+    analysis = nlviz.analyse(make.clip(1), network)
+    first, second, third = analysis.blocks
+
+    def name(**how):
+        return nlviz.rollout(analysis, ["class"], **how).derived[0]
+
+    assert name() == Recipe().name
+    cascade = Recipe(residual=0.2, first=first, last=second)
+    assert name(residual=0.2, blocks=[second, first]) == cascade.name
+    assert name(blocks=[second]) == Recipe(first=second, last=second).name
+    assert name(blocks=[first, third]) == f"rollout (derived, of {first}, {third})"
+    (found,) = nlviz.relevance(analysis, network, "cat", ["class"], block=second).derived
+    assert found == Recipe("cat", second).name

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from nlviz.about import About, fidelity_in_words
-from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
+from nlviz.app.tabs.wanted import is_wanted
 from nlviz.display import listed
 from nlviz.geometry import Point, Region
 from nlviz.progress import Progress
@@ -22,8 +22,6 @@ from nlviz.query import origin
 
 if TYPE_CHECKING:
     from nlviz.experiments.receptive_field import ReceptiveField
-
-_WANTED = "nlviz-field"
 
 
 def show(context: TabContext) -> None:
@@ -36,10 +34,9 @@ def show(context: TabContext) -> None:
     if isinstance(place, str):
         st.caption(f"The token '{plain(place)}' has no place, and so no receptive field.")
         return
-    wanted = (context.shown.choice, context.block, place)
-    if st.session_state.get(_WANTED) != wanted:
-        st.button("Trace its receptive field", on_click=safely(_want), args=(wanted,))
-    elif not waiting.for_network(context):
+    what = (context.shown.choice, context.block, place)
+    wanted = is_wanted("Trace its receptive field", what, name="field")
+    if wanted and not waiting.for_network(context):
         key = ("field", context.block, place)
         found: ReceptiveField | None = job_result(
             context.shown.choice, key, _traced(context, place), name="field"
@@ -50,10 +47,6 @@ def show(context: TabContext) -> None:
         "All of the clip that the layers before the block can read for the cell, by one more pass "
         "of the network; how much each pixel weighs in it falls off towards the edges."
     )
-
-
-def _want(wanted: object) -> None:
-    st.session_state[_WANTED] = wanted
 
 
 def _traced(context: TabContext, place: Point | Region) -> Work:

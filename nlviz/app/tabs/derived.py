@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from nlviz.analysis import Analysis
-from nlviz.app.guard import safely
 from nlviz.app.kept import once
 from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
@@ -17,6 +16,7 @@ from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.picture_grid import openable
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tiles import TileRequest, drawn
+from nlviz.app.tabs.wanted import is_wanted
 from nlviz.app.visit import visiting
 from nlviz.ask.rows import row_of
 from nlviz.experiments.recipe import FUSIONS, RESIDUAL, Fusion, Recipe
@@ -25,7 +25,6 @@ from nlviz.query import Query, origin
 from nlviz.viewer.messages import query_of
 from nlviz.viewer.pins import Pin, Place
 
-_WANTED = "nlviz-derived"
 _ROLLOUT = "Rollout"
 
 
@@ -58,10 +57,8 @@ def show(context: TabContext, pin: Pin) -> None:
             width=320,
         )
         recipe = _recipe(context, None if what == _ROLLOUT else str(what))
-        wanted = (shown.choice, recipe, pin.point)
-        if st.session_state.get(_WANTED) != wanted:
-            st.button("Work it out", on_click=safely(_want), args=(wanted,))
-    if st.session_state.get(_WANTED) == wanted:
+        wanted = is_wanted("Work it out", (shown.choice, recipe, pin.point), name="derived")
+    if wanted:
         key = ("derived", recipe, pin.point)
         work = once(shown, key, _made(context, recipe, pin))
         found: Derived | None = job_result(shown.choice, key, work, name="derived")
@@ -122,10 +119,6 @@ def _recipe(context: TabContext, label: str | None) -> Recipe:
         persist_state="session",
     )
     return made if (first, last) == ends else replace(made, first=first, last=last)
-
-
-def _want(wanted: object) -> None:
-    st.session_state[_WANTED] = wanted
 
 
 def _made(context: TabContext, recipe: Recipe, pin: Pin) -> Work:

@@ -10,12 +10,12 @@ from functools import partial
 import streamlit as st
 
 from nlviz import export
-from nlviz.app.guard import safely
 from nlviz.app.markdown import plain
 from nlviz.app.tabs import figure, film, waiting
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.downloads import Download, show_command
 from nlviz.app.tabs.progress import job_result
+from nlviz.app.tabs.wanted import is_wanted
 from nlviz.ask.rows import row_of
 from nlviz.errors import QueryError
 from nlviz.export import Provenance
@@ -23,7 +23,6 @@ from nlviz.progress import Progress, silent
 from nlviz.viewer import settings
 from nlviz.viewer.pins import Pin
 
-_SEEN = "nlviz-page"
 _TALL = 720  # CSS pixels of the preview
 
 
@@ -62,19 +61,13 @@ def _page(context: TabContext) -> None:
             "The colours over the frames are in the page. The command leaves them out; "
             "`--components` lays those of its block over the frames."
         )
-    key = (_SEEN, file.command(context), layer)  # itself: an id may be another's later
-    if st.session_state.get(_SEEN) != key:
-        st.button("Preview", on_click=safely(_see), args=(key,))
-    else:
+    key = ("page", file.command(context), layer)  # itself: an id may be another's later
+    if is_wanted("Preview", key, name="page"):
         told = file.provenance(context)
         made = job_result(context.shown.choice, key, partial(make, told), name="page")
         if made is not None:
             st.iframe(made.decode(), width="stretch", height=_TALL, alt="The page")
     _offer(context, file)
-
-
-def _see(key: tuple[object, ...]) -> None:
-    st.session_state[_SEEN] = key
 
 
 def _links(context: TabContext) -> None:

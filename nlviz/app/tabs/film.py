@@ -9,7 +9,6 @@ from typing import Any
 import streamlit as st
 
 from nlviz.app import whole_clip
-from nlviz.app.guard import safely
 from nlviz.app.held import HeldFolder
 from nlviz.app.markdown import plain
 from nlviz.app.tabs import whole
@@ -24,6 +23,7 @@ from nlviz.app.tabs.downloads import (
 )
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
+from nlviz.app.tabs.wanted import is_wanted
 from nlviz.export import Provenance
 from nlviz.geometry import Point
 from nlviz.progress import Progress, part_of
@@ -35,7 +35,6 @@ _RATES = {_PLAY: (4, 2, 8, 12), _FOLLOW: (12, 8, 24)}
 _HOPS = 5
 _SHOWN = 640  # CSS pixels across, on the page
 _MIMES = {"mp4": "video/mp4", "gif": "image/gif"}
-_WANTED = "nlviz-film"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,13 @@ def show(context: TabContext) -> None:
         pins,
         whole=told is not None,
     )
-    key = (_WANTED, download.command(context))
+    key = ("film", download.command(context))
     work: Work | None = None
     if told is not None:
         folder = whole.wanted(context, told, "Make the film", key, name="film")
         if folder is not None:
             work = _work_of_whole(context, pins, form, download.provenance(context), folder)
-    elif st.session_state.get(_WANTED) != key:  # another pin or option is another film
-        st.button("Make the film", on_click=safely(_want), args=(key,), type="primary")
-    else:
+    elif is_wanted("Make the film", key, name="film", type="primary"):
         work = _work(context, pins, form, download.provenance(context))
     if work is not None:
         result = job_result(context.shown.choice, key, work, name="film")
@@ -114,10 +111,6 @@ def _choose(*, still: bool) -> _FilmForm:
             "Speed", rates, format_func="{} frames/s".format, key=f"film-{what}", width=150, **kept
         )
     return _FilmForm(what, ending, width, rate)
-
-
-def _want(key: tuple[str, str]) -> None:
-    st.session_state[_WANTED] = key
 
 
 def _play(made: bytes, ending: str) -> None:

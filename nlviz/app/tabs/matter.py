@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from nlviz.analysis import Analysis, Prediction
-from nlviz.app.guard import safely
 from nlviz.app.kept import once
 from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
@@ -18,6 +17,7 @@ from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
+from nlviz.app.tabs.wanted import is_wanted
 from nlviz.ask.links import top_links
 from nlviz.errors import QueryError
 from nlviz.experiments.verdict import effects_in_words, masking_in_words
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from nlviz.experiments.ablation import Effect
     from nlviz.experiments.masking import Faithfulness
 
-_WANTED = "nlviz-masking"
 _RANKS = 8
 
 
@@ -148,10 +147,7 @@ def _masking(context: TabContext, query: Query) -> None:
     from nlviz.experiments.painting import PAINTING
 
     st.markdown("**Does the prediction rely on the linked places?**")
-    wanted = (context.shown.choice, query)
-    if st.session_state.get(_WANTED) != wanted:
-        st.button("Mask them and see", on_click=safely(_want), args=(wanted,))
-    else:
+    if is_wanted("Mask them and see", (context.shown.choice, query), name="masking"):
         key = ("masking", query)
         work = once(context.shown, key, _masked(context, query))
         found: Faithfulness | None = job_result(context.shown.choice, key, work, name="masking")
@@ -159,10 +155,6 @@ def _masking(context: TabContext, query: Query) -> None:
             _curve(found)
     derived = context.analysis.affinity(query.block).is_derived
     st.caption(plain(PAINTING if derived else PROTOCOL))
-
-
-def _want(wanted: object) -> None:
-    st.session_state[_WANTED] = wanted
 
 
 def _masked(context: TabContext, query: Query) -> Work:

@@ -7,16 +7,16 @@ from collections.abc import Hashable
 import streamlit as st
 
 from nlviz.app import whole_clip
-from nlviz.app.guard import safely
 from nlviz.app.held import HeldFolder
 from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext
+from nlviz.app.tabs.wanted import is_wanted
 from nlviz.app.whole_clip import Cost
 from nlviz.errors import MediaError
 from nlviz.query import origin
 
 _PART, _WHOLE = "The part on screen", "The whole clip"
-_WANTED, _HELD = "nlviz-whole", "nlviz-windows"
+_HELD = "nlviz-windows"
 
 
 def choose(context: TabContext, key: str) -> Cost | None:
@@ -55,8 +55,7 @@ def wanted(
     if told.too_long:
         st.info(plain(told.too_long))
         return None
-    if st.session_state.get(f"{_WANTED}-{name}") != key:
-        st.button(plain(label), on_click=safely(_want), args=(name, key), type="primary")
+    if not is_wanted(label, key, name=f"whole-{name}", type="primary"):
         return None
     try:
         folder = whole_clip.place(context.shown, told, sizes=by_contribution(context))
@@ -70,7 +69,3 @@ def wanted(
 def by_contribution(context: TabContext) -> bool:
     """Whether links are ranked by what their places add, which each window then measures."""
     return context.options.rank_by == "contribution"
-
-
-def _want(name: str, key: Hashable) -> None:
-    st.session_state[f"{_WANTED}-{name}"] = key

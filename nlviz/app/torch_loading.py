@@ -6,6 +6,7 @@ Whatever runs a network waits for it here and says so; nothing else does.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from importlib import import_module
@@ -55,6 +56,9 @@ def _begun() -> threading.Thread:
 
 
 def _load() -> None:
+    # PyTorch's threads that wait for one another turn in a loop by default. Where others use the
+    # cores as well, that takes the very time which the thread that they wait for needs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         for name in _MODULES:
             import_module(name)

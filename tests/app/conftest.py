@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from nlviz.app import store
+from nlviz.app.choice import bundled
 from tests.support.app_page import PATIENCE, AppPage, serve
 
 expect.set_options(timeout=PATIENCE * 1000)
@@ -65,4 +66,16 @@ def visit(open_page: Callable[..., AppPage]) -> AppPage:
     page = open_page()
     page.ready()
     page.loaded()
+    return page
+
+
+@pytest.fixture
+def small_visit(open_page: Callable[..., AppPage]) -> AppPage:
+    """A new visitor who sees the first clip at 256 pixels, where the network takes an eighth."""
+    first = bundled()[0]
+    page = open_page(
+        f"?clip={first.name}&size=256&pin={first.at.frame},{first.at.x:g},{first.at.y:g}"
+    )
+    page.ready()
+    page.page.get_by_role("tab").first.wait_for(timeout=PATIENCE * 1000)
     return page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -173,6 +174,16 @@ def held_back(monkeypatch):
         monkeypatch.setattr(f"{module}.BEHIND", first.BEHIND)
     yield let
     let.set()
+
+
+@pytest.mark.parametrize(("said", "waits"), [(None, "passive"), ("active", "active")])
+def test_torchs_threads_leave_the_cores_to_others_unless_told_otherwise(monkeypatch, said, waits):
+    monkeypatch.setenv("OMP_WAIT_POLICY", said or "")  # so that it is as before at the end
+    if said is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setattr(torch_loading, "_thread", None)
+    torch_loading.wait(lambda fraction, stage: None)
+    assert os.environ["OMP_WAIT_POLICY"] == waits
 
 
 @pytest.fixture

@@ -280,23 +280,23 @@ def test_the_figure_is_shown_and_comes_in_three_formats(visit: AppPage) -> None:
         assert waiting.value.suggested_filename.endswith("." + kind.lower())
 
 
-def test_a_page_numbers_and_a_session_can_be_taken_away(visit: AppPage) -> None:
-    visit.page.get_by_role("tab", name="Export").click()
+def test_a_page_numbers_and_a_session_can_be_taken_away(small_visit: AppPage) -> None:
+    small_visit.page.get_by_role("tab", name="Export").click()
     kinds = {
         "Page": {"HTML": b"<!doctype html>"},
         "Links": {"CSV": b'# {"version"', "JSON": b'"provenance"'},
         "Session": {"NLVIZ": b"PK"},
     }
     for kind, files in kinds.items():
-        visit.page.get_by_role("radio", name=kind, exact=True).click()
+        small_visit.page.get_by_role("radio", name=kind, exact=True).click()
         for name, holds in files.items():
-            with visit.page.expect_download(timeout=1000 * PATIENCE) as waiting:
-                visit.page.get_by_role("button", name=name, exact=True).click()
+            with small_visit.page.expect_download(timeout=1000 * PATIENCE) as waiting:
+                small_visit.page.get_by_role("button", name=name, exact=True).click()
             assert holds in Path(waiting.value.path()).read_bytes()[:5000]
             assert waiting.value.suggested_filename.endswith("." + name.lower())
         if kind == "Page":
-            visit.page.get_by_role("button", name="Preview").click()
-            inside = visit.page.frame_locator("iframe").locator(".nlviz-stage canvas").first
+            small_visit.page.get_by_role("button", name="Preview").click()
+            inside = small_visit.page.frame_locator("iframe").locator(".nlviz-stage canvas").first
             expect(inside).to_be_visible()
     session = export.open_session(waiting.value.path().read_bytes())
     assert session.queries[0].point == bundled()[0].at

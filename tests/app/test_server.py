@@ -99,6 +99,21 @@ def test_a_click_finds_the_viewer_whatever_comes_and_goes_above_it(server, come)
     visitor.until(lambda: len(visitor.pins()) == 2, "the click's answer", patience=30)
 
 
+def test_a_click_finds_its_tab_whatever_comes_between_it_and_the_viewer(server, come):
+    visitor = come(server)
+    visitor.until(lambda: len(visitor.pins()) == 1, "its pin")
+    visitor.until(lambda: visitor.has_tabs, "the tabs")
+    visitor.open_tab("Export")
+    visitor.until(lambda: "A film strip" in visitor.page and not visitor.runs, "the tab")
+    before = visitor.fragment_of("export")
+    visitor.trigger("nlviz_viewer", "options", {"rank_by": "contribution"})
+    visitor.until(lambda: "store-sizes" in visitor.seen["nlviz_store"][0].id, "what places add")
+    visitor.until(lambda: not visitor.runs, "the end of that run")
+    # The page may click while the run that brings it is on its way to it.
+    visitor.choose("export", "Film", before)
+    visitor.until(lambda: "The clip playing" in visitor.page, "the click's answer", patience=30)
+
+
 def test_a_page_that_is_loaded_again_finds_its_upload_and_nobody_elses_page_does(server, come):
     visitor = come(server)
     visitor.until(lambda: len(visitor.pins()) == 1, "its pin")

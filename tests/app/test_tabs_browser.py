@@ -27,14 +27,14 @@ def test_the_profile_comes_at_once_and_the_blocks_averages_after_it(visit: AppPa
     expect(visit.page.locator(".scatterlayer path.js-line")).to_have_count(4)
 
 
-def test_a_block_says_what_it_is_and_what_a_cell_has_seen_when_asked(visit: AppPage) -> None:
-    open_tab(visit, "Block")
-    table = visit.page.get_by_role("table")
+def test_a_block_says_what_it_is_and_what_a_cell_has_seen_when_asked(small_visit: AppPage) -> None:
+    open_tab(small_visit, "Block")
+    table = small_visit.page.get_by_role("table")
     expect(table.get_by_role("row", name="function")).to_contain_text("embedded Gaussian")
     expect(table.get_by_role("row", name="links")).to_contain_text("from everywhere to everywhere")
-    expect(visit.page.get_by_text("Receptive field: x")).to_have_count(0)
-    visit.page.get_by_role("button", name="Trace its receptive field").click()
-    field = visit.page.get_by_text("Receptive field: x")
+    expect(small_visit.page.get_by_text("Receptive field: x")).to_have_count(0)
+    small_visit.page.get_by_role("button", name="Trace its receptive field").click()
+    field = small_visit.page.get_by_text("Receptive field: x")
     expect(field).to_contain_text("by their links also what nl3, nl4 reach")
 
 
@@ -105,56 +105,56 @@ def test_spacetime_is_drawn(visit: AppPage) -> None:
     expect(visit.page.locator(".stPlotlyChart canvas").first).to_be_visible()
 
 
-def test_what_blocks_add_comes_and_a_long_computation_can_be_stopped(visit: AppPage) -> None:
-    open_tab(visit, "Does it matter?")
-    expect(visit.page.get_by_role("row", name="nl3")).to_be_visible()
-    mask = visit.page.get_by_role("button", name="Mask them and see")
+def test_what_blocks_add_comes_and_a_long_computation_can_be_stopped(small_visit: AppPage) -> None:
+    open_tab(small_visit, "Does it matter?")
+    expect(small_visit.page.get_by_role("row", name="nl3")).to_be_visible()
+    mask = small_visit.page.get_by_role("button", name="Mask them and see")
     expect(mask).to_be_visible()
     mask.click()
-    stop = visit.page.locator(".waiting").get_by_role("button", name="Stop")
+    stop = small_visit.page.locator(".waiting").get_by_role("button", name="Stop")
     expect(stop).to_be_visible()
     stop.click()
-    expect(visit.page.get_by_text("Stopped.")).to_be_visible()
-    expect(visit.page.get_by_role("button", name="Start again")).to_be_visible()
+    expect(small_visit.page.get_by_text("Stopped.")).to_be_visible()
+    expect(small_visit.page.get_by_role("button", name="Start again")).to_be_visible()
 
 
 def test_an_object_is_carried_through_all_frames_and_a_wrong_mask_is_a_sentence(
-    visit: AppPage,
+    small_visit: AppPage,
 ) -> None:
-    open_tab(visit, "Tracking")
-    expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
-    expect(visit.page.get_by_text("Label propagation, as is usual")).to_be_visible()
+    open_tab(small_visit, "Tracking")
+    expect(small_visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
+    expect(small_visit.page.get_by_text("Label propagation, as is usual")).to_be_visible()
     end = time.monotonic() + PATIENCE
-    while not visit.pixels("mask").any():
+    while not small_visit.pixels("mask").any():
         assert time.monotonic() < end, "no mask over the clip"
-    with visit.page.expect_download(timeout=1000 * PATIENCE) as download:
-        visit.page.get_by_role("button", name="Masks (ZIP)").click()
+    with small_visit.page.expect_download(timeout=1000 * PATIENCE) as download:
+        small_visit.page.get_by_role("button", name="Masks (ZIP)").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.namelist()[:2] == ["00000.png", "00008.png"]
         two = Image.new("L", Image.open(archive.open("00000.png")).size)
-    choose(visit, "Raw features")
-    expect(visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
-    choose(visit, "A mask")
+    choose(small_visit, "Raw features")
+    expect(small_visit.page.get_by_role("img", name="with the object tinted")).to_have_count(8)
+    choose(small_visit, "A mask")
     file = io.BytesIO()
     Image.new("L", (8, 8), 255).save(file, "png")
-    visit.page.locator(".st-key-track-mask input[type=file]").set_input_files(
+    small_visit.page.locator(".st-key-track-mask input[type=file]").set_input_files(
         files={"name": "mask.png", "mimeType": "image/png", "buffer": file.getvalue()}
     )
-    expect(visit.page.get_by_text("is 8×8 pixels, the clip")).to_be_visible()
+    expect(small_visit.page.get_by_text("is 8×8 pixels, the clip")).to_be_visible()
     two.paste(1, (20, 20, 60, 60))
     two.paste(2, (80, 80, 120, 140))
     file = io.BytesIO()
     two.save(file, "png")
-    visit.page.locator(".st-key-track-mask input[type=file]").set_input_files(
+    small_visit.page.locator(".st-key-track-mask input[type=file]").set_input_files(
         files={"name": "two.png", "mimeType": "image/png", "buffer": file.getvalue()}
     )
-    expect(visit.page.get_by_text("Which object")).to_be_visible()
-    expect(visit.page.get_by_role("img", name="with the objects tinted")).to_have_count(8)
-    first = visit.page.get_by_role("img", name="with the objects tinted").first
+    expect(small_visit.page.get_by_text("Which object")).to_be_visible()
+    expect(small_visit.page.get_by_role("img", name="with the objects tinted")).to_have_count(8)
+    first = small_visit.page.get_by_role("img", name="with the objects tinted").first
     shown = first.get_attribute("src") or ""
-    choose(visit, "2")
-    visit.page.wait_for_function(
+    choose(small_visit, "2")
+    small_visit.page.wait_for_function(
         "(shown) => (document.querySelector('img[alt$=tinted]')?.src ?? shown) !== shown",
         arg=shown,
     )
-    visit.ready()
+    small_visit.ready()

@@ -39,6 +39,7 @@ class WireVisitor:
             opener.open(address + path, timeout=PATIENCE).read()
         self.seen: dict[str, tuple[Any, str]] = {}
         self.elements: dict[str, Any] = {}
+        self._fragments: dict[str, str] = {}
         self.texts: list[str] = []
         self.tree = PageTree()
         self.session = ""
@@ -109,8 +110,25 @@ class WireVisitor:
 
     def press(self, key: str) -> None:
         """Press the button whose key ends so."""
-        element = next(each for name, each in self.elements.items() if name.endswith(key))
-        self.say({"id": element.id, "trigger_value": True})
+        self.say({"id": self._named(key), "trigger_value": True})
+
+    def choose(self, key: str, option: str, fragment: str) -> None:
+        """Choose of several options, where a page of that fragment shows them."""
+        self.say(
+            {"id": self._named(key), "string_array_value": {"data": [option]}}, fragment=fragment
+        )
+
+    def fragment_of(self, key: str) -> str:
+        """The fragment that the control whose key ends so was drawn in."""
+        return self._fragments[self._named(key)]
+
+    def _named(self, key: str) -> str:
+        return next(name for name in self.elements if name.endswith(key))
+
+    @property
+    def has_tabs(self) -> bool:
+        """Whether the row of tabs is there."""
+        return bool(self._tabs[0])
 
     @property
     def scene(self) -> dict[str, Any] | None:
@@ -197,6 +215,7 @@ class WireVisitor:
             self._bodies.append(inner.body)
         elif inner is not None and getattr(inner, "id", ""):
             self.elements[inner.id] = inner
+            self._fragments[inner.id] = fragment
 
     def put(self, control: str, name: str, content: bytes) -> int:
         """Upload a file into the control whose key is so; the status of the answer."""

@@ -168,14 +168,15 @@ def _viewer_and_tabs(visit: Visit) -> None:
         time.sleep(_HEAD_START if visit.drawn or not runtime.exists() else _FIRST_HEAD_START)
         visit.drawn = True
         bar.follow(Address.of(shown.choice, visit.pins, plain_options))
-        if needed is not None:
-            needed.show()
-        for kind, found in (("constants", shown.constants), ("sizes", shown.sizes)):
-            for tag, blob in found.items():
-                mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
-        for kind, over in (("mask", mask), ("components", components)):
-            if over is not None:
-                mount_store(key=f"store-{kind}-{blobs.tag(over)}", data=over, height=1)
+        with st.container(key="between"):  # one place, as what is above the viewer: for the tabs
+            if needed is not None:
+                needed.show()
+            for kind, found in (("constants", shown.constants), ("sizes", shown.sizes)):
+                for tag, blob in found.items():
+                    mount_store(key=f"store-{kind}-{tag}", data=blob, height=1)
+            for kind, over in (("mask", mask), ("components", components)):
+                if over is not None:
+                    mount_store(key=f"store-{kind}-{blobs.tag(over)}", data=over, height=1)
         # What the tabs are made of is loaded behind the viewer.
         from nlviz.app.stage import tab_row
 

@@ -92,9 +92,11 @@ class Network:
         short = -len(pixels) % self.step
         if short:
             pixels = torch.cat([pixels, pixels[-1:].expand(short, -1, -1, -1)])
-        mean, deviation = torch.tensor([self.mean, self.deviation], device=self.device)
+        mean, deviation = torch.tensor([self.mean, self.deviation], device=self.device).float()
         prepared: Tensor = (pixels.float() - mean) / deviation
-        return prepared.permute(3, 0, 1, 2).unsqueeze(0).contiguous()
+        prepared = prepared.permute(3, 0, 1, 2).unsqueeze(0).contiguous()
+        weight = next(self.module.parameters(), prepared)
+        return prepared.to(weight.dtype)
 
 
 def device(name: str) -> torch.device:

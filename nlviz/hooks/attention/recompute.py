@@ -108,7 +108,7 @@ def _columns(tensor: Tensor, layout: SlotLayout, too: Tensor | None = None) -> A
     slot = _slots_at(layout)
     at = torch.from_numpy(np.maximum(slot, 0))
     more = 0 if too is None else too.shape[2]
-    laid = torch.empty(heads, width + more, layout.width)
+    laid = torch.empty(heads, width + more, layout.width, dtype=torch.float32)
     step = max(_AT_ONCE // (4 * heads * (width + more)), 1)
     for start in range(0, layout.width, step):
         some = slice(start, start + step)
@@ -160,7 +160,7 @@ def _bias_as_product(call: Attended, scale: float) -> tuple[Tensor | None, Tenso
             f"{_MOST_BYTES >> 20} MiB; take fewer frames or a smaller input"
         )
     bias = call.terms.bias.cpu().expand(heads, n, m) / scale
-    return bias, torch.eye(m).expand(heads, m, m)
+    return bias, torch.eye(m, dtype=torch.float32).expand(heads, m, m)
 
 
 def _error(affinity: Affinity, call: Attended, queries: SlotLayout, keys: SlotLayout) -> float:

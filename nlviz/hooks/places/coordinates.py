@@ -298,7 +298,7 @@ class Coordinates:
         """Rows of the table for new places, (count, columns), not filled in, and their numbers."""
         start, self._used = self._used, self._used + count
         if self._used > len(self._rows):
-            more = torch.empty(len(self._rows) + max(count, len(self._rows)), _COLUMNS)
+            more = self._rows.new_empty(len(self._rows) + max(count, len(self._rows)), _COLUMNS)
             more[:start] = self._rows[:start]
             self._rows = more
         return self._rows[start : self._used], torch.arange(start, self._used)
@@ -321,8 +321,9 @@ class _Pixels(NamedTuple):
         """(n, columns) what stands in the table for other places."""
         if columns != _CENTRE:
             value = float(Kind.CELL) if columns == _KIND else _NOWHERE if columns == _TOKEN else 1.0
-            return torch.full((len(numbers), columns.stop - (columns.start or 0)), value)
-        centre = torch.empty(len(numbers), 4)
+            shape = len(numbers), columns.stop - (columns.start or 0)
+            return torch.full(shape, value, dtype=torch.float32)
+        centre = torch.empty(len(numbers), 4, dtype=torch.float32)
         rest = numbers - self.start
         if math.prod(self.sizes) < 1 << 31:
             rest = rest.int()  # divides twice as fast

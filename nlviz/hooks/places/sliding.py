@@ -132,7 +132,7 @@ def resize(call: Call) -> list[Note | None]:
         core = places.mixed(core, [channels]) if shuffles else core
         for axis, old, new in axes:
             if core.shape[axis] > 1 and old != new:
-                at = (torch.arange(new) + 0.5) * (old / new) - 0.5
+                at = (torch.arange(new, dtype=torch.float32) + 0.5) * (old / new) - 0.5
                 core = windows.resampled(places, core, axis, at, old / new)
         return core
 
@@ -164,9 +164,9 @@ def interpolate(call: Call) -> list[Note | None]:
                 size = {"scale_factor": scale} if scale else {"size": new}
                 at, step = F.interpolate(line[None, None], **size, mode=mode)[0, 0], 1.0
             elif corners and new > 1:
-                at = torch.arange(new) * ((old - 1) / (new - 1))
+                at = torch.arange(new, dtype=torch.float32) * ((old - 1) / (new - 1))
             else:
-                at = (torch.arange(new) + 0.5) * step - 0.5
+                at = (torch.arange(new, dtype=torch.float32) + 0.5) * step - 0.5
             core = windows.resampled(places, core, axis, at.float(), step)
         return core
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nlviz.inference.offloading import input_like
 from nlviz.inference.user_network import AxisOrder
 
 _State = list[tuple[nn.Module, dict[str, Any], dict[str, Any]]]
@@ -41,7 +42,7 @@ def takes(module: nn.Module, axes: Axes, size: tuple[int, int], frames: int) -> 
     """Whether a module on the CPU runs on an input of (width, height) and of so many frames."""
     try:
         with torch.no_grad(), _as_it_was(module):
-            module(axes.black(size, frames))
+            module(axes.black(size, frames).to(input_like(module).dtype))
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - whatever it raises, it does not take that

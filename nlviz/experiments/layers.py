@@ -95,17 +95,19 @@ def attention_layers(analysis: Analysis, blocks: Sequence[str] | None) -> tuple[
         blocks: some of its blocks; all that are attention if None.
 
     Raises:
-        QueryError: an unknown block.
-        CaptureError: no attention layers, one that was refused, or one of another kind.
+        QueryError: an unknown block, or none.
+        CaptureError: no attention layers, one that was refused, or one of another kind; windows
+            that were joined.
     """
+    check_one_window(analysis)
     attends = layers_there(analysis)
     own = [name for name in analysis.blocks if name not in analysis.derived]
     if blocks is not None:
-        for name in blocks:
-            analysis.affinity(name)
-        other = next((name for name in blocks if name not in attends), None)
-        if other is not None:
-            raise CaptureError(f"Block {other!r} is not an attention layer: {_WHY_NOT}.")
+        if not blocks:
+            raise QueryError(
+                "The list of layers is empty; name one at least, or leave it out for all."
+            )
+        _check_attend(analysis, blocks, attends)
         return tuple(name for name in attends if name in blocks)
     if not attends:
         raise CaptureError(
@@ -115,12 +117,24 @@ def attention_layers(analysis: Analysis, blocks: Sequence[str] | None) -> tuple[
     refused = next(iter(analysis.refused.values()), None)
     if refused is not None:
         raise _missing(refused)
+    return attends
+
+
+def check_one_window(analysis: Analysis) -> None:
+    """CaptureError for windows that were joined: their layers follow each other in none."""
     if analysis.is_joined:
         raise CaptureError(
             "The rows of these layers go over windows that the network saw one by one; work it out "
             "in one window."
         )
-    return attends
+
+
+def _check_attend(analysis: Analysis, blocks: Sequence[str], attends: Sequence[str]) -> None:
+    for name in blocks:
+        analysis.affinity(name)
+    other = next((name for name in blocks if name not in attends), None)
+    if other is not None:
+        raise CaptureError(f"Block {other!r} is not an attention layer: {_WHY_NOT}.")
 
 
 _WHY_NOT = (
@@ -162,8 +176,9 @@ def layers_between(analysis: Analysis, first: str | None, last: str | None) -> t
         CaptureError: a block that is not an attention layer, or one between that was refused.
     """
     ends = [name for name in (first, last) if name is not None]
-    attention_layers(analysis, ends)
+    check_one_window(analysis)
     there = layers_there(analysis)
+    _check_attend(analysis, ends, there)
     start = 0 if first is None else there.index(first)
     stop = len(there) if last is None else there.index(last) + 1
     if start >= stop:

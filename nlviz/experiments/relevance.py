@@ -16,7 +16,14 @@ from nlviz.experiments.classes import class_name, class_number
 from nlviz.experiments.derived import Place, beside, without_derived
 from nlviz.experiments.gradients import Flow, flows
 from nlviz.experiments.head_rows import HeadRows
-from nlviz.experiments.layers import Chain, Layer, Mixing, Weights, attention_layers
+from nlviz.experiments.layers import (
+    Chain,
+    Layer,
+    Mixing,
+    Weights,
+    attention_layers,
+    check_one_window,
+)
 from nlviz.experiments.recipe import Recipe
 from nlviz.experiments.rollout import rows_of
 from nlviz.inference.protocol import Network
@@ -62,8 +69,8 @@ def relevance(
 
     Raises:
         QueryError: an unknown class, block or place, or a network without classes.
-        CaptureError: no attention layers, layers whose places do not fit, half precision, or a
-            network that no gradient flows through.
+        CaptureError: no attention layers, layers whose places do not fit, windows that were joined,
+            half precision, or a network that no gradient flows through.
         BudgetError: rows that would take more than 64 MiB, or too little memory.
     """
     report = progress or silent
@@ -87,6 +94,7 @@ def relevance(
 def _layers(analysis: Analysis, block: str | None) -> tuple[str, ...]:
     if block is not None:
         analysis.affinity(block)
+        check_one_window(analysis)
         return (block,)
     return attention_layers(analysis, None)
 

@@ -76,8 +76,9 @@ def rollout(
         the brackets, layers that follow each other by the first and the last.
 
     Raises:
-        QueryError: an unknown fusion, block or place, or a residual out of range.
-        CaptureError: no attention layers, one that was refused, or layers whose places do not fit.
+        QueryError: an unknown fusion, block or place, no block, or a residual out of range.
+        CaptureError: no attention layers, one that was refused, layers whose places do not fit, or
+            windows that were joined.
         BudgetError: rows that would take more than 64 MiB.
     """
     if fusion not in FUSIONS:

@@ -10,7 +10,7 @@ import torch
 
 import nlviz
 from nlviz.affinity import Affinity
-from nlviz.analysis import DERIVED
+from nlviz.analysis import DERIVED, JOINED
 from nlviz.experiments import derived, layers
 from nlviz.experiments.layers import Chain, Layer, Mixing
 from nlviz.geometry import Grid
@@ -188,6 +188,24 @@ def test_what_cannot_be_rolled_out_is_said_in_a_sentence():
     with pytest.raises(nlviz.CaptureError, match=r"missing from the chain.*hides"):
         nlviz.rollout(broken)
     nlviz.rollout(broken, ["class"], blocks=broken.blocks[:2])
+
+
+def test_windows_joined_are_refused_whatever_blocks_are_named():
+    one, network = analysed()
+    said = {name: f"{kind} {JOINED}" for name, kind in one.kinds.items()}
+    windows = replace(one, kinds=said)
+    first, *_, last = one.blocks
+    for work in (
+        lambda: nlviz.rollout(windows, ["class"]),
+        lambda: nlviz.rollout(windows, ["class"], blocks=[first]),
+        lambda: layers.layers_between(windows, first, last),
+        lambda: nlviz.relevance(windows, network, "cat"),
+        lambda: nlviz.relevance(windows, network, "cat", block=first),
+    ):
+        with pytest.raises(nlviz.CaptureError, match="that the network saw one by one"):
+            work()
+    with pytest.raises(nlviz.QueryError, match="list of layers is empty; name one at least"):
+        nlviz.rollout(one, ["class"], blocks=[])
 
 
 def test_layers_between_two_leave_out_none_that_was_refused():

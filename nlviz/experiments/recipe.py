@@ -12,6 +12,7 @@ RESIDUAL = 0.5
 
 _RELEVANCE = "relevance: "
 _SHUFFLED = "shuffled weights"
+_WHOLE = "all layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,15 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """What the block is called."""
-        how = ["derived"]
+        """What the block is called.
+
+        A class as "dog in water" says that it is of all layers, for "water" may be a block's name.
+        """
+        may_be_read_as_block = self.block is None and " in " in (self.label or "")
+        return self._named([_WHOLE] if may_be_read_as_block else [])
+
+    def _named(self, more: Sequence[str]) -> str:
+        how = ["derived", *more]
         how += [] if self.residual == RESIDUAL else [f"residual {self.residual:g}"]
         how += [] if self.fusion == "mean" else [f"{self.fusion} of heads"]
         how += [] if self.first is None else [f"{self.first} to {self.last}"]
@@ -62,10 +70,11 @@ class Recipe:
             made = made._told(word)
         if name.startswith(_RELEVANCE):
             label = what.removeprefix(_RELEVANCE).rstrip()
-            where = next((each for each in blocks if label.endswith(f" in {each}")), None)
+            ends = () if _WHOLE in words else blocks
+            where = next((each for each in ends if label.endswith(f" in {each}")), None)
             label = label if where is None else label.removesuffix(f" in {where}")
             made = replace(made, label=label, block=where)
-        return made if made.name == name else None
+        return made if name in (made.name, made._named([])) else None  # as older versions said it
 
     def _told(self, word: str) -> Recipe:
         """With what one of the words in the brackets says."""

@@ -65,7 +65,8 @@ def relevance(
 
     Returns:
         the analysis with the block "relevance: CLASS (derived)" after its own, or "relevance:
-        CLASS in BLOCK (derived)".
+        CLASS in BLOCK (derived)"; a class as "dog in water", which might be read so, has "(derived,
+        all layers)".
 
     Raises:
         QueryError: an unknown class, block or place, or a network without classes.

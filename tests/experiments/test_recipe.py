@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import nlviz
@@ -19,8 +21,12 @@ NAMES = {
     "rollout (derived, min of heads, shuffled weights)": Recipe(fusion="min", seed=0),
     "relevance: dog (derived, shuffled weights, seed 7)": Recipe("dog", seed=7),
     "relevance: man in res3.1 (derived)": Recipe("man", "res3.1"),
-    "relevance: dog in water (two of them), hound (derived)": Recipe(
+    "relevance: dog in water (two of them), hound (derived, all layers)": Recipe(
         "dog in water (two of them), hound"
+    ),
+    "relevance: dog in res3.1 (derived, all layers)": Recipe("dog in res3.1"),
+    "relevance: dog in res3.1 in res3.1 (derived, shuffled weights)": Recipe(
+        "dog in res3.1", "res3.1", seed=0
     ),
 }
 
@@ -31,9 +37,15 @@ def test_a_name_is_read_back_as_what_it_was_made_of(name):
     assert Recipe.of(name, BLOCKS) == NAMES[name]
 
 
+def test_a_name_of_before_classes_were_told_from_blocks_is_still_read():
+    assert Recipe.of("relevance: dog in water (derived)", BLOCKS) == Recipe("dog in water")
+    assert Recipe.of("relevance: dog in res3.1 (derived)", BLOCKS) == Recipe("dog", "res3.1")
+
+
 @pytest.mark.parametrize(
     "name",
     [
+        "relevance: dog (derived, all layers)",
         "layers.0.attn",
         "res3.1 (cosine)",
         "rollout (derived, of a, b)",
@@ -62,3 +74,16 @@ def test_the_blocks_that_are_made_have_the_names_of_their_recipes():
     assert name(blocks=[first, third]) == f"rollout (derived, of {first}, {third})"
     (found,) = nlviz.relevance(analysis, network, "cat", ["class"], block=second).derived
     assert found == Recipe("cat", second).name
+
+
+def test_a_class_that_ends_like_a_block_has_a_block_of_its_own():
+    network = tiny_vit.network()
+    analysis = nlviz.analyse(make.clip(1), network)
+    _, second, _ = analysis.blocks
+    named = replace(network.input, classes=(f"cat in {second}", "cat", "bird"))
+    network = nlviz.UserNetwork(network.module, named)
+    whole = nlviz.relevance(analysis, network, f"cat in {second}", ["class"])
+    one = nlviz.relevance(analysis, network, "cat", ["class"], block=second)
+    names = [found.derived[0] for found in (whole, one)]
+    recipes = [Recipe.of(name, analysis.blocks) for name in names]
+    assert recipes == [Recipe(f"cat in {second}"), Recipe("cat", second)]

@@ -14,6 +14,7 @@ from nlviz.display import listed, table
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Cell, Grid
 from nlviz.groups import Links, Reached, joins_frames, reached_from, reaching
+from nlviz.progress import Progress, silent
 
 Array = NDArray[np.float32]
 
@@ -28,6 +29,7 @@ DERIVED = "derived"
 
 _NEVER = np.float32(-1e30)  # the logit of a link that cannot exist; finite, so that none is NaN
 _CHUNK_BYTES = 64 << 20  # what a pass over all rows may hold at once
+_CONSTANTS = "constants"  # under which name they are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +163,10 @@ class Affinity:
                 f"Head {number} does not exist; choose 0 to {self.heads - 1}, or none for their "
                 "mean."
             )
-        return self._heads_alone[number]
+        alone = self._heads_alone[number]
+        if _CONSTANTS in self.__dict__:
+            alone.__dict__.setdefault(_CONSTANTS, self.constants[number : number + 1])
+        return alone
 
     def named(self, names: Mapping[str, str]) -> Affinity:
         """The same with other names for some tokens; QueryError for one that is not there or twice.
@@ -449,12 +454,23 @@ class Affinity:
         """What normalises the rows of each head, (heads, N), tokens last: log C(x), M, or 1.
 
         The logarithm is that of the softmax kinds; the others divide by the number of keys that a
-        query can reach, and a derived block by nothing. Worked out once, a chunk of rows at a time.
+        query can reach, and a derived block by nothing. Worked out once, a chunk of rows at a time:
+        ``work_out_constants`` tells how far that is.
         """
+        return self._constants(silent)
+
+    def work_out_constants(self, progress: Progress) -> Array:
+        """``constants``; ``progress`` is told before each chunk, and what it raises ends it."""
+        if _CONSTANTS not in self.__dict__:
+            self.__dict__[_CONSTANTS] = self._constants(progress)
+        return self.constants
+
+    def _constants(self, progress: Progress) -> Array:
         n, m = self.theta.shape[1], self.phi.shape[1]
         constants = np.full((self.heads, n), self._divisor(m, None), dtype=np.float32)
         vary = not self.is_derived and (self.reach or self.rows_sum_to_one)
         for rows in _chunked(n if vary else 0, m, _CHUNK_BYTES):
+            progress(rows.start / n, "adding up the rows of the block")
             reached = reached_from(self.reach, rows)
             if reached is not None and not self.rows_sum_to_one:
                 constants[:, rows] = _counted(reached)[:, 0]

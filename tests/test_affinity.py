@@ -319,3 +319,37 @@ def test_keys_of_its_own_given_again_weigh_what_they_weigh(function):
     grouped = replace(affinity, reach=(Groups(step, step),))
     with pytest.raises(QueryError, match="stay within groups"):
         grouped.weights_to(queries, affinity.phi)
+
+
+class Enough(Exception):
+    """Stop was pressed."""
+
+
+@pytest.mark.parametrize("function", [each for each in FUNCTIONS if each != "dot_product"])
+def test_the_constants_of_all_rows_hear_stop_between_two_chunks(function, monkeypatch):
+    monkeypatch.setattr("nlviz.affinity._CHUNK_BYTES", 4 * 10 * 10)  # ten rows of 10 keys
+    affinity, told = make_special(function), []
+
+    def stopping(fraction, what):
+        told.append(fraction)
+        if len(told) == 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        affinity.work_out_constants(stopping)
+    assert 0 == told[0] < told[1] < told[2] < 1
+    found = affinity.work_out_constants(lambda fraction, _: told.append(fraction))
+    assert len(told) > 6, "nothing is kept of what was stopped"
+    np.testing.assert_array_equal(found, make_special(function).constants)
+    count = len(told)
+    assert affinity.work_out_constants(stopping) is affinity.constants is found
+    assert len(told) == count, "they are worked out once"
+
+
+def test_a_heads_constants_are_those_that_were_worked_out_for_all(monkeypatch):
+    expected = make_special("embedded_gaussian").head(1).column(Cell(0, 0, 1))
+    whole = make_special("embedded_gaussian")
+    whole.head(1)
+    whole.work_out_constants(lambda *_: None)
+    monkeypatch.setattr(Affinity, "_constants", lambda *_: pytest.fail("worked out once more"))
+    np.testing.assert_allclose(whole.head(1).column(Cell(0, 0, 1)), expected, rtol=1e-6)

@@ -15,6 +15,7 @@ from nlviz.ask.places import Side
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid
 from nlviz.groups import reached_from
+from nlviz.progress import Progress
 from nlviz.statistics.distances import CellCentres
 from nlviz.tracking.cells import Pool, Soft
 from nlviz.tracking.protocol import Protocol
@@ -87,6 +88,12 @@ class Carrier:
             for number, t in enumerate(way)
             if t not in known
         ]
+
+    def prepare(self, report: Progress) -> None:
+        """Work out what the steps need of all rows, so that no step takes long without a word."""
+        softmax, tau = self.affinity.rows_sum_to_one, self.protocol.temperature
+        if not self.affinity.reach or (tau is not None and not softmax):
+            self.affinity.work_out_constants(report)
 
     @property
     def _twice(self) -> int | None:

@@ -103,9 +103,11 @@ def track_points(
     returned = np.zeros((len(points), follower.grid.t))
     starts = [analysis.view.cell(point, follower.grid).t for point in points]
     report = progress or silent
+    follower.carrier.prepare(part_of(report, 0.0, 0.2))
     groups = sorted(set(starts))
     for number, start in enumerate(groups):
-        told = part_of(report, number / len(groups), (number + 1) / len(groups))
+        share = 0.8 / len(groups)
+        told = part_of(report, 0.2 + share * number, 0.2 + share * (number + 1))
         of = [i for i, step in enumerate(starts) if step == start]
         places[of], returned[of] = follower.follow(
             start, np.array([(points[i].x, points[i].y) for i in of], np.float64), told

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nlviz.analysis import Analysis
 from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Grid, Point, Region, View
-from nlviz.progress import Progress, silent
+from nlviz.progress import Progress, part_of, silent
 from nlviz.tracking.carrying import Carrier, FirstFrame
 from nlviz.tracking.cells import Numbers, Soft, decided, enlarged, on_cells
 from nlviz.tracking.protocol import Protocol
@@ -208,7 +208,8 @@ def carried_on(
     keys = np.zeros((affinity.key_grid.t, per_step, count), np.float32)
     for t, each in known.items():
         labels[t], keys[t] = each, carrier.pool(each)
-    report = progress or silent
+    carrier.prepare(part_of(progress or silent, 0.0, 0.2))
+    report = part_of(progress or silent, 0.2, 1.0)
     steps = carrier.steps(start) if first is None else carrier.steps_after(known)
     for number, (t, context) in enumerate(steps):
         report(number / len(steps), f"carrying the mask with {block}")

@@ -106,12 +106,14 @@ def constants_blob(
     affinity = analysis.affinity(block)
     alone = [affinity.head(h) for h in range(affinity.heads)] if affinity.heads > 1 else [affinity]
     heads = [affinity, *alone]
+    parts = len(heads) + 1
     found = [
-        extremes(each, part_of(progress, i / len(heads), (i + 1) / len(heads)))
+        extremes(each, part_of(progress, i / parts, (i + 1) / parts))
         for i, each in enumerate(heads)
     ]
+    constants = affinity.work_out_constants(part_of(progress, 1 - 1 / parts, 1.0))
     header: ConstantsHeader = {"kind": "constants", "block": block_tag, "extremes": found}
-    return pack(header, [("constants", "f32", affinity.constants.tobytes())])
+    return pack(header, [("constants", "f32", constants.tobytes())])
 
 
 def sizes_blob(analysis: Analysis, block: str, block_tag: str, problem: str | None = None) -> bytes:

@@ -198,3 +198,25 @@ def test_masks_of_another_size_or_length_are_refused(masks):
         nlviz.read_mask(masks / "0.png", make.clip(width=32))
     with pytest.raises(nlviz.MediaError, match="is not a folder"):
         nlviz.read_masks(masks / "0.png", make.clip())
+
+
+class Enough(Exception):
+    """Stop was pressed."""
+
+
+@pytest.mark.parametrize(("follow", "of"), [(nlviz.track, "mask"), (nlviz.track_points, "point")])
+def test_stop_is_heard_while_the_constants_of_all_rows_are_worked_out(follow, of, monkeypatch):
+    monkeypatch.setattr("nlviz.affinity._CHUNK_BYTES", 1000)
+    analysis, told = make.analysis(), []
+
+    def stopping(fraction, word):
+        told.append(fraction)
+        if len(told) == 4:
+            assert word == "adding up the rows of the block"
+            raise Enough
+
+    point = nlviz.Point(0, 20, 20)
+    given = [point] if of == "point" else nlviz.mask_of(analysis, "fine", point)
+    with pytest.raises(Enough):
+        follow(analysis, "fine", given, progress=stopping)
+    assert 0 == told[0] < told[1] < told[2] < told[3] < 0.2

@@ -11,6 +11,7 @@ import pytest
 
 import nlviz
 from nlviz.viewer import blobs as packing
+from tests.matching.test_matching import other
 from tests.support import blobs, make
 from tests.support.viewer_page import Viewer
 
@@ -318,6 +319,22 @@ def test_keys_that_are_not_there_are_grey_and_get_no_link(show: Callable[..., Vi
     grey = (128, 128, 128, 160)
     assert np.mean(np.abs(inside.astype(int) - grey).max(axis=1) <= 2) > 0.95
     assert np.mean(np.abs(view.pixels("heat", 0).astype(int) - grey).max(axis=1) <= 2) < 0.05
+
+
+def test_where_no_link_can_exist_a_frame_is_grey_in_its_own_shape(
+    show: Callable[..., Viewer],
+) -> None:
+    """Of a clip that looks into a wider one: the grid of the keys lies where that one does."""
+    pairing = nlviz.pair(make.analysis(), other(), "fine")
+    whole = nlviz.as_one_clip([pairing])
+    clip = packing.clip_blob(whole.clip)
+    view = show(clip=clip)
+    tag = view.put(packing.block_blob(whole, pairing.name, packing.tag(clip)))
+    view.show(blocks=[tag], options={"k": 3, "exclude": "none"})
+    view.hover(0, 20.0, 20.0)
+    assert (view.pixels("heat", 1) == (128, 128, 128, 160)).all(), "all of a frame of the first"
+    seen = view.pixels("heat", 4)[:, 3] > 0
+    assert 0 < seen.mean() < 1, "a frame of the second has room above and below"
 
 
 def test_a_region_is_about_those_of_its_cells_that_have_a_query(

@@ -1,12 +1,13 @@
 // Layers over the frames: one row of weights as heat, each place where it lies, and an object as a
 // mask.
 
-import { EXCLUDED } from "../rows/question.js";
+import { EXCLUDED, UNREACHED } from "../rows/question.js";
 import { levels } from "../rows/scale.js";
 import { heatPixels } from "./colour.js";
 import { isVisible } from "./layout.js";
 
 const UNREACHED_PIXEL = 0xa0808080; // grey, where no link can exist
+const UNREACHED_FRAME = "rgb(128 128 128 / 0.6275)"; // the same
 
 /** A painter onto a 2-D context; it keeps one small canvas for each time step of the grid. */
 export function createHeat() {
@@ -50,8 +51,16 @@ export function createHeat() {
           grid.steps[t] === step && isVisible(layout, t)
         );
         if (!frames.length) continue;
+        const start = step * area;
+        if (left.subarray(start, start + area).every((why) => why === UNREACHED)) {
+          // Whatever part of a frame the grid is: with a second clip's it may be another's shape.
+          context.fillStyle = UNREACHED_FRAME;
+          for (const t of frames) fill(context, layout.frames[t]);
+          for (const t of frames) painted.push({ t, step });
+          continue;
+        }
         const { canvas, context: small, image, pixels } = tiles[step];
-        for (let i = 0, j = step * area; i < area; i++, j++) {
+        for (let i = 0, j = start; i < area; i++, j++) {
           pixels[i] = left[j]
             ? (left[j] === EXCLUDED ? 0 : UNREACHED_PIXEL)
             : lut[level(ranked[j])];
@@ -66,6 +75,8 @@ export function createHeat() {
     },
   };
 }
+
+const fill = (context, { x, y, w, h }) => context.fillRect(x, y, w, h);
 
 /** Cell centres lie at x0 + dx·col, so the tile starts half a step before; the frame clips it. */
 function place(context, tile, frame, grid, clip) {
@@ -116,7 +127,7 @@ export function createComponents() {
         if (!isVisible(layout, t)) return;
         if (!everywhere) {
           context.fillStyle = DARK;
-          context.fillRect(frame.x, frame.y, frame.w, frame.h);
+          fill(context, frame);
         }
         context.globalAlpha = opacity;
         place(context, tiles[blob.grid.steps[t]], frame, blob.grid, clip);

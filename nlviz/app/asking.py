@@ -10,7 +10,7 @@ from nlviz.app.choice import Asked
 from nlviz.clip import Clip
 from nlviz.display import bytes_in_words
 from nlviz.errors import BudgetError
-from nlviz.progress import Progress
+from nlviz.progress import Progress, part_of
 
 if TYPE_CHECKING:
     from nlviz.language.answered import Words
@@ -27,11 +27,12 @@ def words_of(clip: Clip, network: VisionLanguage, asked: Asked, progress: Progre
     from nlviz.language.run import MOST_BYTES, words
 
     most = min(startup.keep_bytes() or store.usual(), MOST_BYTES)
+    running, drawing = part_of(progress, 0.0, 0.9), part_of(progress, 0.9, 1.0)
     found = words(
-        clip, network, ask=asked.question, answer=asked.answer, budget=most, progress=progress
+        clip, network, ask=asked.question, answer=asked.answer, budget=most, progress=running
     )
     _check_fits(found, most)
-    return found.analysis((*range(len(found.layers)), None))
+    return found.analysis((*range(len(found.layers)), None), progress=drawing)
 
 
 def _check_fits(found: Words, most: int) -> None:

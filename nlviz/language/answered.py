@@ -17,6 +17,7 @@ from nlviz.geometry import Cell, Point
 from nlviz.groups import NO_KEY, NO_QUERY, Groups
 from nlviz.language.layer import Array, LayerWeights
 from nlviz.language.sequence import MixedSequence, Word
+from nlviz.progress import Progress
 
 TEMPLATE = "template"
 """The name of all slots together that are neither cells nor words."""
@@ -128,7 +129,11 @@ class Words:
         return MappingProxyType({name: float(np.mean(column[i])) for name, i in at.items()})
 
     def analysis(
-        self, layers: Sequence[int | None] = (None,), *, head: int | None = None
+        self,
+        layers: Sequence[int | None] = (None,),
+        *,
+        head: int | None = None,
+        progress: Progress | None = None,
     ) -> Analysis:
         """Rows of words as an ``Analysis``: a block for each layer, whose queries are the words.
 
@@ -138,8 +143,14 @@ class Words:
         Args:
             layers: which; None is the mean over all, ``MEAN``.
             head: one head; None for the mean.
+            progress: called before each layer; what it raises ends the work.
         """
-        affinities = {self._named(layer, head): self._affinity(layer, head) for layer in layers}
+        affinities = {}
+        for number, layer in enumerate(layers):
+            named = self._named(layer, head)
+            if progress is not None:
+                progress(number / len(layers), f"drawing {named}")
+            affinities[named] = self._affinity(layer, head)
         worst = max(self.fidelity)
         return Analysis(
             clip=self.clip,

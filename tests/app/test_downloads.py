@@ -96,7 +96,7 @@ def test_a_preview_is_of_the_very_colours_that_are_over_the_clip(monkeypatch):
     for name in ("_holds", "_offer"):
         monkeypatch.setattr(export_tab, name, lambda *_: None)
     seen = []
-    monkeypatch.setattr(export_tab.st, "button", lambda *_, args, **__: seen.append(args[0]))
+    monkeypatch.setattr(export_tab, "is_wanted", lambda _, what, **__: seen.append(what))
     grid = here.analysis.affinity("fine").query_grid
     for _ in range(2):
         colours, shown = np.zeros((*grid.shape, 3), np.uint8), np.ones(grid.shape, np.bool_)

@@ -71,6 +71,26 @@ def test_a_swapped_photograph_leaves_the_gallery_whole(monkeypatch, tmp_path):
     assert list(tiles()) == [each.title for each in bundled()]
 
 
+def chosen_below() -> None:
+    from nlviz.app.choice import bundled
+    from nlviz.app.sidebar import gallery
+    from nlviz.app.visit import current
+
+    visit = current(bundled()[0])
+    draw_late = gallery.show(visit)
+    visit.choose_material(bundled()[1])  # as a control does that is drawn after the gallery
+    draw_late()
+
+
+def test_the_frame_is_round_what_was_chosen_while_the_page_was_drawn(monkeypatch):
+    drawn = dict.fromkeys((each.id for each in offered()), "data:,")
+    monkeypatch.setattr("nlviz.app.sidebar.gallery._pictures", drawn)
+    page = AppTest.from_function(chosen_below, default_timeout=60).run()
+    assert not page.exception
+    framed = ['class="chosen"' in each.proto.body for each in page.get("html")]
+    assert framed == [each == bundled()[1] for each in offered()]
+
+
 def test_an_address_opens_the_photograph():
     visit = opened(clip=PHOTOGRAPH)
     assert visit.material == sample(PHOTOGRAPH)

@@ -24,25 +24,31 @@ _pictures: dict[str, str] = {}  # a material's id → its picture, as a data add
 
 
 def show(visit: Visit) -> Callable[[], None]:
-    """Two tiles a row, the chosen one framed; what it returns draws the pictures not there yet."""
+    """Two tiles a row, the chosen one framed.
+
+    What it returns draws the pictures not there yet, and the frame where the controls below the
+    gallery have chosen something else meanwhile.
+    """
     st.markdown("##### Gallery")
     with st.container(key="gallery", horizontal=True, gap="xsmall"):
-        late = [(_tile(material, visit), material) for material in offered()]
+        tiles = [(_tile(material, visit), material) for material in offered()]
+    before = visit.material
 
     def draw_late() -> None:
-        for place, material in late:
-            if material.id not in _pictures:
+        for place, material in tiles:
+            missing = material.id not in _pictures
+            if missing:
                 _pictures[material.id] = _picture(material)
-                place.html(_image(material))
+            if missing or _is_chosen(material, before) != _is_chosen(material, visit.material):
+                place.html(_image(material, visit))
 
     return draw_late
 
 
 def _tile(material: Material, visit: Visit) -> DeltaGenerator:
-    chosen = visit.material is not None and material.id == visit.material.id
-    with st.container(key=f"tile-{'on' if chosen else 'off'}-{material.id}", gap=None):
+    with st.container(key=f"tile-{material.id}", gap=None):
         place = st.empty()
-        place.html(_image(material))
+        place.html(_image(material, visit))
         # The button's area covers the picture (page.css), so that the whole tile is one target.
         st.button(
             plain(material.title),
@@ -56,8 +62,13 @@ def _tile(material: Material, visit: Visit) -> DeltaGenerator:
     return place
 
 
-def _image(material: Material) -> str:
-    return f'<img src="{_pictures.get(material.id, _BLANK)}" alt="">'
+def _is_chosen(material: Material, chosen: Material | None) -> bool:
+    return chosen is not None and material.id == chosen.id
+
+
+def _image(material: Material, visit: Visit) -> str:
+    mark = ' class="chosen"' if _is_chosen(material, visit.material) else ""
+    return f'<img{mark} src="{_pictures.get(material.id, _BLANK)}" alt="">'
 
 
 def _picture(material: Material) -> str:

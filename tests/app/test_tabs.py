@@ -379,7 +379,7 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
 def test_a_tracks_masks_are_taken_away_as_the_track_has_them():
     clip, found = make.clip(), nlviz.track(make.analysis(), "fine", masks(4)[0])
     levels = np.rint(found.masks * 255).astype(np.uint8)
-    with zipfile.ZipFile(io.BytesIO(tracking.zipped(levels, clip.indices))) as archive:
+    with zipfile.ZipFile(io.BytesIO(tracking.masks_zip(levels, clip.indices))) as archive:
         assert archive.namelist() == [f"{index:05d}.png" for index in clip.indices]
         for name, mask in zip(archive.namelist(), found.masks, strict=True):
             read = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)

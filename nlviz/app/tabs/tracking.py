@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from nlviz.app import whole_clip
 from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import overlay, tracking_several, waiting, whole
+from nlviz.app.tabs.archive import zipped
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
@@ -228,7 +227,7 @@ def _show(context: TabContext, found: Tracked) -> None:
         over = st.toggle("Over the clip", value=True, key="track-over")
         st.download_button(
             "Masks (ZIP)",
-            data=lambda: found.archive or zipped(found.masks, context.analysis.clip.indices),
+            data=lambda: found.archive or masks_zip(found.masks, context.analysis.clip.indices),
             file_name=f"{context.stem}-masks.zip",
             mime="application/zip",
             on_click="ignore",
@@ -244,18 +243,14 @@ def _overlay(context: TabContext, blob: bytes | None) -> None:
         st.rerun()
 
 
-def zipped(masks: NDArray[np.uint8], frames: Sequence[int]) -> bytes:
+def masks_zip(masks: NDArray[np.uint8], frames: Sequence[int]) -> bytes:
     """The masks of some frames, (T, H, W) from 0 to 255, as a ZIP file of PNG."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        _put(archive, masks, frames)
-    return file.getvalue()
+    return zipped(_pngs(masks, frames))
 
 
-def _put(archive: zipfile.ZipFile, masks: NDArray[np.uint8], frames: Sequence[int]) -> None:
+def _pngs(masks: NDArray[np.uint8], frames: Sequence[int]) -> Iterator[tuple[str, bytes]]:
     for index, mask in zip(frames, masks, strict=True):
-        for name, content in mask_pngs(mask[None] / np.float32(255), [index]):
-            archive.writestr(zipfile.ZipInfo(name), content)
+        yield from mask_pngs(mask[None] / np.float32(255), [index])
 
 
 def _bytes_of(masks: Soft) -> NDArray[np.uint8]:
@@ -290,9 +285,10 @@ def through_windows(
     """A mask through all windows: their masks as a ZIP file, and those of the part on screen."""
     from nlviz.windows import track_windows
 
-    clip, file = context.analysis.clip, io.BytesIO()
+    clip = context.analysis.clip
     masks = np.zeros(clip.frames.shape[:3], np.float32)
-    with zipfile.ZipFile(file, "w") as archive:
+
+    def tracked() -> Iterator[tuple[str, bytes]]:
         for each in track_windows(
             long,
             context.block,
@@ -301,12 +297,14 @@ def through_windows(
             protocol=protocol,
             progress=progress,
         ):
-            _put(archive, _bytes_of(each.masks), each.frames)
+            yield from _pngs(_bytes_of(each.masks), each.frames)
             for frame, mask in zip(each.frames, each.masks, strict=True):
                 if frame in clip.indices:
                     masks[clip.indices.index(frame)] = mask
+
+    archive = zipped(tracked())
     found = Track(context.block, start.frame, masks, np.zeros((0, 0, 0), np.float32), protocol)
-    return _shown(context, found, (), start, file.getvalue())
+    return _shown(context, found, (), start, archive)
 
 
 def _shown(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.app.markdown import plain
+from nlviz.app.tabs.archive import zipped
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.tracking_drawing import points_layer, row_of, small, with_points
@@ -95,7 +94,7 @@ def objects_work(
             told,
             lambda: objects_film(clip, lambda at: numbers[at], words, style).mp4(),
             (numbers, carried, clip),
-            None if len(start.names) > MOST_OBJECTS else lambda: masks_zip(carried, clip.indices),
+            None if len(start.names) > MOST_OBJECTS else lambda: objects_zip(carried, clip.indices),
         )
 
     return work
@@ -119,13 +118,9 @@ def objects_shown(
     return strip, over
 
 
-def masks_zip(numbers: Iterable[NDArray[np.uint16]], frames: Sequence[int]) -> bytes:
+def objects_zip(numbers: Iterable[NDArray[np.uint16]], frames: Sequence[int]) -> bytes:
     """Masks of several objects as a ZIP file of PNG with a palette; ExportError."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in object_pngs(numbers, frames):
-            archive.writestr(zipfile.ZipInfo(name), content)
-    return file.getvalue()
+    return zipped(object_pngs(numbers, frames))
 
 
 def scores(start: Start, numbers: Sequence[Numbers], progress: Progress) -> str:

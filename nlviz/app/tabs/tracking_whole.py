@@ -10,8 +10,8 @@ import numpy as np
 from nlviz.app.tabs.context import TabContext
 from nlviz.app.tabs.tracking_several import (
     Several,
-    masks_zip,
     objects_shown,
+    objects_zip,
     points_shown,
     words_of_objects,
 )
@@ -76,7 +76,7 @@ def objects_through_windows(
     ).mp4(part_of(progress, 0.5, 1.0))
     archive = None
     if len(start.names) <= MOST_OBJECTS:
-        archive = masks_zip((_numbers(carried[frame]) for frame in whole.indices), whole.indices)
+        archive = objects_zip((_numbers(carried[frame]) for frame in whole.indices), whole.indices)
     return Several(
         *objects_shown(context, start, [shown[frame] for frame in on_screen]),
         "",

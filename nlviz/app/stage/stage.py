@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -12,7 +11,7 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.delta_generator import DeltaGenerator
 
-from nlviz.app import first, pages
+from nlviz.app import first, head_start, pages
 from nlviz.app.address import bar
 from nlviz.app.address.query_string import Address
 from nlviz.app.analysing import make
@@ -35,8 +34,6 @@ from nlviz.viewer.messages import Can, Scene, links_of
 
 _VIEWER = "viewer"
 _ANALYSIS = "analysis"
-_HEAD_START = 0.03  # seconds
-_FIRST_HEAD_START = 0.4  # seconds, where the viewer itself is still to be drawn
 _ANSWERS = Answers()  # for all visitors, by content
 _WINDOWED = (
     "The network was trained to classify squares of this size, so its scores come from passes of "
@@ -163,9 +160,8 @@ def _viewer_and_tabs(visit: Visit) -> None:
             on_act_change=safely(lambda: visit.act(st.session_state[_VIEWER].act)),
             on_options_change=safely(lambda: visit.choose(st.session_state[_VIEWER].options)),
         )
-        # Let the viewer's answer reach the page before the rest is worked out: they share a core.
-        # The first time, the page still has to draw the viewer itself.
-        time.sleep(_HEAD_START if visit.drawn or not runtime.exists() else _FIRST_HEAD_START)
+        known = visit.drawn or not runtime.exists()
+        head_start.give(head_start.USUAL if known else head_start.FIRST)
         visit.drawn = True
         bar.follow(Address.of(shown.choice, visit.pins, plain_options))
         with st.container(key="between"):  # one place, as what is above the viewer: for the tabs

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
+from nlviz.app import head_start
 from nlviz.app.markdown import plain
 from nlviz.app.tabs.context import TabContext, ink
 from nlviz.app.tabs.progress import job_result
@@ -16,7 +16,6 @@ from nlviz.statistics import BlockStatistics, Profile, block_statistics, profile
 from nlviz.viewer.pins import Pin
 
 _STILL = "An image has no time axis: distances in time and weight by frame are left out."
-_HEAD_START = 0.03  # seconds
 _HEADS = (
     *("", "distance in space", "distance in time", "own frame"),
     *("entropy", "effective positions", "links cover"),
@@ -35,7 +34,7 @@ def show(context: TabContext) -> None:
         return
     summary, numbers = st.empty(), st.empty()
     numbers.html(table(context, profiles, None))
-    time.sleep(_HEAD_START)  # it reaches the page before the averages take the core
+    head_start.give()
     head = context.query(context.pins[0]).head
     average: BlockStatistics | None = job_result(
         context.shown.choice,

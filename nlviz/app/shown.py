@@ -118,28 +118,11 @@ class Shown:
     def beside(self, found: Analysis) -> Shown:
         """With a baseline as a block of its own, after the block that it is compared with."""
         (name,) = found.blocks
-        if name in self.analysis.blocks:
+        blocks = self.analysis.blocks
+        if name in blocks:
             return self
-        at = 1 + self.analysis.blocks.index(origin(name)[0])
-        blob = blobs.block_blob(found, name, self.tags[0])
-        tag = blobs.tag(blob)
-        sizes = {tag: blobs.sizes_blob(found, name, tag)} if self.sizes else {}
-        order = (*self.analysis.blocks[:at], name, *self.analysis.blocks[at:])
-        affinities = {**self.analysis.affinities, **found.affinities}
-        together = replace(
-            self.analysis,
-            affinities=MappingProxyType({block: affinities[block] for block in order}),
-            fidelity=MappingProxyType({**self.analysis.fidelity, **found.fidelity}),
-            kinds=MappingProxyType({**self.analysis.kinds, **found.kinds}),
-            places=MappingProxyType({**self.analysis.places, **found.places}),
-        )
-        return replace(
-            self,
-            analysis=together,
-            blobs=(*self.blobs[: at + 1], blob, *self.blobs[at + 1 :]),
-            tags=(*self.tags[: at + 1], tag, *self.tags[at + 1 :]),
-            sizes={**self.sizes, **sizes},
-        )
+        at = 1 + blocks.index(origin(name)[0])
+        return self._of_blocks((*blocks[:at], name, *blocks[at:]), found)
 
     def with_derived(self, found: Analysis) -> Shown:
         """With a derived block after all others, in place of an earlier one of its name.
@@ -147,41 +130,37 @@ class Shown:
         The oldest one goes where a visitor has as many as are kept.
         """
         (name,) = found.blocks
-        blocks = self.analysis.blocks
-        derived = [each for each in blocks if self.analysis.affinity(each).is_derived]
-        if name not in derived and len(derived) >= _MOST_DERIVED:
-            return self._without(derived[0]).with_derived(found)
-        at = 1 + (blocks.index(name) if name in blocks else len(blocks))
-        blob = blobs.block_blob(found, name, self.tags[0])
-        tag = blobs.tag(blob)
-        sizes = {tag: blobs.sizes_blob(found, name, tag)} if self.sizes else {}
-        together = {
-            part: MappingProxyType({**getattr(self.analysis, part), **getattr(found, part)})
-            for part in _OF_BLOCKS
-        }
-        return replace(
-            self,
-            analysis=replace(self.analysis, **together),  # type: ignore[arg-type]
-            blobs=(*self.blobs[:at], blob, *self.blobs[at + 1 :]),
-            tags=(*self.tags[:at], tag, *self.tags[at + 1 :]),
-            sizes={**self.sizes, **sizes},
-        )
+        blocks, derived = self.analysis.blocks, self.analysis.derived
+        if name in blocks:
+            return self._of_blocks(blocks, found)
+        gone = derived[0] if len(derived) >= _MOST_DERIVED else None
+        return self._of_blocks((*(each for each in blocks if each != gone), name), found)
 
-    def _without(self, name: str) -> Shown:
-        """Without one of the blocks."""
-        at = 1 + self.analysis.blocks.index(name)
-        fewer = {
-            part: MappingProxyType(
-                {key: each for key, each in getattr(self.analysis, part).items() if key != name}
-            )
-            for part in _OF_BLOCKS
-        }
+    def _of_blocks(self, order: tuple[str, ...], found: Analysis) -> Shown:
+        """With these of its blocks in this order, and those of ``found`` among them."""
+        blob_of = dict(zip(self.analysis.blocks, self.blobs[1:], strict=True))
+        tag_of = dict(zip(self.analysis.blocks, self.tags[1:], strict=True))
+        for name in found.blocks:
+            blob_of[name] = blobs.block_blob(found, name, self.tags[0])
+            tag_of[name] = blobs.tag(blob_of[name])
+        gone = {*self.analysis.blocks} - {*order}
+        tables: dict[str, Any] = {}
+        for part in _OF_BLOCKS:
+            both = {**getattr(self.analysis, part), **getattr(found, part)}
+            kept = {name: each for name, each in both.items() if name not in gone}
+            tables[part] = MappingProxyType(kept)  # also of layers that were refused
+        affinities = tables["affinities"]
+        tables["affinities"] = MappingProxyType({name: affinities[name] for name in order})
+        new = found.blocks if self.sizes else ()
+        sizes = {tag_of[name]: blobs.sizes_blob(found, name, tag_of[name]) for name in new}
+        tags = (self.tags[0], *(tag_of[name] for name in order))
         return replace(
             self,
-            analysis=replace(self.analysis, **fewer),  # type: ignore[arg-type]
-            blobs=(*self.blobs[:at], *self.blobs[at + 1 :]),
-            tags=(*self.tags[:at], *self.tags[at + 1 :]),
-            sizes={tag: blob for tag, blob in self.sizes.items() if tag != self.tags[at]},
+            analysis=replace(self.analysis, **tables),
+            blobs=(self.blobs[0], *(blob_of[name] for name in order)),
+            tags=tags,
+            sizes={tag: blob for tag, blob in {**self.sizes, **sizes}.items() if tag in tags},
+            constants={tag: blob for tag, blob in self.constants.items() if tag in tags},
         )
 
     @property

@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from nlviz.viewer.pins import Pins
 from nlviz.viewer.staged import packed
 from tests.support import make, tiny_vit
 
-POINT = nlviz.Point(0, 20.0, 20.0)
+POINT, ELSEWHERE = nlviz.Point(0, 20.0, 20.0), nlviz.Point(0, 40.0, 30.0)
 FIRST, SECOND, THIRD = (f"layers.{number}.attn" for number in range(3))
 
 
@@ -224,10 +225,32 @@ def test_a_visitor_keeps_the_last_eight_derived_blocks(on_screen):
     for residual in (0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95):
         found = nlviz.rollout(analysis, [POINT], residual=residual)
         names.append(found.blocks[-1])
-        shown = shown.with_derived(alone(found, names[-1]))
+        shown = shown.with_derived(alone(found, names[-1])).with_constants(names[-1], b"blob")
+    assert len(shown.constants) == 8, "what belonged to the first has gone with it"
     assert shown.analysis.blocks == (*analysis.blocks, *names[1:])
     assert set(shown.analysis.kinds) == set(shown.analysis.blocks)
     assert (len(shown.blobs), len(shown.tags)) == (len(own.blobs) + 8, len(own.tags) + 8)
     assert shown.blobs[: len(own.blobs)] == own.blobs
     again = shown.with_derived(alone(found, names[-1]))
     assert again.tags == shown.tags
+    there = alone(nlviz.rollout(analysis, [ELSEWHERE], residual=0.95), names[-1])
+    moved = shown.with_derived(there)
+    assert moved.analysis.blocks == shown.analysis.blocks
+    assert moved.tags[:-1] == shown.tags[:-1]
+    assert moved.tags[-1] != shown.tags[-1]
+    assert len(moved.constants) == 7, "those of other rows"
+
+
+def test_a_baseline_stands_behind_its_block_and_what_else_is_known_stays(on_screen):
+    choice, analysis, _ = on_screen
+    hidden = {"hides": "self-attention"}
+    analysis = replace(analysis, kinds={**hidden, **analysis.kinds})
+    shown = Shown(choice, analysis, *packed(analysis)).with_constants(analysis.blocks[1], b"blob")
+    first, *others = analysis.blocks
+    found = nlviz.baseline(analysis, None, first, "uniform")
+    more = shown.beside(found)
+    assert more.analysis.blocks == (first, f"{first} (uniform)", *others)
+    assert (more.tags[1], more.tags[3:]) == (shown.tags[1], shown.tags[2:])
+    assert next(iter(more.analysis.kinds)) == "hides", "where a layer that was refused stands"
+    assert more.constants == shown.constants
+    assert more.beside(found) is more

@@ -104,13 +104,14 @@ def constants_blob(
     unknown block.
     """
     affinity = analysis.affinity(block)
-    alone = [affinity.head(h) for h in range(affinity.heads)] if affinity.heads > 1 else [affinity]
+    alone = [affinity.head(h) for h in range(affinity.heads)] if affinity.heads > 1 else []
     heads = [affinity, *alone]
     parts = len(heads) + 1
     found = [
         extremes(each, part_of(progress, i / parts, (i + 1) / parts))
         for i, each in enumerate(heads)
     ]
+    found = found if alone else 2 * found  # one head is their mean
     constants = affinity.work_out_constants(part_of(progress, 1 - 1 / parts, 1.0))
     header: ConstantsHeader = {"kind": "constants", "block": block_tag, "extremes": found}
     return pack(header, [("constants", "f32", constants.tobytes())])

@@ -276,6 +276,9 @@ def test_the_constants_of_a_block_tell_how_far_they_are_from_head_to_head() -> N
     told: list[float] = []
     blobs.constants_blob(analysis, "special", "b", lambda fraction, _: told.append(fraction))
     assert told == pytest.approx([0, 1 / 4, 1 / 4, 1 / 2, 1 / 2, 3 / 4, 3 / 4])
+    told.clear()
+    blobs.constants_blob(analysis, "fine", "b", lambda fraction, _: told.append(fraction))
+    assert told == pytest.approx([0, 1 / 2, 1 / 2]), "one head is gone over once"
 
 
 def test_options_keep_what_the_viewer_said_wrongly() -> None:

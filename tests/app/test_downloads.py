@@ -91,6 +91,30 @@ def test_what_is_taken_from_a_session_names_the_weights_of_then():
         here.shown.network()
 
 
+def test_a_page_that_takes_long_is_made_with_its_progress_and_then_taken_away(monkeypatch):
+    here, offered, told, wanted = context(), [], [], []
+    monkeypatch.setattr(export_tab, "_holds", lambda *_: None)
+    monkeypatch.setattr(export_tab, "_offer", lambda _, file: offered.append(file))
+    monkeypatch.setattr(export_tab, "show_command", lambda *_: told.append("command"))
+    monkeypatch.setattr(export_tab.st, "iframe", lambda *_, **__: told.append("page"))
+    monkeypatch.setattr(export_tab, "is_wanted", lambda label, *_, **__: wanted.append(label))
+    export_tab._page(here)
+    assert (wanted.pop(), told) == ("Preview", [])
+    assert offered.pop(), "a quick one is made at a click"
+    monkeypatch.setattr(export_tab, "_LONG", 1)
+    export_tab._page(here)
+    assert (wanted.pop(), told, offered) == ("Make the page", ["command"], [])
+    monkeypatch.setattr(export_tab, "is_wanted", lambda *_, **__: True)
+    monkeypatch.setattr(export_tab, "job_result", lambda *_, **__: None)
+    export_tab._page(here)
+    assert not offered, "while it is being made"
+    monkeypatch.setattr(export_tab, "job_result", lambda *_, **__: b"<html>")
+    export_tab._page(here)
+    (file,) = offered
+    assert told[-1] == "page"
+    assert file.make(None) == b"<html>", "it is not made once more"
+
+
 def test_a_preview_is_of_the_very_colours_that_are_over_the_clip(monkeypatch):
     here = context()
     for name in ("_holds", "_offer"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import streamlit as st
@@ -24,6 +24,9 @@ from nlviz.viewer import settings
 from nlviz.viewer.pins import Pin
 
 _TALL = 720  # CSS pixels of the preview
+_LONG = (
+    1_000_000_000  # weights that a page goes over, in some 5 s of one core: it says how far it is
+)
 
 
 def show(context: TabContext) -> None:
@@ -62,12 +65,25 @@ def _page(context: TabContext) -> None:
             "`--components` lays those of its block over the frames."
         )
     key = ("page", file.command(context), layer)  # itself: an id may be another's later
-    if is_wanted("Preview", key, name="page"):
+    takes_long = _weights(context) > _LONG
+    made: bytes | None = None
+    if is_wanted("Make the page" if takes_long else "Preview", key, name="page"):
         told = file.provenance(context)
         made = job_result(context.shown.choice, key, partial(make, told), name="page")
-        if made is not None:
-            st.iframe(made.decode(), width="stretch", height=_TALL, alt="The page")
-    _offer(context, file)
+    if made is not None:
+        content = made
+        st.iframe(content.decode(), width="stretch", height=_TALL, alt="The page")
+        file = replace(file, make=lambda _: content)
+    if takes_long and made is None:  # what is made at a click on its download tells nothing
+        show_command(context, file)
+    else:
+        _offer(context, file)
+
+
+def _weights(context: TabContext) -> int:
+    """How many weights a page goes over, for the scale of whole blocks and who looks where."""
+    each = context.analysis.affinities.values()
+    return sum(one.theta.shape[1] * one.phi.shape[1] for one in each)
 
 
 def _links(context: TabContext) -> None:

@@ -175,6 +175,8 @@ class Analysis:
         self,
         queries: Sequence[Query] = (),
         settings: Mapping[str, Any] | None = None,
+        *,
+        layer: hosts.Layer | None = None,
     ) -> hosts.Widget:
         """The viewer in a Jupyter notebook: hover and pin there, and read the pins in Python.
 
@@ -182,6 +184,8 @@ class Analysis:
             queries: the pins it opens with, at most eight; the first one's block, head, direction,
                 k, ranking and exclusion are those of the whole view.
             settings: of the viewer, as a ``Session`` holds them; its own if None.
+            layer: colours over the frames while nothing is pointed at, as ``Components.layer``
+                gives them.
 
         Returns:
             a widget; its ``queries``, ``pins`` and ``links`` are what is pinned now, and
@@ -191,4 +195,4 @@ class Analysis:
             ExportError: anywidget is not installed, or more than eight queries.
             QueryError: a query that cannot be answered.
         """
-        return hosts.show(self, queries, settings)
+        return hosts.show(self, queries, settings, layer)

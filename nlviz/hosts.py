@@ -21,4 +21,11 @@ class Widget(Protocol):
         """Call ``handler`` with each change of the named traits."""
 
 
+class Layer(Protocol):
+    """Colours of cells over the frames, as ``Components.layer`` gives them."""
+
+    def blob(self, view: Any, clip_tag: str) -> bytes:
+        """As the viewer is sent it."""
+
+
 show: Callable[..., Widget]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nlviz import hosts
 from nlviz.analysis import Analysis
 from nlviz.errors import ExportError
 from nlviz.query import Query
@@ -23,6 +24,7 @@ def show(
     analysis: Analysis,
     queries: Sequence[Query] = (),
     settings: Mapping[str, Any] | None = None,
+    layer: hosts.Layer | None = None,
 ) -> Widget:
     """The viewer as a widget; what ``Analysis.show`` calls."""
     try:
@@ -31,7 +33,7 @@ def show(
         if error.name is None or error.name.startswith(("nlviz", "models")):
             raise
         raise ExportError(_MISSING) from None
-    return Widget(analysis, queries, settings)
+    return Widget(analysis, queries, settings, layer=layer)
 
 
 __all__ = ["show"]

@@ -47,7 +47,8 @@ function render({ model, el }) {
     for (const blob of store.values()) if (isMine(blob)) (blob.homes ??= new Set()).add(home);
   }
 
-  const isMine = ({ tag, block }) => scene && [scene.clip, ...scene.blocks].includes(block ?? tag);
+  const isMine = ({ tag, block }) =>
+    scene && [scene.clip, scene.components, ...scene.blocks].includes(block ?? tag);
 
   function told(message, buffers) {
     if (message.type === "scene") {

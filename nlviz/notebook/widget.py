@@ -10,11 +10,13 @@ from typing import Any
 import anywidget
 import traitlets
 
+from nlviz import hosts
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.query import Query
 from nlviz.viewer import bundle
 from nlviz.viewer.acts import acted
+from nlviz.viewer.blobs import tag
 from nlviz.viewer.messages import Can, Scene, links_of, query_of
 from nlviz.viewer.pins import Pins
 from nlviz.viewer.staged import Staged
@@ -39,6 +41,8 @@ class Widget(anywidget.AnyWidget):
         queries: the pins to open with, at most eight; the first one's block, head, direction, k,
             ranking and exclusion are those of the whole view.
         settings: of the viewer, as a ``Session`` holds them; its own if None.
+        layer: colours over the frames while nothing is pointed at, as ``Components.layer`` gives
+            them.
 
     Attributes:
         queries: what each pin asks under the options now chosen, in the order of the pins.
@@ -61,6 +65,8 @@ class Widget(anywidget.AnyWidget):
         analysis: Analysis,
         queries: Sequence[Query] = (),
         settings: Mapping[str, Any] | None = None,
+        *,
+        layer: hosts.Layer | None = None,
     ) -> None:
         for query in queries:
             top_links(analysis, query)
@@ -68,6 +74,7 @@ class Widget(anywidget.AnyWidget):
         super().__init__()
         self.analysis = analysis
         self._staged = staged
+        self._layer = None if layer is None else layer.blob(analysis.view, staged.tags[0])
         self._options = staged.options
         self._kept = Pins()
         self._keep(staged.pins)
@@ -101,7 +108,10 @@ class Widget(anywidget.AnyWidget):
         """The pins and their exact links, for the page."""
         links = dict(zip(self.pins, self.links, strict=True))
         can = Can.of(self._kept, rank=bool(self.analysis.sizes))
-        scene = Scene.of(self.analysis, self._staged.tags, links, self._options, can=can)
+        components = None if self._layer is None else tag(self._layer)
+        scene = Scene.of(
+            self.analysis, self._staged.tags, links, self._options, can=can, components=components
+        )
         self.send({"type": "scene", "scene": scene.json()})
 
     def _give(self, have: Collection[str]) -> None:
@@ -110,7 +120,7 @@ class Widget(anywidget.AnyWidget):
         self.send({"type": "enough"} if blob is None else {"type": "blob"}, blob and [blob])
 
     def _lacking(self, have: Collection[str]) -> Iterator[bytes]:
-        """The clip, the block that is looked at with what its view needs, the other blocks."""
+        """The clip, the block that is looked at with what its view needs, colours, the others."""
         staged, options = self._staged, self._options.fitting(self.analysis)
         held = dict(zip(staged.tags, staged.blobs, strict=True))
         block = options.block or self.analysis.default_block
@@ -120,4 +130,6 @@ class Widget(anywidget.AnyWidget):
             yield staged.constants(self.analysis, block)
         if options.needs_sizes and f"sizes {first}" not in have:
             yield staged.sizes(self.analysis, block)
+        if self._layer is not None and tag(self._layer) not in have:
+            yield self._layer
         yield from (blob for tag, blob in held.items() if tag not in have)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+import nlviz
 from nlviz import ExportError, Point, Query, QueryError, notebook, top_links
 from nlviz.viewer import blobs
 from tests.support import make
@@ -19,8 +20,8 @@ QUERY = Query(Point(5, 20.0, 10.0), "fine", k=6)
 class Notebook:
     """A widget and what the page hears of it."""
 
-    def __init__(self, analysis, queries=(QUERY,)):
-        self.widget = analysis.show(queries)
+    def __init__(self, analysis, queries=(QUERY,), **how):
+        self.widget = analysis.show(queries, **how)
         self.heard = []
         self.widget.send = lambda said, buffers=None: self.heard.append((said, buffers))
 
@@ -104,6 +105,21 @@ def test_the_page_gets_one_blob_at_a_time_what_it_looks_at_first():
     assert shown.want([*have, f"constants {tags['coarse']}"]) == ("enough",)
 
 
+def test_colours_over_the_frames_are_sent_once_and_named_in_the_scene():
+    analysis = make.analysis()
+    layer = nlviz.pca(analysis, "fine", of="theta").layer
+    shown = Notebook(analysis, layer=layer)
+    blob = layer.blob(analysis.view, blobs.tag(blobs.clip_blob(analysis.clip)))
+    assert shown.say(type="open")["scene"]["components"] == blobs.tag(blob)
+    have = []
+    while (got := shown.want(have))[0] == "blob":
+        have.append(blobs.tag(got[1]))
+        if len(have) == 3:
+            assert got[1] == blob, "right behind the clip and the block that is looked at"
+    assert len(have) == len(set(have)) == 2 + len(analysis.blocks)
+    assert Notebook(analysis).say(type="open")["scene"]["components"] is None
+
+
 def test_a_query_that_cannot_be_answered_is_told_in_the_cell():
     analysis = make.analysis()
     with pytest.raises(QueryError, match="'nothing' is not captured"):
@@ -133,7 +149,8 @@ CELLS = (
     "from tests.support import make\n"
     "analysis = make.analysis(special=True)\n"
     "widget = analysis.show([Query(Point(5, 20.0, 10.0), 'fine', k=6)])\n"
-    "other = analysis.show()\n"
+    "from nlviz import pca\n"
+    "other = analysis.show(layer=pca(analysis, 'fine', of='theta').layer)\n"
     "seen = []\n"
     "widget.observe(lambda change: seen.append(len(change.new)), 'queries')\n"
     "widget",
@@ -164,6 +181,8 @@ def test_a_notebook_in_a_real_jupyter_is_run_and_its_widgets_clicked(browser, tm
             (link.target.x, link.target.y) for link in wanted
         ]
         assert second.evaluate(state)["pins"] == []
+        second.locator(".nlviz-grey").wait_for()  # under the colours of the layer
+        assert first.locator(".nlviz-grey").count() == 0
         # A click, and a box.
         at = "(view, place) => view.getRootNode().nlviz.toClient(place)"
         point = first.evaluate(at, {"t": 2, "x": 40.0, "y": 30.0})

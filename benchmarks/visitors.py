@@ -7,13 +7,15 @@ leave. Then thirty open one link at once. The server's memory is read before, af
 their sessions have ended.
 
 `--soak MINUTES` has three visitors at a time come, work and leave for so long instead, one of them
-with a clip of their own, and tells memory, kept results, threads, open files and uploads on disk by
-the minute.
+with a clip of their own. They open other tabs too, drawn anew for each; of ten, two leave before
+they see anything and one in the middle of an upload. It tells memory, kept results, threads, open
+files and files on disk, each minute or, of more than twenty, each ten.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import io
 import random
 import statistics
@@ -31,6 +33,7 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks.measure import machine
 from nlviz.app.choice import bundled
+from nlviz.app.stage.tab_row import TABS
 from tests.support.app_server import AppServer, served
 from tests.support.wire_visitor import WireVisitor
 
@@ -39,9 +42,12 @@ PATIENCE = 900.0  # seconds that a visitor waits for anything
 LEFT = 75.0  # seconds until the sessions of those who left have ended
 MOST_TIMES = 3.0  # of what one waits for a link, for thirty who open the same
 MORE = 1.25  # of the memory before, after they left
+SHORT = 20  # minutes of a soak that is told by the minute
 AT_A_TIME, KEPT = 3, 256  # visitors of the soak, and MB of results that its server keeps
 POOLED = 4  # threads and files by which pools of Streamlit's may grow
 MATTERS = "Does it matter?"
+WANDERED = 3  # other tabs that a visitor of the soak opens
+GLANCE = 2.0  # seconds that they look at each, ready or not
 
 
 @dataclass(slots=True)
@@ -115,6 +121,44 @@ def click(visitor: WireVisitor, draw: random.Random) -> float:
     visitor.act(type="add", t=draw.randrange(4), x=draw.uniform(5, 150), y=draw.uniform(5, 110))
     visitor.until(lambda: len(visitor.pins()) == before + 1, "a pin", PATIENCE)
     return time.monotonic() - began
+
+
+def passes_by(address: str, number: int, times: Times) -> None:
+    """One of the soak's: works and looks at other tabs, or leaves where nobody expects it."""
+    draw = random.Random(number)
+    try:
+        if number % 10 in (4, 9):
+            WireVisitor(address, query(number)).leave()
+            return
+        if number % 10 == 7:
+            leave_in_an_upload(address, number)
+            return
+        visitor = WireVisitor(address, query(number))
+        visitor.until(lambda: len(visitor.pins()) == 1, "a first picture", PATIENCE)
+        visitor.until(lambda: visitor.finished > 0, "the whole page", PATIENCE)
+        for tab in draw.sample(sorted(TABS), WANDERED):
+            visitor.open_tab(tab)
+            visitor.listen(GLANCE)
+        times.click.append(click(visitor, draw))
+        visitor.leave()
+    except (AssertionError, OSError, WebSocketException) as error:
+        times.failed.append(f"{number}: {type(error).__name__}: {error}"[:200])
+        return
+    visit(address, number, times, None, own=number % AT_A_TIME == 0)
+
+
+def leave_in_an_upload(address: str, number: int) -> None:
+    """Come, send half of a file, and be gone."""
+    visitor = WireVisitor(address, query(number))
+    visitor.until(lambda: bool(visitor.session), "a session", PATIENCE)
+    target, body, headers = visitor.upload_request(f"half {number}.gif", own_clip(number))
+    sending = http.client.HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE)
+    sending.putrequest("PUT", target)
+    for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        sending.putheader(name, value)
+    sending.endheaders(body[: len(body) // 2])
+    sending.close()
+    visitor.leave()
 
 
 def together(server: AppServer, count: int) -> tuple[Times, float]:
@@ -194,6 +238,11 @@ def uploads(server: AppServer) -> int:
     return len(list(server.folders[0].glob("*-*")))
 
 
+def on_disk(server: AppServer) -> int:
+    """How many files of any kind lie where the server writes for a while."""
+    return sum(each.is_file() for each in server.temporary.rglob("*"))
+
+
 def all_have_left(server: AppServer) -> None:
     """Return once the sessions of those who left have ended."""
     time.sleep(LEFT)
@@ -267,47 +316,39 @@ def same_link(count: int) -> bool:
 
 def soak(minutes: float) -> bool:
     """Visitors come, work and leave; whether memory, threads and files stay where they were."""
-    seen: list[tuple[float, int, int, float]] = []
+    seen: list[Look] = []
     failed: list[str] = []
     stays: list[bool] = []
 
     def measure(server: AppServer) -> None:
-        before = *status(server), results(server)
-        end, number = time.monotonic() + 60 * minutes, 0
-        next_look = time.monotonic() + 60
-        while time.monotonic() < end:
-            times = Times()
-            threads = [
-                threading.Thread(
-                    target=visit,
-                    args=(server.address, number + each, times, None),
-                    kwargs={"own": each == 0},
-                )
-                for each in range(AT_A_TIME)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            failed.extend(times.failed)
+        before, number = Look.at(server), 0
+        before.tell("before")
+        began = time.monotonic()
+        while (passed := (time.monotonic() - began) / 60) < minutes:
+            failed.extend(wave(server.address, number))
             number += AT_A_TIME
-            if time.monotonic() >= next_look:
-                next_look += 60
-                seen.append((*status(server), results(server)))
-                tell_soak(f"{number} visitors", seen[-1], uploads(server))
+            if passed >= len(seen) + 1:
+                seen.append(Look.at(server))
+                if minutes <= SHORT or len(seen) % 10 == 0:
+                    seen[-1].tell(f"{passed:.0f} min, {number} visitors")
+        seen.append(Look.at(server))
+        seen[-1].tell(f"the end, {number} visitors")
         all_have_left(server)
-        after, left = (*status(server), results(server)), uploads(server)
-        tell_soak("before", before, 0)
-        tell_soak("after they left", after, left)
-        stays.append(left > 0 or after[1] > before[1] + POOLED or after[2] > before[2] + POOLED)
+        after = Look.at(server)
+        after.tell("after they left")
+        stays.append(
+            after.disk > before.disk
+            or after.threads > before.threads + POOLED
+            or after.files > before.files + POOLED
+        )
 
     afresh(measure, "--keep", str(KEPT))
     for failure in failed:
         print(f"not answered: {failure}")
-    half = len(seen) // 2
+    half = len(seen) // 2 or 1
     first, last = (
-        statistics.median(memory - kept for memory, _, _, kept in part)
-        for part in (seen[:half], seen[half:])
+        statistics.median(each.memory - each.kept for each in part)
+        for part in (seen[:half], seen[half:] or seen)
     )
     print(
         f"second half beside the first: {last / first:.2f} times the memory, without the results "
@@ -316,19 +357,44 @@ def soak(minutes: float) -> bool:
     return not failed and stays == [False] and last < MORE * first
 
 
-def results(server: AppServer) -> float:
-    """MiB of the results that the server keeps for all."""
-    return server.metric('nlviz_held_bytes{where="results"}') / 2**20
+def wave(address: str, number: int) -> list[str]:
+    """As many as come at a time, until the last has left: who was not answered."""
+    times = Times()
+    threads = [
+        threading.Thread(target=passes_by, args=(address, number + each, times))
+        for each in range(AT_A_TIME)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times.failed
 
 
-def tell_soak(when: str, found: tuple[float, int, int, float], left: int) -> None:
-    """A line of the soak."""
-    memory, threads, files, kept = found
-    print(
-        f"{when:16} {memory:6.0f} MiB, {kept:.0f} of them kept results, {threads} threads, "
-        f"{files} open files, {left} uploads",
-        flush=True,
-    )
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the server holds at a moment: MiB of memory and of kept results in it, and counts."""
+
+    memory: float
+    kept: float
+    threads: int
+    files: int
+    disk: int
+
+    @classmethod
+    def at(cls, server: AppServer) -> Look:
+        """Now."""
+        memory, threads, files = status(server)
+        kept = server.metric('nlviz_held_bytes{where="results"}') / 2**20
+        return cls(memory, kept, threads, files, on_disk(server))
+
+    def tell(self, when: str) -> None:
+        """A line of the soak."""
+        print(
+            f"{when:21} {self.memory:6.0f} MiB, {self.kept:.0f} of them kept results, "
+            f"{self.threads} threads, {self.files} open files, {self.disk} files on disk",
+            flush=True,
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 
 from nlviz.batches.options import digest
 from nlviz.batches.places import places_of
-from nlviz.batches.stores import is_address, listed_at
-from nlviz.errors import BatchError
+from nlviz.batches.stores import beside, ending_of, file_name, here, is_address, listed_at
+from nlviz.errors import BatchError, MediaError
 from nlviz.geometry import Point, Region
 from nlviz.media.images import SUFFIXES as PICTURES
 from nlviz.media.samples import PREFIX
@@ -66,7 +66,9 @@ class Entry:
     @property
     def name(self) -> str:
         """What to call it: its file's name."""
-        return re.split(r"[\\/:]", self.shown.partition("::")[0].rstrip("/\\"))[-1] or self.shown
+        if is_address(self.path):
+            return re.split(r"[\\:]", file_name(self.shown))[-1] or self.shown
+        return re.split(r"[\\/:]", self.shown.rstrip("/\\"))[-1] or self.shown
 
 
 def entries(given: Given, masks: str | None = None) -> list[Entry]:
@@ -84,6 +86,8 @@ def entries(given: Given, masks: str | None = None) -> list[Entry]:
         BatchError: nothing that could be read, a table without a column ``path``, a cell that is
             no place.
     """
+    if masks is not None and is_address(masks):
+        raise BatchError(f"'{masks}' is an address; masks are read from a folder of this machine.")
     there = None if masks is None else Path(masks)
     if there is not None and not there.is_dir():
         raise BatchError(f"The folder of masks '{masks}' does not exist; check the path.")
@@ -119,19 +123,19 @@ def _named(given: Given) -> str:
 
 def _entries(one: Any, masks: Path | None) -> Iterable[Entry]:
     if hasattr(one, "column_names"):
-        return _of_table(one, "the table", Path())
+        return _of_table(one, "the table", ".")
     path = os.fspath(one)
     if path.startswith(PREFIX):
         return [Entry(path)]
     if is_address(path):
+        if ending_of(path) in (*_TABLES, *_LISTS) and "*" not in path:
+            return _of_list(path)
         return [Entry(each) for each in listed_at(path, (*VIDEOS, *PICTURES))]
-    ending = Path(path).suffix.lower()
     if os.path.isdir(path):
         return _in_folder(Path(path), path, masks)
     if os.path.isfile(path):
-        if ending in _TABLES:
-            return _of_table(_read_table(path), f"'{path}'", Path(path).parent)
-        return _of_lines(Path(path)) if ending in _LISTS else [Entry(path)]
+        is_list = Path(path).suffix.lower() in (*_TABLES, *_LISTS)
+        return _of_list(path) if is_list else [Entry(path)]
     if glob.has_magic(path):
         return _matching(path, masks)
     raise BatchError(f"'{path}' does not exist; give a folder, a list, a table or clips.")
@@ -186,23 +190,36 @@ def _is_frames(folder: Path) -> bool:
     return bool(endings & {*PICTURES}) and not endings & {*VIDEOS}
 
 
-def _of_lines(path: Path) -> Iterator[Entry]:
+def _of_list(path: str) -> list[Entry]:
+    """The entries of a list or a table, here or at an address."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with here(path) as file:
+            if Path(file).suffix.lower() in _TABLES:
+                return list(_of_table(_read_table(file, path), f"'{path}'", path))
+            return _of_lines(Path(file), path)
+    except MediaError as error:
+        raise BatchError(str(error)) from None
+
+
+def _of_lines(file: Path, named: str) -> list[Entry]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BatchError(f"'{path}' is not a list of paths ({error}); write one a line.") from None
-    return (Entry(_found(line.strip(), path.parent)) for line in lines if line.strip())
+        raise BatchError(f"'{named}' is not a list of paths ({error}); write one a line.") from None
+    return [Entry(_found(line.strip(), named)) for line in lines if line.strip()]
 
 
-def _found(path: str, home: Path) -> str:
+def _found(path: str, home: str) -> str:
     """A path of a list: from the list's own folder, or where it is not there as it stands."""
     if is_address(path) or path.startswith(PREFIX) or os.path.isabs(path):
         return path
-    there = os.path.join(home, path)
+    if is_address(home):
+        return beside(home, path)
+    there = os.path.join(Path(home).parent, path)
     return path if os.path.exists(path) and not os.path.exists(there) else there
 
 
-def _read_table(path: str) -> Any:
+def _read_table(path: str, named: str) -> Any:
     import pyarrow as pa
     from pyarrow import csv, parquet
 
@@ -213,10 +230,10 @@ def _read_table(path: str) -> Any:
         return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter))
     except (OSError, pa.ArrowException) as error:
         why = str(error).partition("\n")[0].rstrip(".")
-        raise BatchError(f"'{path}' is not a table that can be read ({why}).") from None
+        raise BatchError(f"'{named}' is not a table that can be read ({why}).") from None
 
 
-def _of_table(table: Any, named: str, home: Path) -> Iterator[Entry]:
+def _of_table(table: Any, named: str, home: str) -> Iterator[Entry]:
     names = list(table.column_names)
     if "path" not in names:
         raise BatchError(

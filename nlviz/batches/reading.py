@@ -7,6 +7,7 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from nlviz.batches.listing import Entry
 from nlviz.batches.options import digest
-from nlviz.batches.stores import here
+from nlviz.batches.stores import here, is_address
 from nlviz.clip import Clip
 from nlviz.errors import MediaError, NlvizError
 from nlviz.geometry import Point, Region
@@ -186,26 +187,33 @@ class ReadingPlan:
 
     def read(self, group: Group) -> tuple[Reading, ...]:
         """What is needed of some clips; none of them raises."""
-        known = [self._work(entry) for entry in group]
-        if all(each.failure or self._needs_no_frames(each) for each in known):
-            return tuple(known)
-        return tuple(each if each.failure else self._frames(each) for each in known)
+        with ExitStack() as brought:  # what lies at an address comes here once
+            known = [self._work(entry, brought) for entry in group]
+            if all(each.failure or self._needs_no_frames(each) for each, _ in known):
+                return tuple(each for each, _ in known)
+            return tuple(each if each.failure else self._frames(each, path) for each, path in known)
 
-    def _work(self, entry: Entry) -> Reading:
+    def _work(self, entry: Entry, brought: ExitStack) -> tuple[Reading, str]:
+        """What stands for a clip's work, and the path of its file on this machine."""
         try:
-            with here(entry.path) as path:
-                content = [checksum(path)]
+            path = brought.enter_context(here(entry.path))
+            content = [checksum(path)]
             if self.masks:
                 if entry.masks is None:
                     raise MediaError(
                         f"'{entry.path}' has no masks; give the list a column 'masks', or --masks "
                         "FOLDER."
                     )
+                if is_address(entry.masks):
+                    raise MediaError(
+                        f"'{entry.masks}' is an address; masks are read from a folder of this "
+                        "machine."
+                    )
                 content.append(checksum(entry.masks))
             places = [[isinstance(place, Region), asdict(place)] for place in entry.places]
-            return Reading(entry, digest(content, places, self.key)[:24])
+            return Reading(entry, digest(content, places, self.key)[:24]), path
         except Exception as error:  # noqa: BLE001 (a bad clip costs its own row)
-            return Reading(entry, failure=Failure.of(error, "reading"))
+            return Reading(entry, failure=Failure.of(error, "reading")), ""
 
     def _with_objects(self, entry: Entry, long: LongClip) -> LongClip:
         """With the objects of its masks, which are looked through a window's frames at a time."""
@@ -230,20 +238,19 @@ class ReadingPlan:
     def _needs_no_frames(self, reading: Reading) -> bool:
         return reading.part in self.parts or reading.work in self.works
 
-    def _frames(self, reading: Reading) -> Reading:
+    def _frames(self, reading: Reading, path: str) -> Reading:
         entry = reading.entry
         try:
-            with here(entry.path) as path:
-                samplings = self.samplings
-                if self.windows is not None:
-                    long, sampling = _looked_through(path, entry, self.windows)
-                    if sampling is None:
-                        return replace(reading, long=self._with_objects(entry, long))
-                    samplings = (sampling,)
-                clips = [
-                    read(path, frames=s.frames, stride=s.stride, start=s.start, name=entry.name)
-                    for s in samplings
-                ]
+            samplings = self.samplings
+            if self.windows is not None:
+                long, sampling = _looked_through(path, entry, self.windows)
+                if sampling is None:
+                    return replace(reading, long=self._with_objects(entry, long))
+                samplings = (sampling,)
+            clips = [
+                read(path, frames=s.frames, stride=s.stride, start=s.start, name=entry.name)
+                for s in samplings
+            ]
             clips = [replace(clip, path=entry.path) for clip in clips]
             objects = [_objects(entry, clip) for clip in clips] if self.masks else []
             return replace(reading, clips=tuple(clips), objects=tuple(objects))

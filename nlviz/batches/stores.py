@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,32 @@ def is_address(path: str) -> bool:
     return "://" in path or "::" in path
 
 
+def is_web(address: str) -> bool:
+    """Whether an address is a web server's, where ``?`` begins a query and is no sign of a glob."""
+    return address.startswith(("http://", "https://"))
+
+
+def file_name(address: str) -> str:
+    """The name of what lies at an address: without its folders, and without a web page's query."""
+    return _place(address).rstrip("/").rpartition("/")[2]
+
+
+def ending_of(address: str) -> str:
+    """The ending of a file's name, as ``".mp4"``; ``""`` for none."""
+    return PurePosixPath(file_name(address)).suffix.lower()
+
+
+def beside(address: str, path: str) -> str:
+    """The address of a path that counts from the folder of what lies at an address."""
+    _, chain, inner = address.partition("::")
+    return f"{_place(address).rpartition('/')[0]}/{path}{chain}{inner}"
+
+
+def _place(address: str) -> str:
+    first = address.partition("::")[0]
+    return re.split(r"[?#]", first, maxsplit=1)[0] if is_web(first) else first
+
+
 def listed_at(address: str, endings: Sequence[str]) -> list[str]:
     """The addresses of the clips at an address: a file, a folder, or a glob.
 
@@ -30,24 +57,36 @@ def listed_at(address: str, endings: Sequence[str]) -> list[str]:
         import fsspec
 
         store, path = fsspec.core.url_to_fs(address)
-        if any(sign in path for sign in "*?["):
-            found = sorted(store.glob(path))
-        elif store.isdir(path):
-            found = sorted(store.find(path))
-        else:
-            return [address]
+        found = _found(store, path, is_file=ending_of(address) in endings)
+    except FileNotFoundError as error:
+        why = f" ({_said(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
+        raise BatchError(f"Nothing lies at '{address}'{why}; check the address.") from None
+    except ImportError as error:
+        raise BatchError(_without_package(address, error)) from None
     except Exception as error:  # noqa: BLE001 (each store has errors of its own)
         raise BatchError(f"'{address}' cannot be listed ({_said(error)}).") from None
-    paths = map(PurePosixPath, found)
+    if found is None:
+        return [address]
     kept = [
-        str(each)
-        for each in paths
-        if each.suffix.lower() in endings and not each.name.startswith(".")
+        each
+        for each in sorted(found)
+        if ending_of(each) in endings and not file_name(each).startswith(".")
     ]
     if not kept:
         raise BatchError(f"There are no clips at '{address}'; check the address.")
     named = (str(store.unstrip_protocol(each)) for each in kept)
     return [f"{each}::{inner}" if inner else each for each in named]
+
+
+def _found(store: Any, path: str, *, is_file: bool) -> list[str] | None:
+    """What matches or lies in a folder, as the store names it; None for a file."""
+    signs = "*[" if is_web(path) else "*?["
+    if any(sign in path for sign in signs) and not store.isfile(path):
+        return list(store.glob(path))
+    if not is_file and store.isdir(path):
+        return list(store.find(path))
+    store.info(path)  # raises where nothing is there
+    return None
 
 
 @contextmanager
@@ -67,14 +106,12 @@ def brought(address: str) -> Iterator[str]:
     Raises:
         MediaError: it cannot be read.
     """
-    ending = PurePosixPath(address.partition("::")[0]).suffix
-    handle, path = tempfile.mkstemp(suffix=ending, dir=own_folder())
-    try:
-        with os.fdopen(handle, "wb") as here:
-            _copy(address, here)
+    safe = re.sub(r"[^\w.-]", "_", file_name(address))[-100:] or "file"  # messages call it so
+    with tempfile.TemporaryDirectory(dir=own_folder()) as folder:
+        path = os.path.join(folder, safe)
+        with open(path, "wb") as file:
+            _copy(address, file)
         yield path
-    finally:
-        os.unlink(path)
 
 
 def _copy(address: str, here: Any) -> None:
@@ -83,10 +120,20 @@ def _copy(address: str, here: Any) -> None:
 
         with fsspec.open(address, "rb") as there:
             shutil.copyfileobj(there, here, 1 << 20)
+    except ImportError as error:
+        raise MediaError(_without_package(address, error)) from None
     except Exception as error:  # noqa: BLE001 (each store has errors of its own)
         raise MediaError(f"'{address}' cannot be read ({_said(error)}).") from None
 
 
+def _without_package(address: str, error: ImportError) -> str:
+    return f"'{address}' cannot be read without another package: {_first_line(error)}."
+
+
 def _said(error: Exception) -> str:
-    first = str(error).strip().partition("\n")[0].rstrip(".")
+    first = _first_line(error)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

@@ -174,13 +174,16 @@ def test_addresses_are_listed_and_read_through_fsspec(folder, tmp_path):
     assert len({reading.work for reading in readings}) == 1
     assert {reading.clips[0].frames.shape for reading in readings} == {(1, 48, 64, 3)}
     assert readings[2].clips[0].path == zipped.path
-    (missing,) = entries([f"{address}/none.png"])
+    (folder / "list.txt").write_text(f"{address}/none.png\n")  # what a list names is not looked for
+    (missing,) = entries(folder / "list.txt")
     assert "none.png' cannot be read (FileNotFoundError" in plan.read((missing,))[0].failure.why
 
 
 def test_an_address_that_cannot_be_listed_is_told_in_a_sentence(folder):
     for address, why in (
         ("nothing://bucket/*", "cannot be listed"),
+        (f"file://{folder}/none.png", r"Nothing lies at 'file://.*none.png'; check the address"),
+        (f"file://{folder}/none.csv", "none.csv' cannot be read"),
         (f"file://{folder}/*.xyz", "There are no clips at"),
     ):
         with pytest.raises(BatchError, match=why):

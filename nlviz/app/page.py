@@ -55,6 +55,7 @@ def show() -> None:
 
         with st.sidebar:
             choice = sidebar.choose(visit, place)
+            login.offer_to_leave()
         place.empty()
         if choice is not None:
             stage.update(visit, choice, place)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from streamlit import config, runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from nlviz.app import delivery, door, held, pages, startup, store, turns
+from nlviz.app import delivery, door, held, login, pages, startup, store, turns
 from nlviz.app.meters import METERS, gauge
 from nlviz.app.uploads import COOKIE
 from nlviz.errors import NlvizError
@@ -42,6 +42,7 @@ def prepare() -> None:
     """
     try:
         startup.check()
+        login.check()
     except NlvizError as error:
         raise SystemExit(str(error)) from None
     delivery.mend()
@@ -152,8 +153,9 @@ class Gate:
             await self._connect(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "PUT" and _UPLOADS in scope["path"]:
             await self._upload(scope, receive, send)
-        elif scope["type"] == "http" and _is_new(scope):
-            await self._app(scope, receive, _with_cookie(send))
+        elif scope["type"] == "http":
+            send = _with_cookie(send) if _is_new(scope) else send
+            await self._app(scope, receive, _with_way_back(scope, send))
         else:
             await self._app(scope, receive, send)
 
@@ -225,10 +227,27 @@ def _with_cookie(send: Send) -> Send:
     return sent
 
 
+def _with_way_back(scope: Scope, send: Send) -> Send:
+    """Sends what it is given, and the browser back to the page where a login has failed."""
+    path, query = scope["path"], scope.get("query_string", b"").decode("latin-1")
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message["headers"]
+            back = login.way_back(path, query, message["status"], headers)
+            if back is not None:
+                kept = [each for each in headers if each[0] != b"location"]
+                headers = [*kept, (b"location", back.encode("latin-1"))]
+                message = {**message, "status": 303, "headers": headers}
+        await send(message)
+
+    return sent
+
+
 async def _drained(receive: Receive) -> None:
     """Let a body go by: a browser sees no answer before it has sent all."""
     while (await receive()).get("more_body"):
-        pass
+        login.check()
 
 
 def _length(scope: Scope) -> int | None:

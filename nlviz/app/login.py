@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit import runtime
 from streamlit.errors import StreamlitAuthError, StreamlitSecretNotFoundError
 
 from nlviz.app.guard import safely
@@ -62,6 +63,17 @@ def offer_to_leave() -> None:
     """A button to log out, for who has logged in."""
     if _is_wanted() and st.user.get("is_logged_in"):
         st.button("Log out", on_click=safely(st.logout))
+
+
+def is_outside(session: str) -> bool:
+    """Whether a session is of somebody who would have to log in first."""
+    try:
+        if not _is_wanted():
+            return False
+    except NlvizError:
+        return True
+    found = runtime.get_instance()._session_mgr.get_active_session_info(session)
+    return found is None or not found.session._user_info.get("is_logged_in")
 
 
 def way_back(

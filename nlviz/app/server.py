@@ -193,6 +193,9 @@ class Gate:
         """The status and the sentence for an upload that may not come in; None for one that may."""
         if startup.is_demo():
             return 403, "This server takes no files."
+        session = scope["path"].partition(_UPLOADS)[2].partition("/")[0]
+        if login.is_outside(session):
+            return 403, "Log in first."
         largest = max(int(config.get_option("server.maxUploadSize")) << 20, _CHECKPOINT)
         in_memory = self._coming + _in_memory()
         # Always room for one file: a server that holds nothing takes any that its controls take.
@@ -201,7 +204,6 @@ class Gate:
         on_disk = held.DISK.total
         if on_disk and on_disk + size > startup.disk_bytes():
             return 507, "This server has no room for another file now."
-        session = scope["path"].partition(_UPLOADS)[2].partition("/")[0]
         if _of_session(session) + size > largest:
             return 507, "This page has uploaded as much as it may."
         return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
+from streamlit import runtime
 from streamlit.testing.v1 import AppTest
 
 from nlviz.app import login, page, server
@@ -154,3 +156,40 @@ def test_whose_login_fails_comes_back_to_the_page(asked, status, headers, expect
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode()}
     asyncio.run(server.Gate(streamlit)({**scope, "headers": []}, None, send))
     assert (sent[0]["status"], dict(sent[0]["headers"]).get(b"location")) == expected
+
+
+def test_no_file_comes_in_from_whoever_has_not_logged_in(monkeypatch):
+    users = {"in": {"is_logged_in": True}, "out": {}, "guest": {"is_logged_in": False}}
+
+    def found(session):
+        user = users.get(session)
+        return None if user is None else SimpleNamespace(session=SimpleNamespace(_user_info=user))
+
+    manager = SimpleNamespace(get_active_session_info=found)
+    here = SimpleNamespace(_session_mgr=manager, uploaded_file_mgr=None)
+    monkeypatch.setattr(runtime, "get_instance", lambda: here)
+
+    async def streamlit(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def receive():
+        return {"type": "http.request", "body": b"x"}
+
+    def put(session: str) -> int:
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "PUT", "path": f"/_stcore/upload_file/{session}/1",
+            "headers": [(b"content-length", b"1")],
+        }  # fmt: skip
+        asyncio.run(server.Gate(streamlit)(scope, receive, send))
+        return sent[0]["status"]
+
+    everybody = ("in", "out", "guest", "nobody")
+    monkeypatch.setattr(st, "secrets", {})
+    assert [put(session) for session in everybody] == [204, 204, 204, 204]
+    monkeypatch.setattr(st, "secrets", {"auth": AUTH})
+    assert [put(session) for session in everybody] == [204, 403, 403, 403]

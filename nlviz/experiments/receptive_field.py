@@ -71,7 +71,8 @@ def receptive_field(
 
     Raises:
         QueryError: an unknown block, or a place outside the clip.
-        CaptureError: the block's input has its cells in an unknown order.
+        CaptureError: the block's input has its cells in an unknown order, or it lies inside a block
+            before it.
         BudgetError: the machine has too little memory.
     """
     affinity, view = analysis.affinity(block), analysis.view
@@ -111,6 +112,13 @@ def _stopping(module: nn.Module, block: str, before: tuple[str, ...]) -> Iterato
     What is yielded holds the block's input afterwards.
     """
     target, _, number = find_block(module, block)
+    around = [find_block(module, name) for name in before]
+    for name, (outer, *_) in zip(before, around, strict=True):
+        if outer is not target and any(part is target for part in outer.modules()):
+            raise CaptureError(
+                f"Block {block!r} is a part of the module of block {name!r}, which cannot be left "
+                "out while it runs, so its receptive field cannot be traced; choose another block."
+            )
     reached: list[Tensor] = []
     calls = 0
 
@@ -125,8 +133,8 @@ def _stopping(module: nn.Module, block: str, before: tuple[str, ...]) -> Iterato
 
     with ExitStack() as hooks:
         hooks.callback(target.register_forward_pre_hook(enter, with_kwargs=True).remove)
-        for name in before:
-            _without(find_block(module, name), hooks)
+        for each in around:
+            _without(each, hooks)
         try:
             yield reached
         except _Reached:

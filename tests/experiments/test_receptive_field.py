@@ -350,3 +350,27 @@ def test_a_cell_of_a_block_on_a_mirrored_picture_is_where_the_picture_has_it():
     analysis, network = analysed(awake(Mirrored().eval()), frames=1, size=(64, 48))
     field = nlviz.receptive_field(analysis, network, "block", nlviz.Point(0, 100, 20))
     assert field.local == Footprint(96.0, 16.0, 112.0, 32.0, frames=(0,))
+
+
+class Within(nn.Module):
+    """Attention of its own, then another in a part of it: the whole is a block, and so is that."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.qkv = nn.Conv2d(3, 8, 8, stride=8), nn.Linear(8, 24)
+        self.last = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).mT
+        x = x + F.scaled_dot_product_attention(*self.qkv(x).chunk(3, -1))
+        return self.last(x, x, x)[0]
+
+
+def test_a_block_inside_the_module_of_one_before_is_refused():
+    torch.manual_seed(0)
+    analysis, network = analysed(Within().eval(), frames=1, layout="TCHW")
+    assert analysis.blocks == ("Within", "last")
+    with pytest.raises(
+        nlviz.CaptureError, match="'last' is a part of the module of block 'Within'"
+    ):
+        nlviz.receptive_field(analysis, network, "last", nlviz.Point(0, 64, 48))

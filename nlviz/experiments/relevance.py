@@ -71,7 +71,8 @@ def relevance(
     Raises:
         QueryError: an unknown class, block or place, or a network without classes.
         CaptureError: no attention layers, layers whose places do not fit, windows that were joined,
-            half precision, or a network that no gradient flows through.
+            half precision, a network that no gradient flows through, or gradients that are not
+            finite.
         BudgetError: rows that would take more than 64 MiB, or too little memory.
     """
     report = progress or silent
@@ -85,8 +86,14 @@ def relevance(
     )
     reads = {PREDICTION: _read(chain, own.affinity(names[-1]), found[names[-1]], names[-1])}
     told = part_of(report, 0.2, 1.0)
-    made = rows_of(chain, own, places, Mixing(1, 1, False), told, reads)
     called = class_name(number, network.classes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = rows_of(chain, own, places, Mixing(1, 1, False), told, reads)
+    if not np.isfinite(made.phi).all():
+        raise CaptureError(
+            f"The gradients of the class {called} are so large, or no numbers, that nothing can be "
+            "said of what counts for it; choose another class, clip or network."
+        )
     through = f"{len(names)} layers, {names[0]} to {names[-1]}" if block is None else block
     kind = f"gradient × attention for the class {called} through {through}"
     return beside(analysis, Recipe(called, block).name, made, kind)

@@ -180,6 +180,14 @@ def test_what_no_gradient_flows_through_is_said_in_a_sentence():
         nlviz.relevance(analysis, kept, "bird")
 
 
+def test_gradients_that_are_not_finite_are_told():
+    analysis, network = analysed()
+    for large in (1e38, float("nan")):
+        network.module.head.weight.data[1] *= large
+        with pytest.raises(nlviz.CaptureError, match="gradients of the class cat are so large, or"):
+            nlviz.relevance(analysis, network, "cat", ["class"])
+
+
 def test_another_network_than_was_analysed_is_noticed():
     analysis, _ = analysed()
     with pytest.raises(nlviz.CaptureError, match="than its drawn weights give"):

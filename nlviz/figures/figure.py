@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
@@ -28,6 +29,7 @@ STYLE: Any = {  # keys are Literals in Matplotlib's types
     "svg.image_inline": True,
     "pdf.fonttype": 42,
     "image.composite_image": False,
+    "text.parse_math": False,  # a name may have dollar signs
 }
 CANVASES = {
     "png": backend_agg.FigureCanvasAgg,
@@ -36,6 +38,16 @@ CANVASES = {
 }
 # Matplotlib's settings are global, and the app draws in several threads.
 _SETTINGS = threading.Lock()
+
+
+@contextmanager
+def drawing_style(more: Any = None) -> Iterator[None]:
+    """While it lasts Matplotlib's settings are those of the figures, and ``more`` by name; alone.
+
+    Two threads that each put back what they found would leave one's settings to all.
+    """
+    with _SETTINGS, matplotlib.rc_context({**STYLE, **(more or {})}):
+        yield
 
 
 class Figure:
@@ -91,7 +103,7 @@ class Figure:
 
     def _render(self, kind: str, dpi: int = 300) -> bytes:
         content = io.BytesIO()
-        with _SETTINGS, matplotlib.rc_context(STYLE):
+        with drawing_style():
             for image in (image for axes in self.drawing.axes for image in axes.images):
                 # Smooth in pixels; as it is where the reader's program draws it.
                 image.set_interpolation("auto" if kind == "png" else "none")

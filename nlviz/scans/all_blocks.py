@@ -13,6 +13,7 @@ from nlviz.errors import CaptureError, NlvizError, QueryError
 from nlviz.geometry import Point, Region
 from nlviz.media.point_tracks import PointTracks
 from nlviz.progress import Progress, part_of, silent
+from nlviz.query import layer_of
 from nlviz.scans.found import Of, Scan, Score
 from nlviz.scans.interval import interval, resampled
 from nlviz.scans.measures import (
@@ -43,6 +44,8 @@ def scan(
     progress: Progress | None = None,
 ) -> Scan:
     """Score every block and every head by a measure, and the cosine of every block's input.
+
+    The similarity of a layer's features counts among the cosines, and no derived block is scored.
 
     Args:
         analysis: whose blocks.
@@ -90,8 +93,10 @@ def scanning(
     found = Scan(how.name, how.over, (), dict(analysis.refused), carried_by)
     for number, block in enumerate(analysis.blocks):
         told = part_of(report, *_part(number, analysis.blocks, 0.1, share), f"block {block}: ")
+        of: Of = "weights" if layer_of(block) is None else "cosine"
         try:
-            found = found.with_scores(_scores(how, analysis, block, block, "weights", told))
+            _check_own(analysis, block)
+            found = found.with_scores(_scores(how, analysis, block, block, of, told))
         except QueryError as why:
             found = found.with_refused(block, str(why))
         yield found
@@ -126,7 +131,7 @@ def with_inputs(
 def _with_inputs(
     found: Scan, how: Measure, analysis: Analysis, network: Network, report: Progress
 ) -> Iterator[Scan]:
-    blocks = analysis.blocks
+    blocks = analysis.network_blocks
     for number, (block, cosine) in enumerate(_cosines(analysis, network, blocks, report)):
         told = part_of(report, *_part(number, blocks, 0.0, 1.0), f"input of {block}: ")
         try:
@@ -137,6 +142,14 @@ def _with_inputs(
         except (CaptureError, QueryError) as why:
             found = found.with_refused(f"{block} (cosine)", str(why))
         yield found
+
+
+def _check_own(analysis: Analysis, block: str) -> None:
+    if block in analysis.derived:
+        raise QueryError(
+            f"Block {block!r} is derived from several layers, no weight of the network to compare "
+            "with its others."
+        )
 
 
 def carried_object(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import Rectangle
 
 from nlviz.errors import FigureError
-from nlviz.figures.figure import STYLE, Figure
+from nlviz.figures.figure import Figure, drawing_style
 from nlviz.scans.found import NAMES, Of, Scan, Score
 from nlviz.scans.interval import INTERVAL
 
@@ -34,7 +33,7 @@ def scan_figure(found: Scan, *, width_cm: float = 17.4) -> Figure:
     )
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
     height = _MARGIN + _ROW * len(found.blocks)
-    with matplotlib.rc_context({**STYLE, "font.size": _SIZE}):
+    with drawing_style({"font.size": _SIZE}):
         drawing = Drawing(figsize=(width_cm * _CM, height * _CM), layout="constrained")
         axes = drawing.add_subplot()
         shown = axes.imshow(table, cmap="viridis", aspect="auto", interpolation="nearest")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nlviz.query import layer_of
 from nlviz.scans.measures import called
 
 Of = Literal["weights", "cosine"]
@@ -27,8 +28,8 @@ class Score:
     Args:
         block: its name.
         head: from 0; None for the mean of all heads, and for the cosine.
-        of: ``"weights"`` of the network, or ``"cosine"`` of the block's input, which no network
-            weighs.
+        of: ``"weights"`` of the network, or ``"cosine"`` of the block's input or a layer's
+            features, which no network weighs.
         value: 0 to 1.
         low, high: the ends of its interval, see ``INTERVAL``.
         count: how many queries, points or frames it goes over.
@@ -53,6 +54,9 @@ class Score:
     @property
     def name(self) -> str:
         """The block's, the head's or the cosine's name in words."""
+        layer = layer_of(self.block)
+        if layer is not None:
+            return f"the similarity of layer {layer}"
         if self.of == "cosine":
             return f"the cosine of block {self.block}'s input"
         return called(self.block, self.head)
@@ -109,7 +113,7 @@ class Scan:
 
     @property
     def best_cosine(self) -> Score | None:
-        """The highest score of a block's input; None where none was measured."""
+        """The highest score of a block's input or a layer's similarity; None without any."""
         cosines = [each for each in self.scores if each.of == "cosine"]
         return max(cosines, key=lambda each: each.value, default=None)
 
@@ -130,16 +134,21 @@ class Scan:
     def words(self) -> str:
         """The best of all, its interval, and what to hold it against, in a few sentences."""
         best, cosine = self.best, self.best_cosine
-        if best is None:
+        of = best or cosine
+        if of is None:
             return "No block could be measured."
-        said = [
-            f"Best by {NAMES[self.measure]}: {best.name}, {_number(best)} over {best.count} "
-            f"{self.over}; alone the highest of {len(self._weights)} in {self.certainty:.0%} of "
-            "the resamples."
-        ]
+        said = []
+        if best is not None:
+            said.append(
+                f"Best by {NAMES[self.measure]}: {best.name}, {_number(best)} over {best.count} "
+                f"{self.over}; alone the highest of {len(self._weights)} in {self.certainty:.0%} "
+                "of the resamples."
+            )
         if cosine is not None:
-            said.append(f"Best of the inputs: {cosine.name}, {_number(cosine)}.")
-        limits = (("Chance", best.chance), ("The grid allows", best.most))
+            layers = any(layer_of(block) is not None for block in self.blocks)
+            which = "cosines" if layers else "inputs"
+            said.append(f"Best of the {which}: {cosine.name}, {_number(cosine)}.")
+        limits = (("Chance", of.chance), ("The grid allows", of.most))
         said += [f"{name}: {value:.3f}." for name, value in limits if value is not None]
         if self.carried_by is not None:
             said.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid
 from nlviz.media.point_tracks import PointTracks
-from nlviz.progress import Progress
+from nlviz.progress import Progress, part_of
 from nlviz.tracking import THRESHOLDS, track
 from nlviz.tracking.correspondence import Correspondence
 from nlviz.tracking.precision import COVERED, FEWEST, ObjectLinks
@@ -154,13 +155,25 @@ class RegionAndContour:
             raise QueryError("The masks show the object in their last frame alone; give others.")
         heads: list[Head] = [None, *(range(affinity.heads) if affinity.heads > 1 else ())]
         for number, head in enumerate(heads):
-            progress(number / len(heads), f"carrying the object with {called(block, head)}")
+            word = f"carrying the object with {called(block, head)}"
+            progress(number / len(heads), word)
+            told = part_of(progress, number / len(heads), (number + 1) / len(heads))
             one = affinity if head is None else affinity.head(head)
             alone = replace(analysis, affinities=MappingProxyType({block: one}))
             frame = analysis.clip.indices[first]
-            carried = track(alone, block, self.masks[first], frame=frame)
+            carried = track(
+                alone,
+                block,
+                self.masks[first],
+                frame=frame,
+                progress=partial(_in_words, told, word),
+            )
             scores = each_after(carried.objects[first:], self.masks[first:])
             yield Sample(head, scores, np.ones(len(scores)))
+
+
+def _in_words(progress: Progress, word: str, fraction: float, _: str) -> None:
+    progress(fraction, word)
 
 
 def called(block: str, head: Head) -> str:

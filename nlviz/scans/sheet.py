@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
-from nlviz.figures.figure import STYLE, Figure
+from nlviz.figures.figure import Figure, drawing_style
 from nlviz.geometry import Point, Region
 from nlviz.heat.overlay import Shade, heat
 from nlviz.progress import Progress, silent
@@ -123,7 +122,7 @@ def head_sheet(
         y, x = shown.index(blocks[row]) * (height + gap), column * (width + gap)
         page[y : y + height, x : x + width] = picture
     down = across * page.shape[0] / page.shape[1] * columns
-    with matplotlib.rc_context({**STYLE, "font.size": _SIZE}):
+    with drawing_style({"font.size": _SIZE}):
         size = width_cm * _CM, (down + _TITLE) * _CM
         drawing = Drawing(figsize=size)
         left, top = _EDGE / width_cm, down / (down + _TITLE)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure as Drawing
 
 import nlviz
 from nlviz.errors import FigureError, MediaError, QueryError
 from nlviz.export.tables import scan_csv
+from nlviz.figures import figure
 from nlviz.heat.overlay import heat
 from nlviz.provenance import Provenance
 from nlviz.scans.interval import RESAMPLES, SEED, interval, resampled
@@ -388,3 +391,72 @@ def test_a_block_that_cannot_be_asked_there_leaves_its_row_out_of_the_sheet():
     alone = replace(both, affinities={"memory": both.affinity("memory")})
     with pytest.raises(QueryError):
         nlviz.head_sheet(alone, query)
+
+
+def test_what_no_network_weighs_is_not_among_its_weights():
+    whole = make.analysis()
+    fine = whole.affinity("fine")
+    affinities = {
+        "fine": fine,
+        "stem (similarity)": replace(fine, function="dot_product"),
+        "rollout (derived)": replace(fine, function="derived"),
+    }
+    analysis = replace(whole, affinities=affinities)
+    found = nlviz.scan(analysis, masks_of(analysis))
+    scored = [(each.block, each.of) for each in found.scores]
+    assert scored == [("fine", "weights"), ("stem (similarity)", "cosine")]
+    assert found.best.block == "fine"
+    assert "Best of the cosines: the similarity of layer stem, " in found.words
+    assert "is derived from several layers" in found.refused["rollout (derived)"]
+    alone = replace(analysis, affinities={"stem (similarity)": affinities["stem (similarity)"]})
+    words = nlviz.scan(alone, masks_of(analysis)).words
+    assert words.startswith("Best of the cosines: the similarity of layer stem, ")
+
+
+class Enough(Exception):
+    """Stop was pressed."""
+
+
+def test_stop_is_heard_while_an_object_is_carried():
+    analysis, told = heads_analysis(), []
+
+    def stopping(fraction, what):
+        told.append((fraction, what))
+        if len(told) == 5:
+            raise Enough
+
+    with pytest.raises(Enough):
+        nlviz.scan(analysis, masks_of(analysis), measure="JF", progress=stopping)
+    assert {what for _, what in told} == {"block coarse: carrying the object with block coarse"}
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+    assert told[-1][0] > told[0][0]
+
+
+def test_the_name_of_a_block_is_no_formula():
+    whole = make.analysis()
+    name = r"cost $x^{ in $\no"
+    analysis = replace(whole, affinities={name: whole.affinity("fine")}, network=name)
+    found = nlviz.scan(analysis, masks_of(analysis))
+    svg = nlviz.scan_figure(found).svg()
+    assert svg.count(name.encode()) >= 2, "at its row and in the title"
+    query = nlviz.Query(nlviz.Point(5, 20.0, 20.0), name)
+    assert name.encode() in nlviz.head_sheet(analysis, query).svg()
+
+
+def test_a_scan_is_drawn_while_nobody_else_draws(monkeypatch):
+    """Matplotlib's settings are those of all threads."""
+    analysis, held = heads_analysis(), []
+
+    class Drawn(Drawing):
+        def __init__(self, *given, **more):
+            held.append(figure._SETTINGS.locked())
+            super().__init__(*given, **more)
+
+    for module in ("figure", "sheet"):
+        monkeypatch.setattr(f"nlviz.scans.{module}.Drawing", Drawn)
+    before = matplotlib.rcParams["font.size"]
+    nlviz.scan_figure(nlviz.scan(analysis, masks_of(analysis)))
+    nlviz.head_sheet(analysis, nlviz.Query(nlviz.Point(5, 20.0, 20.0), "fine"))
+    assert held == [True, True]
+    assert not figure._SETTINGS.locked()
+    assert matplotlib.rcParams["font.size"] == before

@@ -11,6 +11,7 @@ import streamlit as st
 
 from nlviz.app.guard import safely
 from nlviz.app.in_order import sent
+from nlviz.query import layer_of
 from nlviz.scans import Scan
 from nlviz.scans.figure import columns_of
 from nlviz.scans.found import Of, Score
@@ -61,12 +62,13 @@ def _cell(
     found: Scan, block: str, head: int | None, of: Of, chosen: tuple[str, int | None]
 ) -> dict[str, Any]:
     score = found.at(block, head, of)
+    own = of == "weights" or layer_of(block) is not None  # a block of that name is in the viewer
     return {
         "id": f"{'' if head is None else head}:{block}" if of == "weights" else f"cosine:{block}",
         "value": None if score is None else score.value,
         "said": "" if score is None else _said(score),
-        "opens": of == "weights" and score is not None,
-        "chosen": of == "weights" and (block, head) == chosen,
+        "opens": own and score is not None,
+        "chosen": own and score is not None and (block, head) == chosen,
         "best": score is not None and score is found.best,
     }
 

@@ -25,6 +25,7 @@ from nlviz.scans.measures import (
     Sample,
 )
 from nlviz.tracking import mask_of, track
+from nlviz.tracking.cells import check_boolean
 
 if TYPE_CHECKING:
     from nlviz.inference.protocol import Network
@@ -62,8 +63,8 @@ def scan(
         the refused.
 
     Raises:
-        QueryError: masks of another shape or without an object, tracks of another length, a place
-            outside the clip, or a measure that does not go with the truth.
+        QueryError: masks of another shape, of numbers or without an object, tracks of another
+            length, a place outside the clip, or a measure that does not go with the truth.
         MediaError: tracks neither of all the source's frames nor of the sampled ones.
     """
     found = None
@@ -205,6 +206,7 @@ def _measure(analysis: Analysis, truth: Masks | PointTracks, name: str | None) -
         raise QueryError(f"The measure {name!r} needs {wanted}.")
     if isinstance(truth, PointTracks):
         return PointDelta.of(truth.of(analysis.clip))
+    check_boolean(truth)
     if truth.shape != analysis.clip.frames.shape[:3]:
         raise QueryError(
             f"The masks are {truth.shape}, the clip's frames {analysis.clip.frames.shape[:3]}; "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.affinity import Affinity
+from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid, View
 from nlviz.tracking.protocol import LEAST, SHARE, Decision
 
@@ -35,6 +37,15 @@ class Pool:
         pooled = np.zeros((size, of_cells.shape[1]), np.float64)
         np.add.at(pooled, self.index, of_cells)
         return (pooled / counts[:, None]).astype(np.float32)
+
+
+def check_boolean(masks: NDArray[Any]) -> None:
+    """QueryError for masks of numbers: a pixel of 255 would count 255 times."""
+    if masks.dtype != np.bool_:
+        raise QueryError(
+            f"A mask is True on the object and False elsewhere; got numbers of type {masks.dtype}: "
+            "give mask > 0."
+        )
 
 
 def on_cells(mask: NDArray[np.bool_], view: View, grid: Grid) -> Soft:

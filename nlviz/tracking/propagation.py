@@ -13,7 +13,7 @@ from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Grid, Point, Region, View
 from nlviz.progress import Progress, part_of, silent
 from nlviz.tracking.carrying import Carrier, FirstFrame
-from nlviz.tracking.cells import Numbers, Soft, decided, enlarged, on_cells
+from nlviz.tracking.cells import Numbers, Soft, check_boolean, decided, enlarged, on_cells
 from nlviz.tracking.protocol import Protocol
 
 Masks = NDArray[np.bool_]
@@ -238,8 +238,9 @@ def check_count(size: tuple[int, int], count: int) -> None:
 def check_masks(size: tuple[int, int], masks: Masks, names: Sequence[str]) -> None:
     """QueryError for masks of another size than (width, height), an empty one, or other names.
 
-    BudgetError for more than are carried together.
+    Also for masks of numbers. BudgetError for more than are carried together.
     """
+    check_boolean(masks)
     if masks.shape[1:] != size[::-1]:
         raise QueryError(
             f"The mask is {masks.shape[2]}×{masks.shape[1]} pixels, the clip {size[0]}×{size[1]}; "

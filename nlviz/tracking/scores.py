@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.errors import QueryError
+from nlviz.tracking.cells import check_boolean
 
 Mask = NDArray[np.bool_]
 
@@ -18,7 +19,7 @@ _NEAR = 0.008  # of the diagonal: how far a contour may be off
 def region_similarity(found: Mask, truth: Mask) -> float:
     """J = |found ∩ truth| / |found ∪ truth| of two (H, W) masks, 0 to 1; 1 if both are empty.
 
-    QueryError for masks of different sizes.
+    QueryError for masks of different sizes, or of numbers.
     """
     _check(found, truth)
     union = int((found | truth).sum())
@@ -61,6 +62,8 @@ def each_after(found: Mask, truth: Mask) -> NDArray[np.float64]:
 
 
 def _check(found: Mask, truth: Mask) -> None:
+    for each in (found, truth):
+        check_boolean(each)
     if found.shape != truth.shape:
         raise QueryError(
             f"Masks of {found.shape[1]}×{found.shape[0]} and {truth.shape[1]}×{truth.shape[0]} "

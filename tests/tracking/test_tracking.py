@@ -220,3 +220,23 @@ def test_stop_is_heard_while_the_constants_of_all_rows_are_worked_out(follow, of
     with pytest.raises(Enough):
         follow(analysis, "fine", given, progress=stopping)
     assert 0 == told[0] < told[1] < told[2] < told[3] < 0.2
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_masks_of_numbers_are_refused_wherever_they_are_given(kind):
+    analysis = make.analysis()
+    truth = np.stack([nlviz.mask_of(analysis, "fine", nlviz.Point(0, 20, 20))] * 4)
+    masks = truth.astype(kind) * 255
+    fine = analysis.affinity("fine")
+    for work in (
+        lambda: nlviz.track(analysis, "fine", masks[0]),
+        lambda: nlviz.track_objects(analysis, "fine", masks[:1]),
+        lambda: nlviz.region_similarity(masks[0], truth[0]),
+        lambda: nlviz.contour_accuracy(truth[0], masks[0]),
+        lambda: nlviz.same_object(analysis, fine, masks),
+        lambda: nlviz.scan(analysis, masks),
+        lambda: nlviz.scan(analysis, masks, measure="JF"),
+    ):
+        with pytest.raises(nlviz.QueryError, match=r"got numbers of type .*: give mask > 0"):
+            work()
+    assert nlviz.region_similarity(masks[0] > 0, truth[0]) == 1

@@ -16,6 +16,7 @@ _STEPS = 12
 _MANY = 8192  # positions of which every so many are looked at before all are
 _EVERY = 16
 _CLOSE = 1e-2  # of a direction's own variance, that its residual may be
+_SPENT = 1e-7  # of a product, that is new in it: below this it is rounding
 _NONE = 1e-9  # of all variance: below this there is no direction, only rounding
 
 
@@ -101,11 +102,15 @@ def _from_block(vectors: Array, mean: Array, count: int, block: Array) -> tuple[
     channels, width = block.shape
     basis: Numbers = np.empty((channels, 0))
     images: Numbers = np.empty((channels, 0))
+    # At right angles in double precision: what is left of directions that were found already lies
+    # among them, and would count again.
+    new: Numbers = _orthonormal(block.astype(np.float64))
     while True:
+        block = new.astype(np.float32)
         # The mean is taken away from the products: the vectors themselves stay uncopied.
         along = block.T @ vectors - (mean @ block)[:, None]
         image = vectors @ along.T - np.outer(mean, along.sum(axis=1))
-        basis, images = np.hstack([basis, block]), np.hstack([images, image])
+        basis, images = np.hstack([basis, new]), np.hstack([images, image])
         within = basis.T @ images
         values, inside = np.linalg.eigh((within + within.T) / 2)
         values, inside = values[::-1][:width], inside[:, ::-1][:, :width]
@@ -114,10 +119,14 @@ def _from_block(vectors: Array, mean: Array, count: int, block: Array) -> tuple[
         enough = bool((off <= _CLOSE * values[:count]).all())
         if enough or basis.shape[1] + width > min(channels, width * _STEPS):
             return values, directions
-        new: Numbers = image.astype(np.float64)
+        found = image.astype(np.float64)
+        new = found - basis @ (basis.T @ found)
+        if np.linalg.norm(new) <= _SPENT * np.linalg.norm(found):
+            return values, directions
         for _ in range(2):  # once leaves what rounding has put back
-            new = _orthonormal(new - basis @ (basis.T @ new))
-        block = new.astype(np.float32)
+            new = _orthonormal(new)
+            new -= basis @ (basis.T @ new)
+        new = _orthonormal(new)
 
 
 def _orthonormal(vectors: NDArray[Any]) -> NDArray[Any]:

@@ -142,11 +142,13 @@ def _fitted(vectors: Array, of: str, network: str, cut: Cut | None) -> Basis:
     channels, n = vectors.shape
     if n < 2:
         check_spread(of, network, np.zeros(channels), 0.0, n)
-    mean = vectors.mean(axis=1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # of what is not finite
+        mean = vectors.mean(axis=1, dtype=np.float64)
     if not np.isfinite(mean).all():
         raise QueryError(told_where_not_finite(vectors, of, network))
     near = mean.astype(np.float32)
-    squares = sum(_squares(row, middle) for row, middle in zip(vectors, near, strict=True))
+    with np.errstate(over="ignore"):
+        squares = sum(_squares(row, middle) for row, middle in zip(vectors, near, strict=True))
     check_spread(of, network, mean, squares, n)
     sums, directions = leading(vectors, near, squares, COUNT)
     along = directions @ vectors - (directions @ near)[:, None]
@@ -167,13 +169,18 @@ def told_where_not_finite(vectors: Array, of: str, network: str) -> str:
 def check_spread(
     of: str, network: str, mean: NDArray[np.float64], squares: float, count: int
 ) -> None:
-    """QueryError for one position, or vectors that are all alike but for rounding.
+    """QueryError for one position, or vectors that are too large or all alike but for rounding.
 
     ``squares`` is the sum of squares of ``count`` vectors less their ``mean``, (C,).
     """
     what = f"The {of} of {network}"
     if count < 2:
         raise QueryError(f"{what} has one position, and components compare several; take more.")
+    if not np.isfinite(squares):
+        raise QueryError(
+            f"{what} has numbers so large that their squares are none in single precision, so it "
+            "has no components; choose another layer."
+        )
     size = float(np.abs(mean).max(initial=0.0))
     if squares <= count * len(mean) * (4 * np.finfo(np.float32).eps * size) ** 2:
         raise QueryError(

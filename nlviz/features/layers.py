@@ -117,6 +117,11 @@ def _run(
 
 def _held(affinity: Affinity, block: str, of: Of) -> LayerFeatures:
     """θ or φ on its grid, tokens left out, and what nlviz has added to them."""
+    if affinity.is_derived:
+        raise QueryError(
+            f"Block {block!r} is derived from several layers and has rows alone, no {of}; choose a "
+            "block of the network."
+        )
     queries = of == "theta"
     grid = affinity.query_grid if queries else affinity.key_grid
     there = affinity.has_query if queries else affinity.has_key

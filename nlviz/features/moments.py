@@ -67,9 +67,10 @@ class Moments:
                 f"The {self.of} has {channels} channels in one window and {len(self._origin)} in "
                 "another, so its windows have no components in common; choose another layer."
             )
-        off = vectors - self._origin[:, None]
-        self._sums += off.sum(axis=1, dtype=np.float64)
-        self._products += off @ off.T
+        with np.errstate(over="ignore", invalid="ignore"):  # ``basis`` tells of what is too large
+            off = vectors - self._origin[:, None]
+            self._sums += off.sum(axis=1, dtype=np.float64)
+            self._products += off @ off.T
         first = -self.count % self._every
         self._kept.append(np.ascontiguousarray(vectors[:, first :: self._every]))
         self.count += n
@@ -88,7 +89,8 @@ class Moments:
             QueryError: fewer than two vectors, or vectors that are all alike.
         """
         off = self._sums / max(self.count, 1)
-        products = self._products - self.count * np.outer(off, off)
+        with np.errstate(invalid="ignore"):
+            products = self._products - self.count * np.outer(off, off)
         mean = self._origin + off
         total = float(np.trace(products))
         check_spread(self.of, self.network, mean, total, self.count)

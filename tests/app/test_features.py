@@ -61,6 +61,39 @@ def test_the_tab_tells_what_the_components_explain_and_how_to_make_them_again():
     hold = next(each for each in page.button if each.label == "Hold these colours")
     hold.click().run()
     assert page.session_state["nlviz-basis"].of == "θ of coarse"
+    while not (lines := code_of(page)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+        page.run()
+    assert "--basis" in lines[0]
+    assert lines[0].partition("--basis ")[2].split()[0].endswith("-pca.safetensors")
+
+
+def the_tab_of_a_derived_block() -> None:
+    """The same over a block that was worked out."""
+    from dataclasses import replace
+
+    from nlviz.app.choice import Choice, ClipPart, bundled
+    from nlviz.app.shown import Shown
+    from nlviz.app.tabs import features
+    from nlviz.app.tabs.context import TabContext
+    from nlviz.viewer.options import Options
+    from nlviz.viewer.staged import packed
+    from tests.support import make
+
+    whole = make.analysis()
+    fine = whole.affinity("fine")
+    affinities = {"fine": fine, "rollout (derived)": replace(fine, function="derived")}
+    analysis = replace(whole, affinities=affinities, fidelity=dict.fromkeys(affinities))
+    choice = Choice(bundled()[0], ClipPart(frames=4), "nl-lite0", 320)
+    shown = Shown(choice, analysis, *packed(analysis))
+    features.show(TabContext(shown, {}, Options(block="rollout (derived)")))
+
+
+def test_a_derived_block_has_no_features_and_the_tab_says_so():
+    page = AppTest.from_function(the_tab_of_a_derived_block, default_timeout=60).run()
+    assert not page.exception
+    assert "A derived block has rows and no features" in page.info[0].value
 
 
 def the_tab_in_a_visit() -> None:

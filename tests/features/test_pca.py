@@ -13,6 +13,7 @@ import nlviz
 from nlviz.features import leading as leading_of
 from nlviz.features.basis import basis_of
 from nlviz.features.leading import leading
+from nlviz.features.moments import Moments
 from tests.support import make
 
 
@@ -69,6 +70,54 @@ def test_fewer_directions_than_three_leave_the_others_empty():
     assert basis.explained == pytest.approx((1, 0, 0))
     assert not basis.directions[1:].any()
     assert not basis.apply(line)[1:].any()
+
+
+def of_levels(channels, n, levels):
+    """As many vectors as levels, each at several positions: a picture of flat areas."""
+    made = np.random.default_rng(0).normal(size=(channels, levels)).astype(np.float32)
+    return np.repeat(made, [n - levels + 1, *[1] * (levels - 1)], axis=1)
+
+
+@pytest.mark.parametrize(("channels", "n"), [(200, 300), (128, 9000)])
+@pytest.mark.parametrize("levels", [2, 3, 5])
+def test_areas_that_are_flat_count_once(channels, n, levels):
+    x = of_levels(channels, n, levels)
+    basis = basis_of(x, of="a", network="b")
+    variance, _ = by_svd(x)
+    np.testing.assert_allclose(basis.variance, variance, rtol=1e-3, atol=1e-5 * variance[0])
+    lengths = np.linalg.norm(basis.directions, axis=1)
+    assert [round(float(each), 3) for each in lengths if each] == [1] * np.count_nonzero(lengths)
+
+
+@pytest.mark.parametrize("channel", [0, slice(None)])
+def test_one_position_unlike_all_others_is_the_only_component(channel):
+    for shape in ((200, 300), (128, 9000)):
+        x = np.zeros(shape, np.float32)
+        x[channel, 0] = 1
+        assert basis_of(x, of="a", network="b").explained == pytest.approx((1, 0, 0), abs=1e-4)
+
+
+@pytest.mark.parametrize("said", ["not a finite number at 2 of 40", "numbers so large"])
+def test_features_that_are_not_finite_or_too_large_are_told(said):
+    x = vectors(20, 40)
+    if "finite" in said:
+        x[0, :2] = np.inf, -np.inf
+    else:
+        x *= np.float32(1e20)
+    moments = Moments("output of a", "b")
+    with pytest.raises(nlviz.QueryError, match=said):
+        basis_of(x, of="output of a", network="b")
+    with pytest.raises(nlviz.QueryError, match=said):
+        moments.add(x) or moments.basis()
+
+
+def test_a_derived_block_has_no_features():
+    analysis = make.analysis()
+    derived = replace(analysis.affinity("fine"), function="derived")
+    analysis = replace(analysis, affinities={"rollout (derived)": derived})
+    for of in ("theta", "phi"):
+        with pytest.raises(nlviz.QueryError, match=f"has rows alone, no {of}; choose a block of"):
+            nlviz.pca(analysis, "rollout (derived)", of=of)
 
 
 @pytest.fixture(scope="module")

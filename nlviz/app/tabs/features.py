@@ -55,13 +55,14 @@ class _Form:
     side: WhichSide | None
     threshold: float
 
-    @property
-    def options(self) -> list[str]:
-        """As the command spells it."""
+    def options(self, basis: str | None = None) -> list[str]:
+        """As the command spells it, with the file of a held basis, which has its own foreground."""
         layer = layer_of(self.of_what)
         what = ["--block", self.of_what] if layer is None else ["--features", layer]
         said = [shlex.join([*what, "--of", self.of])]
-        if self.side is not None:
+        if basis is not None:
+            said.append(f"--basis {basis}")
+        elif self.side is not None:
             said.append(f"--foreground {self.side} --threshold {self.threshold:g}")
         return said
 
@@ -78,6 +79,13 @@ def show(context: TabContext) -> None:
         st.info("Words are asked of this model, and its layers are not looked at; choose another.")
         return
     form = _choose(context)
+    known = context.analysis.affinities.get(form.of_what)
+    if known is not None and known.is_derived:
+        st.info(
+            "A derived block has rows and no features; choose a block of the network, or name a "
+            "layer."
+        )
+        return
     key = ("features", form.of_what, form.of)
     choice = context.shown.choice
     read = once(context.shown, key, _read(context, form))
@@ -85,8 +93,7 @@ def show(context: TabContext) -> None:
     if features is None:
         return
     basis: Basis | None = st.session_state.get(_HELD)
-    held = None if basis is None else id(basis)
-    key = ("components", form, held)  # type: ignore[assignment]
+    key = ("components", form, basis)  # type: ignore[assignment]  # itself: ids come again
     found: tuple[Components, bytes] | None = job_result(
         choice, key, _drawn(context, features, form, basis), name="components"
     )
@@ -96,7 +103,7 @@ def show(context: TabContext) -> None:
         _over_the_clip(context, components)
         for sentence in components.words:
             st.caption(plain(f"{sentence[:1].upper()}{sentence[1:]}."))
-        _files(context, components, form)
+        _files(context, components, form, given=basis is not None)
     _hold(basis, None if found is None else found[0])
 
 
@@ -209,14 +216,18 @@ def _drawn(context: TabContext, features: LayerFeatures, form: _Form, basis: Bas
     return work
 
 
-def _files(context: TabContext, found: Components, form: _Form) -> None:
-    """PNG, MP4, the numbers and the basis, and the command for the first of them."""
+def _files(context: TabContext, found: Components, form: _Form, *, given: bool) -> None:
+    """PNG, MP4, the numbers and the basis, and the command for the first of them.
+
+    Where the basis was ``given``, the command takes the file that it is downloaded as.
+    """
     words = (context.analysis.network, form.of_what, form.of, "pca")
     named = {
         ending: Download(ending, mime, lambda _: b"", "pca", words).name(context)
         for ending, mime in _MIMES.items()
     }
-    line = commands.pca(context.shown.choice, *form.options, f"-o {named['png']}")
+    options = form.options(named["safetensors"] if given else None)
+    line = commands.pca(context.shown.choice, *options, f"-o {named['png']}")
     made = Provenance.of(context.analysis, command=line.replace(" \\\n   ", ""))
     held = context.shown.choice.material.session
     if held is not None:

@@ -154,7 +154,8 @@ def _blocks(links: Sequence[Sequence[Link]]) -> tuple[str, ...]:
 def _set(words: str, weight: str = "normal") -> float:
     """How wide words are in the usual font, in centimetres."""
     prop = FontProperties(family=FONT, weight=weight)
-    path = TextPath((0, 0), words, size=LARGE, prop=prop)
+    plain = words.replace("$", r"\$")  # a name may have dollar signs, and is no formula
+    path = TextPath((0, 0), plain, size=LARGE, prop=prop)
     return float(path.get_extents().width) / POINTS_PER_CM
 
 

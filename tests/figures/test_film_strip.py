@@ -21,7 +21,7 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.clip import Clip
 from nlviz.errors import ExportError, FigureError
-from nlviz.figures import Figure
+from nlviz.figures import Figure, legend
 from nlviz.geometry import Grid, Point, Region, View
 from nlviz.heat.colormap import PALETTE
 from nlviz.query import Link, Query
@@ -475,3 +475,19 @@ def test_words_without_room_are_told():
     links = asked(seen, Point(0, 40.0, 20.0))
     with pytest.raises(FigureError, match=r"does not fit in 8\.4 cm; choose at most 6\.83 points"):
         film_strip(seen, links, width_cm=8.4, style=Style(size=9.0))
+
+
+@pytest.mark.parametrize("name", [r"cost $x^{ in $\no", "$x$", "a$b", r"\$1"])
+def test_a_name_with_dollar_signs_is_no_formula(name):
+    whole = analysis()
+    named = replace(
+        whole,
+        network=name,
+        affinities={name: next(iter(whole.affinities.values()))},
+        fidelity={name: 0.0},
+        clip=replace(whole.clip, name=f"{name}.mp4"),
+    )
+    query = Query(Point(3, 20.0, 20.0), name, k=3)
+    assert film_strip(named, [top_links(named, query)]).svg()
+    letters = [legend._set(name), legend._set(name.replace("$", "S"))]
+    assert letters[0] == pytest.approx(letters[1], rel=0.1), "as wide as its letters"

@@ -93,9 +93,11 @@ class ObjectTracks:
 def mask_of(analysis: Analysis, block: str, place: Point | Region) -> Masks:
     """(H, W): the inside of a region, or the footprint of a point's cell, as a mask to start from.
 
-    QueryError for a place outside the clip or on a frame that was not sampled.
+    QueryError for a place outside the clip or on a frame that was not sampled, or a region without
+    a pixel.
     """
     analysis.view.check(place)
+    point = place if isinstance(place, Point) else None
     if isinstance(place, Point):
         grid = analysis.affinity(block).query_grid
         cell = analysis.view.footprint(analysis.view.cell(place, grid), grid)
@@ -103,7 +105,12 @@ def mask_of(analysis: Analysis, block: str, place: Point | Region) -> Masks:
     # Pixel i covers [i, i + 1): whether its centre lies inside decides, as in Region.holds.
     width, height = analysis.clip.width, analysis.clip.height
     x, y = (np.arange(size, dtype=np.float64) + 0.5 for size in (width, height))
-    return place.inside(x, y)
+    inside = place.inside(x, y)
+    if point is not None:  # its cell may be less than a pixel
+        inside[int(point.y), int(point.x)] = True
+    if not inside.any():
+        raise QueryError("The region holds the centre of no pixel; draw it larger.")
+    return inside
 
 
 def track(

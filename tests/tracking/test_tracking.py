@@ -240,3 +240,18 @@ def test_masks_of_numbers_are_refused_wherever_they_are_given(kind):
         with pytest.raises(nlviz.QueryError, match=r"got numbers of type .*: give mask > 0"):
             work()
     assert nlviz.region_similarity(masks[0] > 0, truth[0]) == 1
+
+
+def test_a_region_without_a_pixel_is_no_object():
+    region = nlviz.Region.box(0, 20.1, 20.1, 20.3, 20.3)
+    with pytest.raises(nlviz.QueryError, match="holds the centre of no pixel; draw it larger"):
+        nlviz.mask_of(make.analysis(), "fine", region)
+    assert nlviz.mask_of(make.analysis(), "fine", nlviz.Region.box(0, 20, 20, 21, 21)).sum() == 1
+
+
+def test_a_point_has_its_pixel_however_small_its_cell_is():
+    whole = make.analysis()
+    small = make.clip(4, width=2, height=2)  # enlarged to the network's input: four cells a pixel
+    view = nlviz.View((2, 2), whole.view.input, small.indices)
+    mask = nlviz.mask_of(replace(whole, clip=small, view=view), "fine", nlviz.Point(0, 1.9, 0.1))
+    np.testing.assert_array_equal(mask, [[False, True], [False, False]])

@@ -161,6 +161,15 @@ def test_all_objects_of_a_folder_are_scored(context):
     assert f"1: {j[0]:.3f}," in found.told
 
 
+def test_a_folder_whose_first_frame_shows_no_object_is_told(monkeypatch):
+    said = []
+    monkeypatch.setattr(tracking_start.st, "info", said.append)
+    labels = np.zeros((4, 48, 64), np.uint16)
+    labels[1:, 4:25, 6:30], labels[1:, 20:44, 34:60] = 1, 2
+    assert _all_of(MaskObjects("folder", labels, ("1", "2")), "key", 0, whole=True) is None
+    assert said[0].startswith("The mask of the first frame shows no object")
+
+
 def test_there_is_no_file_of_more_objects_than_it_tells_apart(context, monkeypatch):
     start = _of_pins(context, as_points=False)
     for most in (len(start.names), len(start.names) - 1):

@@ -114,10 +114,16 @@ def _kinds(context: TabContext) -> list[str]:
     return pins if startup.is_demo() else [*pins, _MASK, _FOLDER]
 
 
-def _all_of(found: MaskObjects, key: Hashable, frame: int, *, whole: bool) -> Start:
-    """All objects of a mask, or of the first of a folder's."""
+def _all_of(found: MaskObjects, key: Hashable, frame: int, *, whole: bool) -> Start | None:
+    """All objects of a mask, or of the first of a folder's; None where that shows none."""
     count = len(found.names)
     there = [k for k in range(1, count + 1) if (found.labels[0] == k).any()]
+    if not there:
+        st.info(
+            "The mask of the first frame shows no object, and tracking starts there; choose frames "
+            "that begin with one."
+        )
+        return None
     colors = tuple(PALETTE[(1 + i) % len(PALETTE)] for i in range(len(there)))
 
     def masks() -> Masks:

@@ -249,7 +249,7 @@ def _with_way_back(scope: Scope, send: Send) -> Send:
 async def _drained(receive: Receive) -> None:
     """Let a body go by: a browser sees no answer before it has sent all."""
     while (await receive()).get("more_body"):
-        login.check()
+        pass
 
 
 def _length(scope: Scope) -> int | None:

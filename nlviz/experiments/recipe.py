@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from nlviz.display import printable
+
 Fusion = Literal["mean", "max", "min"]
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 RESIDUAL = 0.5
@@ -13,6 +15,7 @@ RESIDUAL = 0.5
 _RELEVANCE = "relevance: "
 _SHUFFLED = "shuffled weights"
 _WHOLE = "all layers"
+_LONGEST = 120  # signs of a class in a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Recipe:
         how += [] if self.fusion == "mean" else [f"{self.fusion} of heads"]
         how += [] if self.first is None else [f"{self.first} to {self.last}"]
         where = f" in {self.block}" if self.block is not None else ""
-        what = "rollout" if self.label is None else f"{_RELEVANCE}{self.label}{where}"
+        label = "" if self.label is None else printable(self.label, _LONGEST)
+        what = "rollout" if self.label is None else f"{_RELEVANCE}{label}{where}"
         own = f"{what} ({', '.join(how)})"
         return own if self.seed is None else shuffled_name(own, self.seed)
 

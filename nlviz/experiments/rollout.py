@@ -36,6 +36,8 @@ from nlviz.progress import Progress, silent
 
 Array = NDArray[np.float32]
 
+_LONGEST = 160  # signs of the layers in a name
+
 _JOIN: dict[Fusion, Callable[..., torch.Tensor]] = {
     "mean": torch.add,
     "max": torch.maximum,
@@ -148,6 +150,8 @@ def _fused(affinity: Affinity, fusion: Fusion) -> Weights:
 def _name(made: Recipe, names: Sequence[str], every: Sequence[str]) -> str:
     """What the block of some of the layers is called: by its ends where none is left out between.
 
+    Else by all of them, or by their numbers from 0 where that would be long.
+
     Args:
         made: the recipe without layers.
         names: of the layers that it goes through.
@@ -156,7 +160,10 @@ def _name(made: Recipe, names: Sequence[str], every: Sequence[str]) -> str:
     at = every.index(names[0])
     if tuple(every[at : at + len(names)]) == tuple(names):
         return replace(made, first=names[0], last=names[-1]).name
-    return f"{made.name.removesuffix(')')}, of {', '.join(names)})"
+    of = ", ".join(names)
+    if len(of) > _LONGEST:
+        of = f"layers {', '.join(str(every.index(name)) for name in names)}"
+    return f"{made.name.removesuffix(')')}, of {of})"
 
 
 def _kind(names: Sequence[str]) -> str:

@@ -70,9 +70,16 @@ def save(session: Session, *, slim: bool = False) -> bytes:
             needed to open it.
 
     Raises:
-        ExportError: half precision does not reach as far as θ or φ, 65,504.
+        ExportError: half precision does not reach as far as θ or φ, 65,504, or a block's name that
+            ``open_session`` would not take.
     """
     analysis = session.analysis
+    for block in analysis.blocks:
+        if not session_contents.is_name(block):
+            raise ExportError(
+                f"A session takes names of up to {session_contents.LONGEST_NAME} signs that all "
+                f"show, and block {block[:60]!r} has another; analyse with other names."
+            )
     arrays: dict[str, NDArray[Any]] = {}
     tied = False
     for block, affinity in analysis.affinities.items():

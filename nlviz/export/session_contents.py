@@ -74,6 +74,11 @@ def is_tied(affinity: Affinity) -> bool:
     return np.array_equal(affinity.theta, affinity.phi)
 
 
+def is_name(block: str) -> bool:
+    """Whether a block's name is one that a session takes."""
+    return block == printable(block, LONGEST_NAME)
+
+
 def analysis(text: Text, clip: Clip, arrays: Arrays) -> Analysis:
     """The analysis again; ValueError, TypeError, KeyError or NlvizError where that cannot be."""
     frames = clip.frames
@@ -83,7 +88,7 @@ def analysis(text: Text, clip: Clip, arrays: Arrays) -> Analysis:
     if len(frames) * size[0] * size[1] > MOST_INPUT:
         raise ValueError("the network's input is larger than any that is run")
     blocks, refused = whole_object(text["blocks"]), whole_object(text["refused"])
-    if any(block != printable(block, LONGEST_NAME) for block in blocks):
+    if not all(map(is_name, blocks)):
         raise ValueError("a block's name is too long or has signs that do not show")
     if not blocks:
         raise ValueError("it has no block")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 import nlviz
+from nlviz import export
 from nlviz.experiments.recipe import Recipe
 from tests.support import make, tiny_vit
 
@@ -74,6 +75,25 @@ def test_the_blocks_that_are_made_have_the_names_of_their_recipes():
     assert name(blocks=[first, third]) == f"rollout (derived, of {first}, {third})"
     (found,) = nlviz.relevance(analysis, network, "cat", ["class"], block=second).derived
     assert found == Recipe("cat", second).name
+
+
+def test_whatever_is_derived_has_a_name_that_a_session_takes():
+    network = tiny_vit.network(depth=30)
+    analysis = nlviz.analyse(make.clip(1), network)
+    every = analysis.blocks
+    ends = nlviz.rollout(analysis, ["class"], blocks=[every[0], every[2], every[29]])
+    assert ends.derived == (f"rollout (derived, of {every[0]}, {every[2]}, {every[29]})",)
+    some = nlviz.rollout(analysis, ["class"], blocks=every[::2])
+    numbers = ", ".join(map(str, range(0, 30, 2)))
+    assert some.derived == (f"rollout (derived, of layers {numbers})",)
+    label = "a\r\nb" * 100
+    named = replace(network.input, classes=(label, "cat", "bird"))
+    network = nlviz.UserNetwork(network.module, named)
+    found = nlviz.relevance(some, network, label, ["class"])
+    made = export.Provenance.of(found)
+    again = export.open_session(export.save(export.Session(found, made, (), {})))
+    assert again.analysis.derived == found.derived
+    assert Recipe.of(found.derived[1], every).label.startswith("a  ba  b")
 
 
 def test_a_class_that_ends_like_a_block_has_a_block_of_its_own():

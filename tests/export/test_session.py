@@ -26,6 +26,7 @@ from nlviz import (
     top_links,
 )
 from nlviz.cli import main
+from nlviz.export import session_contents
 from nlviz.models.score_windows import ScoreWindows
 from tests.support import make
 
@@ -155,11 +156,16 @@ def test_every_export_says_what_class_scores_come_from(session):
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\u202eb", "b" * 301])
-def test_a_block_whose_name_does_not_show_is_refused(session, name):
+def test_a_block_whose_name_does_not_show_is_refused_by_both_sides(session, name, monkeypatch):
     only = {name: session.analysis.affinities["fine"]}
     whole = replace(session.analysis, affinities=only, fidelity={name: 0.0}, kinds={}, sizes={})
     made = export.Provenance.of(whole)
-    content = export.save(replace(session, analysis=whole, provenance=made, queries=()))
+    unkept = replace(session, analysis=whole, provenance=made, queries=())
+    with pytest.raises(ExportError, match="takes names of up to 300 signs that all show"):
+        export.save(unkept)
+    with monkeypatch.context() as patch:
+        patch.setattr(session_contents, "is_name", lambda _: True)
+        content = export.save(unkept)
     with pytest.raises(ExportError, match="a block's name is too long or has signs that do not"):
         export.open_session(content)
 

@@ -162,6 +162,8 @@ class Affinity:
             raise QueryError(
                 f"Head {number} does not exist; choose 0 to {self.heads - 1}, or none for their "
                 "mean."
+                if self.heads > 1
+                else f"Head {number} does not exist, as the block has one head alone; name none."
             )
         alone = self._heads_alone[number]
         if _CONSTANTS in self.__dict__:

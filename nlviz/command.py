@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nlviz.display import as_text
 from nlviz.geometry import Region
 from nlviz.media.sampling import Sampling
 from nlviz.query import Query, layer_of, origin
@@ -79,7 +80,7 @@ def can_be_asked(queries: Sequence[Query]) -> bool:
 
 def typed(path: str) -> str:
     """A path as one types it: a name that starts with a dash would be taken for an option."""
-    return f"./{path}" if path.startswith("-") else path
+    return as_text(f"./{path}" if path.startswith("-") else path)
 
 
 def number(value: float) -> str:

@@ -26,6 +26,22 @@ def printable(text: str, most: int) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in text[:most])
 
 
+def as_text(name: str) -> str:
+    """A file's name as text that can be written: bytes that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def begun(words: str) -> str:
+    """The words as a sentence begins: "Output of nl5", but "θ of nl5" as it is, not Θ."""
+    first = words[:1]
+    return first.upper() + words[1:] if first.isascii() else words
+
+
+def links_cover(count: int) -> str:
+    """How a sentence on what links cover begins: "1 link covers", "20 links cover"."""
+    return "1 link covers" if count == 1 else f"{count} links cover"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:
     """An HTML table."""
     caption = f'<caption style="text-align: left">{escape(title)}</caption>' if title else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,18 @@ from nlviz.errors import QueryError
 
 MOST_INPUT = 180_000_000
 """Pixels of all frames together that a network is given, at most: 2 GiB as float32."""
+
+_FEW = 16  # frames that a sentence names one by one
+
+
+def frames_near(frame: int, sampled: Sequence[int]) -> str:
+    """Which frames to choose instead: all where they are few, else the nearest before and after."""
+    if len(sampled) <= _FEW:
+        return f"choose one of {', '.join(map(str, sampled))}"
+    at = bisect_left(sampled, frame)
+    beside = sampled[max(at - 1, 0) : at + 1]
+    which = "the nearest ones are" if len(beside) > 1 else "the nearest one is"
+    return f"{which} {' and '.join(map(str, beside))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +236,8 @@ class View:
         width, height = self.source
         if place.frame not in self.frames:
             raise QueryError(
-                f"Frame {place.frame} was not sampled; choose one of "
-                f"{', '.join(map(str, self.frames))}, or sample the clip differently."
+                f"Frame {place.frame} was not sampled; {frames_near(place.frame, self.frames)}, or "
+                "sample the clip differently."
             )
         if isinstance(place, Region):
             x0, y0, x1, y1 = place.bounds

@@ -23,7 +23,7 @@ from nlviz import (
     profile,
     top_links,
 )
-from nlviz.display import listed
+from nlviz.display import as_text, begun, links_cover, listed
 from tests.support import make
 
 EVIL = '<script>alert("x")</script>&'
@@ -110,3 +110,25 @@ def test_a_figure_is_a_picture_for_the_screen(analysis):
     figure = film_strip(analysis, [top_links(analysis, QUERY)], width_cm=12)
     with Image.open(io.BytesIO(figure._repr_png_())) as image:
         assert 500 < image.width < 700
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("output of nl5", "Output of nl5"),
+        ("θ of nl5", "θ of nl5"),
+        ("φ of nl5", "φ of nl5"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_and_a_symbol_stays(words, sentence):
+    assert begun(words) == sentence
+
+
+def test_one_link_covers_and_several_cover():
+    assert [links_cover(count) for count in (1, 2)] == ["1 link covers", "2 links cover"]
+
+
+def test_bytes_of_a_name_that_are_no_text_become_question_marks():
+    assert as_text("gr\udcfcn.mp4") == "gr?n.mp4"
+    assert as_text("grün.mp4") == "grün.mp4"

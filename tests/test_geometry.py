@@ -96,6 +96,20 @@ def test_a_frame_that_was_not_sampled_is_refused_with_those_that_were():
         EVEN.cell(Point(5, 1, 1), Grid(4, 15, 20))
 
 
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        (31, "the nearest ones are 30 and 32, or sample"),
+        (-1, "the nearest one is 0, or sample"),
+        (99, "the nearest one is 62, or sample"),
+    ],
+)
+def test_of_many_frames_the_nearest_are_named(frame, sentence):
+    many = View((640, 480), (640, 480), tuple(range(0, 64, 2)))
+    with pytest.raises(QueryError, match=f"Frame {frame} was not sampled; {sentence}"):
+        many.check(Point(frame, 1, 1))
+
+
 def test_a_position_that_is_not_a_number_is_refused():
     with pytest.raises(QueryError):
         EVEN.cell(Point(0, float("nan"), 1), Grid(4, 15, 20))

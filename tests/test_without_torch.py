@@ -84,7 +84,7 @@ COMMANDS = (
     "figure small.nlviz -o a.svg",
     "figure small.nlviz -o a.pdf",
     "html small.nlviz -o a.html",
-    "film small.nlviz -o a.gif --seconds 0.5",
+    "film small.nlviz -o a.gif",
     "export small.nlviz -o a.csv",
     "export small.nlviz -o a.json",
     "export small.nlviz -o a.npz",

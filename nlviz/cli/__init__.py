@@ -31,7 +31,9 @@ from nlviz.cli import (
     words,
 )
 from nlviz.cli.terminal import Parser, refuse
+from nlviz.display import as_text
 from nlviz.errors import NlvizError
+from nlviz.version import __version__
 
 _COMMANDS = (
     *(links, figure, film, html, match, pca, stats, scan, ablate, rollout, track, words, export),
@@ -44,11 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     1 is for a batch some of whose clips failed, and for a fault in nlviz.
     """
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ×
     given = sys.argv[1:] if arguments is None else list(arguments)
-    typed = shlex.join(["python", "-m", "nlviz", *given])
+    typed = as_text(shlex.join(["python", "-m", "nlviz", *given]))
     options = parser().parse_args(given, argparse.Namespace(typed=typed))
     command: Callable[[argparse.Namespace], int | None] = options.command
     code = 0
@@ -75,6 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _open_what_is_closed() -> None:
+    """Python has None for a stream that whoever called closed; words go nowhere then."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     whole = Parser(
@@ -82,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         description="Point at a pixel and see which places in space and time a network weighs most "
         "for it.",
     )
+    whole.add_argument("--version", action="version", version=f"nlviz {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)

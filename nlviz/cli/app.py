@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import signal
 import socket
 import subprocess
@@ -89,6 +90,8 @@ def _port(port: int | None) -> list[str]:
 
 def _own(options: argparse.Namespace) -> list[str]:
     """What goes on to the app, once it is sure that the file can be used."""
+    if options.media is not None and not os.path.isdir(options.media):
+        raise NlvizError(f"There is no folder '{options.media}' for --media; give one that exists.")
     kept = ["--fetch"] if options.fetch else []
     kept += ["--demo"] if options.demo else []
     for name in ("keep", "media", "models", "visitors", "disk", "longest"):

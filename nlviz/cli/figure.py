@@ -8,18 +8,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlviz.ask.links import top_links
+from nlviz.ask.links import best_path, top_links
 from nlviz.cli.options import add_output, add_path, add_question, add_shade, add_windows
+from nlviz.cli.page import check_goes_with, check_page
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.typed import comma_separated, count, length, numbers
 from nlviz.errors import QueryError
+from nlviz.heat.colormap import Colours
 from nlviz.heat.scale import AGAINST
 from nlviz.query import Link
 from nlviz.writing import check
 
 Answers = list[tuple[Link, ...]]
 
+_COLOURS: Colours = "viridis"
+_OPACITY = 0.75
 _WIDTH = "of the figure, as 8.4cm, 252pt or 3.3in (default: 17.4cm)"
 
 
@@ -31,7 +35,7 @@ def add(commands: Any) -> None:
     add_windows(parser)
     under = "lay the first place's row over the frames: scaled to the row, to the block, or to 1"
     parser.add_argument("--heat", choices=AGAINST, help=under)
-    add_shade(parser, colours="viridis", opacity=0.75)
+    add_shade(parser, colours=_COLOURS, opacity=_OPACITY)
     _add_style(parser)
     add_output(parser, "OUT.png, OUT.svg or OUT.pdf")
     parser.set_defaults(command=_figure)
@@ -65,7 +69,9 @@ def _figure(options: argparse.Namespace) -> None:
     }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     style = Style(**chosen, titles=not options.no_titles)
+    check_page(options.width, options.dpi)
     style.check_room(options.width)
+    _check_heat(options)
     question = Question.of(options)
     question.check_asked()
     subject = Subject.of(question)
@@ -82,21 +88,31 @@ def _figure(options: argparse.Namespace) -> None:
     print(f"Wrote {options.output}.", file=sys.stderr)
 
 
+def _check_heat(options: argparse.Namespace) -> None:
+    """QueryError for an option that says how heat is drawn where none is."""
+    usual = {"--curve": "linear", "--colours": _COLOURS, "--opacity": _OPACITY, "--sharpen": False}
+    said = {name: getattr(options, name[2:]) != value for name, value in usual.items()}
+    check_goes_with("--heat", options.heat is not None, said)
+    if not 0 < options.opacity <= 1:
+        raise QueryError(f"--opacity must be above 0, and at most 1; got {options.opacity:g}.")
+
+
 def _rows(subject: Subject, rows: Sequence[str] | None, *, path: bool) -> list[Answers]:
     """The links of each strip: those that were asked for, or the same places of other blocks."""
     if not rows:
         return [subject.answers(path=path)]
     if rows != ("all",):
-        return [_asked(subject, block) for block in rows]
+        return [_asked(subject, block, path=path) for block in rows]
     found = []
     for block in subject.analysis.blocks:
         try:
-            found.append(_asked(subject, block))
+            found.append(_asked(subject, block, path=path))
         except QueryError as why:  # one block without a query there does not hide the others
             print(f"note: {why}", file=sys.stderr)
     return found
 
 
-def _asked(subject: Subject, block: str) -> Answers:
+def _asked(subject: Subject, block: str, *, path: bool) -> Answers:
     queries = (replace(query, block=block) for query in subject.queries_of(block))
-    return [top_links(subject.analysis, query) for query in queries]
+    answer = best_path if path else top_links
+    return [answer(subject.analysis, query) for query in queries]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.long import numbers_of, tell
 from nlviz.cli.options import add_output, add_question, add_shade, add_windows
+from nlviz.cli.page import check_goes_with
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
@@ -54,12 +55,26 @@ def _film(options: argparse.Namespace) -> None:
     check(options.output, ENDINGS, force=options.force)
     question = Question.of(options)
     question.check_asked()
-    if not 0 <= options.opacity <= 1:
-        raise QueryError(f"--opacity must be 0 to 1; got {options.opacity:g}.")
+    _check(options, question)
     whole = question.window is not None and not (options.path or options.follow)
     film = _in_windows(options, question) if whole else _drawn(options, Subject.of(question))
     film.save(options.output, progress=progress)
     print(f"Wrote {options.output}.", file=sys.stderr)
+
+
+def _check(options: argparse.Namespace, question: Question) -> None:
+    """What can be refused before the long work."""
+    from nlviz.film.sheet import check_width
+    from nlviz.film.style import check_rate
+    from nlviz.film.travel import check_path
+
+    if not 0 <= options.opacity <= 1:
+        raise QueryError(f"--opacity must be 0 to 1; got {options.opacity:g}.")
+    check_goes_with("--path", options.path, {"--seconds": options.seconds is not None})
+    check_rate(options.fps)
+    check_width(options.width)
+    if options.path and not question.of_session:
+        check_path([place for place in question.at if isinstance(place, Point)])
 
 
 def _in_windows(options: argparse.Namespace, question: Question) -> Film:

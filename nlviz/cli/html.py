@@ -10,6 +10,7 @@ from nlviz.cli.options import add_output, add_question, add_windows
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
+from nlviz.display import as_text
 from nlviz.query import OFS, origin
 from nlviz.writing import check, write
 
@@ -55,7 +56,7 @@ def _html(options: argparse.Namespace) -> None:
         subject.analysis,
         asked,
         made,
-        title=options.title,
+        title=None if options.title is None else as_text(options.title),
         settings=subject.settings,
         layer=layer,
         progress=progress,

@@ -86,7 +86,8 @@ def print_answers(subject: Subject, told: dict[str, Any]) -> None:
         links = answer["links"]
         side = "column" if subject.question.reverse else "row"
         covered = f"{answer['covered']:.1%} of the {side}"
-        print(f"\n{asked_in_words(answer)}: these {len(links)} links cover {covered}")
+        what = "this link covers" if len(links) == 1 else f"these {len(links)} links cover"
+        print(f"\n{asked_in_words(answer)}: {what} {covered}")
         if "receptive_field" in answer:
             print(f"  {answer['receptive_field']['words']}")
         ranked = "contribution" in links[0]

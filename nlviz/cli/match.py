@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.options import add_question, add_windows
+from nlviz.cli.page import check_goes_with, check_page
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
@@ -65,6 +66,10 @@ def _match(options: argparse.Namespace) -> None:
     ending = check(options.output, _OUTPUTS, force=options.force) if options.output else None
     if options.mutual and ending not in (None, ".csv"):
         raise ExportError("Pairs are printed or written as CSV; end the file's name in .csv.")
+    check_goes_with("-o OUT.png, .svg or .pdf", ending in _FIGURES, {"--heat": options.heat})
+    if ending is not None and options.json:
+        raise ExportError("--json is printed; leave it out, or -o.")
+    check_page(options.width, options.dpi)
     if not options.into.lower().endswith(".nlviz"):
         probe(options.into)  # before the first clip's minutes of work
     subject = Subject.of(question)

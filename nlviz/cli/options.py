@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from nlviz.cli.question import USUAL_K
 from nlviz.cli.typed import count, field, number, point, region
 from nlviz.heat.colormap import COLOUR_MAPS, Colours
 from nlviz.heat.scale import CURVES
@@ -31,7 +32,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--head", type=number, help="one head, from 0; the mean of all by default")
     add_block(parser)
     add_network(parser)
-    add("--k", type=count, default=20, help="how many links (default: %(default)s)")
+    add("--k", type=count, default=USUAL_K, help="how many links (default: %(default)s)")
     excluded = "keys that get no link: the query's own (default: frame; cell for an image)"
     add("--exclude", choices=EXCLUDES, help=excluded)
     ranked = "what links are ranked by: affinity, or weight times the size of what the key adds"

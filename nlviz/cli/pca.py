@@ -15,10 +15,12 @@ from nlviz.cli.options import (
     add_sampling,
     add_windows,
 )
+from nlviz.cli.page import check_page
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
 from nlviz.cli.typed import count, length, numbers
+from nlviz.display import begun
 from nlviz.errors import QueryError
 from nlviz.query import OFS, SIDES, Of, layer_of
 from nlviz.writing import check, write
@@ -77,11 +79,16 @@ def _pca(options: argparse.Namespace) -> None:
     from nlviz import film
     from nlviz.features import Foreground, arrays, basis, open_basis, pca
     from nlviz.figures import ENDINGS
+    from nlviz.film.sheet import check_width
+    from nlviz.film.style import check_rate
 
     endings = (*ENDINGS, *film.ENDINGS, *arrays.ENDINGS)
     ending = check(options.output, endings, force=options.force)  # before minutes of work
     if options.save_basis is not None:
         check(options.save_basis, basis.ENDINGS, force=options.force)
+    check_page(options.width, options.dpi)
+    check_width(options.pixels)
+    check_rate(options.fps)
     given = None if options.basis is None else open_basis(options.basis)
     foreground = None
     if options.foreground is not None:
@@ -164,7 +171,7 @@ def _tell(found: Components | LongComponents, options: argparse.Namespace) -> No
     if options.save_basis is not None:
         found.basis.save(options.save_basis)
     for sentence in found.words:
-        print(sentence[:1].upper() + sentence[1:] + ".")
+        print(f"{begun(sentence)}.")
     written = filter(None, (options.output, options.save_basis))
     print(f"Wrote {' and '.join(written)}.", file=sys.stderr)
 

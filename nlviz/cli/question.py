@@ -10,6 +10,8 @@ from nlviz.errors import QueryError
 from nlviz.geometry import Point, Region
 from nlviz.query import Baseline, Exclude, RankBy
 
+USUAL_K = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -97,6 +99,13 @@ class Question:
     def of_session(self) -> bool:
         """Whether the input is a session file, by its ending."""
         return self.input.lower().endswith(".nlviz")
+
+    @property
+    def asks_its_own_way(self) -> bool:
+        """Whether more is said of how places are asked than what is usual."""
+        said = (self.block, self.head, self.exclude)
+        other = self.reverse or self.k != USUAL_K or self.rank != "affinity"
+        return other or any(each is not None for each in said)
 
     def check_asked(self) -> None:
         """QueryError where no place is asked about; a session file has its own."""

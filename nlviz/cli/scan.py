@@ -73,6 +73,10 @@ def _scan(options: argparse.Namespace) -> None:
         network=None if options.no_cosine else subject.network,
         progress=progress,
     )
+    if not found.scores:
+        why = dict.fromkeys(found.refused.values())
+        where = " (--track-size says in whose pixels the tracks are)" if options.tracks else ""
+        raise QueryError(f"No block could be measured{where}: {' '.join(why)}")
     made = subject.provenance([])
     for path in options.output:
         if Path(path).suffix.lower() == ".csv":

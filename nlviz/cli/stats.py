@@ -63,7 +63,11 @@ def _tell(subject: Subject, report: dict[str, Any]) -> None:
 
 
 def _print(numbers: dict[str, Any], names: tuple[str, ...]) -> None:
-    said = (f"{name} {numbers[name]:.4g}" for name in names if numbers[name] is not None)
+    known = ((name, numbers[name]) for name in names if numbers[name] is not None)
+    said = (
+        f"{name} {value:d}" if isinstance(value, int) else f"{name} {value:.4g}"
+        for name, value in known
+    )
     print("  " + ", ".join(said))
 
 

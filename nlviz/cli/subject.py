@@ -118,7 +118,10 @@ class Subject:
                 f"'{asked.input}' has no network to run '{input}' through; give its clip itself, "
                 "or two sessions."
             )
-        return _analysed(other, _clip(other, self.network), self.network)
+        from nlviz.inference.loading import declares_its_input
+
+        own = self.network if declares_its_input(asked.model) else None
+        return _analysed(other, _clip(other, own), self.network)
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -181,6 +184,11 @@ def _session(question: Question) -> Session:
     session = open_session(question.input)
     if any(each is not None for each in (question.frames, question.stride, question.size)):
         print("note: A session keeps the frames and the size it was made with.", file=sys.stderr)
+    if not question.at and question.asks_its_own_way:
+        print(
+            "note: The session's own places are asked as they were; give --at to ask otherwise.",
+            file=sys.stderr,
+        )
     return session
 
 

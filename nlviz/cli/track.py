@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.options import add_question, add_windows
+from nlviz.cli.page import check_goes_with
 from nlviz.cli.question import Question
 from nlviz.cli.typed import count
 from nlviz.errors import ExportError, QueryError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from nlviz.tracking import Protocol
 
 FILMS, FIGURES = (".mp4", ".gif"), (".png", ".svg", ".pdf")
+_FILE = re.compile(r"\.[a-z][a-z0-9]{1,3}")  # .mov or .webm, but no folder called run.1
 DECISIONS, PRESETS = ("half", "most", "stretched"), ("crw", "dino", "dinov3")
 
 
@@ -92,6 +95,9 @@ def _track(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace, question: Question) -> None:
     """What can be refused before the long work."""
+    from nlviz.film.sheet import check_width
+    from nlviz.film.style import check_rate
+
     places = question.at
     given = [each is not None for each in (options.mask, options.masks, options.tracks)]
     if sum(given) + bool(places) != 1 or any(isinstance(place, str) for place in places):
@@ -107,6 +113,14 @@ def _check(options: argparse.Namespace, question: Question) -> None:
         raise QueryError("Tracking uses the block's rows as they are; leave out --reverse, --head.")
     if options.keep_first and question.window is None:
         raise QueryError("Without windows the first frame is kept anyway; leave out --keep-first.")
+    follows = options.points or options.tracks is not None
+    check_goes_with(
+        "--tracks", options.tracks is not None, {"--tracks-in-pixels": options.tracks_in_pixels}
+    )
+    if options.edges and follows:
+        raise QueryError("--edges draws masks; leave it out with --points or --tracks.")
+    check_rate(options.fps)
+    check_width(options.width)
     _check_output(options)
 
 
@@ -119,6 +133,12 @@ def _check_output(options: argparse.Namespace) -> None:
     if ending in files or points:
         check(options.output, files, force=options.force)
         return
+    folder = options.output.endswith("/") or Path(options.output).is_dir()
+    if _FILE.fullmatch(ending) and not folder:
+        raise ExportError(
+            f"Masks are written to a folder, and '{options.output}' is called like a file; give a "
+            f"folder, or end the name in {', '.join(files[:-1])} or {files[-1]}."
+        )
     try:
         Path(options.output).mkdir(exist_ok=True)
     except OSError as error:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 Masks = NDArray[np.bool_]
 Numbers = NDArray[np.uint16]
-Soft = NDArray[np.float32]
 
 _AT_ONCE = 8  # frames of truth that are read at a time
 _BESIDE = 8  # objects that have a column each
@@ -82,13 +81,6 @@ class _Carried:
     protocol: Protocol
     words: str
     of: dict[int, tuple[ObjectTracks, int]] = field(default_factory=dict)
-
-    def soft(self, position: int) -> Soft:
-        if position not in self.of:
-            size = len(self.marked.names), self.clip.height, self.clip.width
-            return np.zeros(size, np.float32)
-        tracks, at = self.of[position]
-        return tracks.soft(at)
 
     def numbers(self, position: int, *, edges: bool = False) -> Numbers:
         if position not in self.of:
@@ -360,6 +352,7 @@ def _write_masks(folder: Path, carried: _Carried, positions: range) -> None:
         if len(carried.marked.names) > 1:
             files = object_pngs([carried.numbers(position)], frames)
         else:
-            files = mask_pngs(carried.soft(position), frames)
+            # As it is scored: the soft labels above the middle grey are not the object.
+            files = mask_pngs((carried.numbers(position) == 1)[None].astype(np.float32), frames)
         for name, content in files:
             write(folder / name, content)

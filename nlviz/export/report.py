@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nlviz.analysis import Analysis
+from nlviz.display import as_text
 from nlviz.query import Link, place, where
 
 
@@ -48,7 +49,7 @@ def seen(analysis: Analysis) -> dict[str, Any]:
     clip = analysis.clip
     return {
         "input": {
-            "path": clip.path,
+            "path": None if clip.path is None else as_text(clip.path),
             "width": clip.width,
             "height": clip.height,
             "total_frames": clip.total,

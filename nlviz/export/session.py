@@ -216,7 +216,9 @@ def _parts(source: str | os.PathLike[str] | bytes, called: str) -> dict[str, byt
             f"{called} is not a session file, or it is cut short or damaged; save or copy it again."
         ) from error
     except OSError as error:
-        raise ExportError(f"{called} cannot be read ({error.strerror}).") from None
+        raise ExportError(
+            f"{called} cannot be read ({error.strerror}); check the path and its permissions."
+        ) from None
 
 
 def _bytes(source: str | os.PathLike[str] | bytes) -> IO[bytes]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from matplotlib.figure import Figure as Drawing
 
 from nlviz.clip import Clip
+from nlviz.display import begun
 from nlviz.errors import ExportError, QueryError
 from nlviz.features.pca import OPACITY, Components
 from nlviz.figures.figure import Figure
@@ -59,7 +60,7 @@ def components_strip(
     page.set(xlim=(0, strip.width), ylim=(0, strip.height))
     for number, words in enumerate(found.words if style.titles else ()):
         how = text() | {"weight": "bold"} if number == 0 else text(colour=GREY)
-        page.text(0, strip.line(number), words[:1].upper() + words[1:], **how)
+        page.text(0, strip.line(number), begun(words), **how)
     for label in page.texts:
         label.set(family=style.font, fontsize=float(label.get_fontsize()) * scale)
     return Figure(drawing, [Provenance.of(found.analysis)])

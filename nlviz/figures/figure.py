@@ -82,11 +82,7 @@ class Figure:
 
     def png(self, *, dpi: int = 300) -> bytes:
         """A PNG image of ``dpi`` pixels an inch, 30 to 1200; FigureError outside that."""
-        if not SMALLEST_DPI <= dpi <= LARGEST_DPI:
-            raise FigureError(
-                f"dpi must be {SMALLEST_DPI} to {LARGEST_DPI}; got {dpi}. Choose "
-                "300 for print or 100 for a screen."
-            )
+        check_dpi(dpi)
         return self._render("png", dpi)
 
     def _repr_png_(self) -> bytes:
@@ -129,3 +125,12 @@ def _metadata(kind: str, made: Sequence[Provenance]) -> dict[str, str | None]:
     }
     unsaid = {"Date", "Producer", "CreationDate"}  # None keeps Matplotlib from writing its own
     return {k: v for k, v in everything[kind].items() if v is not None or k in unsaid}
+
+
+def check_dpi(dpi: int) -> None:
+    """FigureError for pixels an inch outside 30 to 1200."""
+    if not SMALLEST_DPI <= dpi <= LARGEST_DPI:
+        raise FigureError(
+            f"dpi must be {SMALLEST_DPI} to {LARGEST_DPI}; got {dpi}. Choose "
+            "300 for print or 100 for a screen."
+        )

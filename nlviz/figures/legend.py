@@ -11,6 +11,7 @@ from matplotlib.textpath import TextPath
 
 from nlviz.analysis import Analysis
 from nlviz.clip import Clip
+from nlviz.display import links_cover
 from nlviz.figures.marks import FONT, GREY, LARGE, LinkScale, dot, text
 from nlviz.figures.strip import Strip
 from nlviz.geometry import Region
@@ -128,15 +129,14 @@ def _entry(links: Sequence[Link], clip: Clip, several: bool) -> str:
     covered = sum(link.share for link in links)
     which = f" in {query.block}" if several else ""
     head = "" if query.head is None else f", head {query.head}"
-    what = "link covers" if len(links) == 1 else "links cover"
     of = "column" if query.reverse else "row"
     return (
-        f"{_asked(query)}{which}{head}: {len(links)} {what} {100 * covered:.3g} % of the {of}'s "
-        f"weight{part}"
+        f"{asked_in_words(query)}{which}{head}: {links_cover(len(links))} "
+        f"{100 * covered:.3g} % of the {of}'s weight{part}"
     )
 
 
-def _asked(query: Query) -> str:
+def asked_in_words(query: Query) -> str:
     """What was asked about, in words."""
     point = query.point
     if isinstance(point, str):

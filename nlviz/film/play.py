@@ -8,6 +8,7 @@ from fractions import Fraction
 from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.ask.rows import row_of
+from nlviz.display import links_cover
 from nlviz.errors import ExportError
 from nlviz.film import query_heat
 from nlviz.film.film import Film
@@ -60,7 +61,7 @@ def play(
     style.check(queries)
     heat = style.heat(analysis, queries[0])
     answers = [top_links(analysis, query) for query in queries]
-    shares = _shares(analysis, queries[0])
+    weighed = _weighed(analysis, queries[0])
     covered = sum(link.share for link in answers[0])
 
     def draw(position: int) -> Picture:
@@ -77,8 +78,8 @@ def play(
             query_heat.query_mark(picture, sheet, query, colour)
         text = (
             f"{label}{queries[0].block} · frame {clip.indices[position]} · "
-            f"{clip.timestamps[position]:.2f} s · {shares[position]:.0%} of the weight here · "
-            f"{len(answers[0])} links cover {covered:.0%}{shade.note}"
+            f"{clip.timestamps[position]:.2f} s · {weighed[position]} · "
+            f"{links_cover(len(answers[0]))} {covered:.0%}{shade.note}"
         )
         query_heat.caption(picture, sheet, text)
         return picture
@@ -87,12 +88,20 @@ def play(
     return style.film(count, style.speed(_RATE), draw, analysis, queries)
 
 
-def _shares(analysis: Analysis, query: Query) -> list[float]:
-    """The share of the weight on each frame; frames of one time step split its share evenly."""
+def _weighed(analysis: Analysis, query: Query) -> list[str]:
+    """The share of the weight on each frame, and whether it gets no links and no heat.
+
+    Frames of one time step split its share evenly.
+    """
     row = row_of(analysis, query)
     shares = [0.0] * len(analysis.clip.frames)
+    drawn = [False] * len(shares)
     for t, step in enumerate(abs(row.weights).sum(axis=(1, 2))):
         positions = analysis.view.positions(t, row.grid)
         for position in positions:
             shares[position] += float(step) / len(positions) / (row.total or 1.0)
-    return shares
+            drawn[position] |= bool(row.allowed[t].any())
+    return [
+        f"{share:.0%} of the weight here{'' if seen or not share else ', left out'}"
+        for share, seen in zip(shares, drawn, strict=True)
+    ]

@@ -21,6 +21,12 @@ _WIDE = 16 / 9
 _LONGEST = 4096  # of a side, as H.264's decoders take it
 
 
+def check_width(width: int | None) -> None:
+    """ExportError for a width that no film has; None is the usual one."""
+    if width is not None and not NARROWEST <= width <= WIDEST:
+        raise ExportError(f"A film can be {NARROWEST} to {WIDEST} pixels wide; got {width}.")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sheet:
     """Frames in rows, a gap between them, and room for a caption below.
@@ -48,8 +54,7 @@ class Sheet:
         columns = min(range(1, count + 1), key=lambda n: _off(clip, count, n))
         wide = clip.width if count == 1 else 640 * columns
         width = min(max(wide, 320), 1280) if width is None else width
-        if not NARROWEST <= width <= WIDEST:
-            raise ExportError(f"A film can be {NARROWEST} to {WIDEST} pixels wide; got {width}.")
+        check_width(width)
         sheet = cls(clip, positions, width // 2 * 2, columns)
         if sheet.height > _LONGEST:
             raise ExportError(

@@ -21,6 +21,12 @@ SHADE = Shade(opacity=0.7)
 """As the viewer begins."""
 
 
+def check_rate(rate: float | None) -> None:
+    """ExportError for pictures a second out of range; None is what is usual."""
+    if rate is not None and not 0.5 <= rate <= 60:
+        raise ExportError(f"The frame rate must be 0.5 to 60 per second; got {rate:g}.")
+
+
 @dataclass(frozen=True, slots=True)
 class FilmStyle:
     """How a film looks and how fast it runs; ``play`` says what each is.
@@ -46,8 +52,7 @@ class FilmStyle:
                 raise ExportError(f"{colour!r} is not a film's colour; write it as #E69F00.")
         if not 1 <= len(queries) <= len(self.palette):
             raise ExportError(f"A film shows 1 to {len(self.palette)} queries; got {len(queries)}.")
-        if self.rate is not None and not 0.5 <= self.rate <= 60:
-            raise ExportError(f"The frame rate must be 0.5 to 60 per second; got {self.rate:g}.")
+        check_rate(self.rate)
 
     @property
     def colours(self) -> list[ink.Colour]:

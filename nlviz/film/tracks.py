@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.clip import Clip
-from nlviz.errors import ExportError
 from nlviz.film import ink
 from nlviz.film.film import Film
 from nlviz.film.query_heat import caption
 from nlviz.film.sheet import Picture, Sheet
+from nlviz.film.style import check_rate
 from nlviz.heat.colormap import PALETTE
 from nlviz.heat.tint import tinted
 from nlviz.tracking.points import FollowedPoints
@@ -43,8 +43,7 @@ class TrackStyle:
     @property
     def speed(self) -> Fraction:
         """Pictures a second; ExportError out of range."""
-        if self.rate is not None and not 0.5 <= self.rate <= 60:
-            raise ExportError(f"The frame rate must be 0.5 to 60 per second; got {self.rate:g}.")
+        check_rate(self.rate)
         return _RATE if self.rate is None else Fraction(self.rate)
 
 

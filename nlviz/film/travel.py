@@ -12,6 +12,7 @@ from nlviz.analysis import Analysis
 from nlviz.ask.links import top_links
 from nlviz.ask.places import Side
 from nlviz.ask.rows import affinity_of
+from nlviz.display import links_cover
 from nlviz.errors import ExportError
 from nlviz.film import ink, query_heat
 from nlviz.film.film import Film
@@ -58,8 +59,7 @@ def travel(
     """
     style = FilmStyle(width, rate, shade, palette, comment)
     style.check([query])
-    if len(path) < 2 or len({point.frame for point in path}) != 1:
-        raise ExportError("A path needs at least two points, all on one frame.")
+    check_path(path)
     time = _SECONDS if seconds is None else seconds
     if not 0.5 <= time <= 120:
         raise ExportError(f"A film can last 0.5 to 120 seconds; got {time:g}.")
@@ -184,6 +184,12 @@ class _Painter:
         return picture
 
 
+def check_path(path: Sequence[Point]) -> None:
+    """ExportError for fewer than two points, or points of several frames."""
+    if len(path) < 2 or len({point.frame for point in path}) != 1:
+        raise ExportError("A path needs at least two points, all on one frame.")
+
+
 def _words(query: Query, answer: Sequence[Link]) -> str:
     point = query.point
     where = (
@@ -192,7 +198,7 @@ def _words(query: Query, answer: Sequence[Link]) -> str:
     if not answer:
         return f"{query.block} · {where} · no {'key' if query.reverse else 'query'} here"
     covered = sum(link.share for link in answer)
-    return f"{query.block} · {where} · {len(answer)} links cover {covered:.0%}"
+    return f"{query.block} · {where} · {links_cover(len(answer))} {covered:.0%}"
 
 
 def _on(path: Sequence[Point], part: float) -> Point:

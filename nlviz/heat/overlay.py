@@ -55,6 +55,7 @@ def heat(
     shade: Shade = Shade(),
     *,
     color: str = "#FFFFFF",
+    scaled_to_drawn: bool = False,
 ) -> list[Picture]:
     """Some frames with the query's row over them.
 
@@ -65,6 +66,8 @@ def heat(
         width: of each picture in pixels; the height keeps the frame's shape.
         shade: how weights become colours.
         color: of the mark at the place asked about, ``#RRGGBB``.
+        scaled_to_drawn: whether a row's own scale goes up to the heaviest weight on these frames
+            and not to that of all frames.
 
     Returns:
         (height, width, 3) uint8 RGB for each position.
@@ -76,6 +79,11 @@ def heat(
     clip, view = analysis.clip, analysis.view
     height = max(1, round(width * clip.height / clip.width))
     scale = scale_of(analysis, query, row, shade)
+    if scaled_to_drawn and scale.against == "row":
+        steps = (view.shown_step(position, row.grid) for position in positions)
+        seen = sorted({t for t in steps if t is not None})
+        most = np.abs(np.where(row.allowed, row.ranked, 0))[seen].max(initial=0.0)
+        scale = replace(scale, most=float(most) or scale.most)
     layer = HeatLayer.of(view, row, scale, shade, premultiplied=False)
     pictures = []
     for position in positions:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nlviz.clip import Clip
+from nlviz.display import as_text
 from nlviz.errors import MediaError
 from nlviz.media import images
 from nlviz.media.budget import Budget
@@ -28,7 +29,9 @@ def probe(folder: Path, name: str | None = None) -> MediaInfo:
     width, height = _size(folder, files)
     duration = len(files) / RATE if len(files) > 1 else 0.0
     rate = RATE if len(files) > 1 else 0.0
-    return MediaInfo(name or folder.resolve().name, width, height, len(files), duration, rate)
+    return MediaInfo(
+        name or as_text(folder.resolve().name), width, height, len(files), duration, rate
+    )
 
 
 def read(
@@ -36,7 +39,7 @@ def read(
 ) -> Clip:
     """See ``nlviz.media.read``."""
     files = images_of(folder)
-    name = name or folder.resolve().name
+    name = name or as_text(folder.resolve().name)
     budget = budget or Budget(name)
     indices = sampling.indices(len(files), name)
     width, height = _size(folder, files)

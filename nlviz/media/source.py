@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from nlviz.display import as_text
 from nlviz.errors import MediaError
 from nlviz.media import samples
 
@@ -52,7 +53,7 @@ class Source:
             if path.startswith(samples.PREFIX):
                 return cls._of_sample(path, name)
             _check_path(path)
-            return cls(name or Path(path).name, path)
+            return cls(name or as_text(Path(path).name), path)
         found = name or getattr(given, "name", None)
         if not isinstance(found, str):
             raise MediaError("Bytes and files without a name need one; pass name='clip.mp4'.")

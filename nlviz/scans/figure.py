@@ -15,6 +15,7 @@ _CM = 1 / 2.54
 _ROW, _MARGIN = 0.5, 3.4  # centimetres
 _SIZE = 6.5  # points
 _LETTERS = 6.8  # of a line, for each centimetre
+_WIDE = 12  # columns
 _DARK = 0.55  # of the scale: numbers on what is darker are white
 
 
@@ -41,7 +42,7 @@ def scan_figure(found: Scan, *, width_cm: float = 17.4) -> Figure:
             value = table[row, column]
             dark = high == low or (value - low) / (high - low) < _DARK
             axes.text(
-                *(column, row, f"{100 * value:.0f}"),
+                *(column, row, _short(value, wide=len(columns) <= _WIDE)),
                 ha="center", va="center", color="white" if dark else "black",
             )  # fmt: skip
         at = [i for i, (_, head, of) in enumerate(columns) if (head, of) == (best.head, best.of)]
@@ -71,6 +72,12 @@ def columns_of(found: Scan) -> list[tuple[str, int | None, Of]]:
         columns.append(("cosine", None, "cosine"))
     columns.append(("mean" if found.heads else "block", None, "weights"))
     return [*columns, *((str(head), head, "weights") for head in range(found.heads))]
+
+
+def _short(value: float, *, wide: bool) -> str:
+    """The number as the words and the bar have it: 0.57, or .57 where columns are narrow."""
+    full = f"{value:.2f}"
+    return full if wide else full.removeprefix("0").removesuffix("0" if value >= 0.995 else "")
 
 
 def _value(score: Score | None) -> float:

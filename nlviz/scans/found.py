@@ -139,10 +139,14 @@ class Scan:
             return "No block could be measured."
         said = []
         if best is not None:
+            alone = f"alone the highest of {len(self._weights)} in {self.certainty:.0%} of the"
             said.append(
-                f"Best by {NAMES[self.measure]}: {best.name}, {_number(best)} over {best.count} "
-                f"{self.over}; alone the highest of {len(self._weights)} in {self.certainty:.0%} "
-                "of the resamples."
+                f"Best by {NAMES[self.measure]}: {best.name}, {_number(best)} over "
+                + (
+                    f"{best.count} {self.over}; {alone} resamples."
+                    if best.count > 1
+                    else f"1 {self.over.removesuffix('s')}, which tells no interval."
+                )
             )
         if cosine is not None:
             layers = any(layer_of(block) is not None for block in self.blocks)
@@ -182,4 +186,5 @@ class Scan:
 
 
 def _number(score: Score) -> str:
-    return f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})"
+    interval = f" ({score.low:.3f} to {score.high:.3f})" if score.count > 1 else ""
+    return f"{score.value:.3f}{interval}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.figures.figure import Figure, drawing_style
+from nlviz.figures.legend import asked_in_words
 from nlviz.geometry import Point, Region
 from nlviz.heat.overlay import Shade, heat
 from nlviz.progress import Progress, silent
@@ -24,7 +25,7 @@ SHADE = Shade()
 
 _CM, _SIZE = 1 / 2.54, 6.5  # inches in a centimetre; points
 _EDGE, _PIXELS = 1.4, 150  # centimetres for the blocks' names; pixels of a picture across
-_TITLE = 0.9  # centimetres
+_TITLE = 1.2  # centimetres
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,7 @@ def head_pictures(
         for head in (None, *(range(affinity.heads) if affinity.heads > 1 else ())):
             asked = replace(query, block=block, head=head)
             try:
-                drawn = heat(analysis, asked, positions, each_width, shade)
+                drawn = heat(analysis, asked, positions, each_width, shade, scaled_to_drawn=True)
                 yield HeadPicture(block, head, np.concatenate(drawn, axis=1))
             except QueryError as why:
                 yield HeadPicture(block, head, None, str(why))
@@ -163,6 +164,6 @@ def _words(analysis: Analysis, query: Query, frames: Sequence[int] | None) -> st
     drawn = [analysis.view.frames[each] for each in _positions(analysis, query, frames)]
     many = "frame" if len(drawn) == 1 else "frames"
     return (
-        f"{analysis.network}: one question in each block (down) and head (across), {many} "
-        f"{', '.join(map(str, drawn))}; each scaled to its own heaviest weight"
+        f"{analysis.network}: {asked_in_words(query)}, on {many} {', '.join(map(str, drawn))}\n"
+        "each block (down) and head (across), each picture scaled to its own heaviest weight"
     )

@@ -8,6 +8,7 @@ one step, so what is there is whole, whenever the work was stopped.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from nlviz.writing import write
 Pixels = NDArray[np.uint8]
 Text = Mapping[str, Any]
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ABOUT, _FRAMES = "long.json", "frames.rgb"
 _TEXT = "nlviz"
 _LONGEST = 16 << 20  # bytes of the text
@@ -231,7 +233,11 @@ def _whole(array: NDArray[Any], exponent: int | None) -> NDArray[Any]:
 
 
 def _unwritable(folder: Path, error: OSError) -> ExportError:
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return ExportError(f"'{folder}' is a file; give a folder for the windows.")
+    if not folder.parent.is_dir():
+        return ExportError(f"The folder '{folder.parent}' does not exist; create it first.")
+    mend = "free some space, or give" if error.errno in _FULL else "give"
     return ExportError(
-        f"The windows cannot be kept in '{folder}' ({error.strerror}); free some space, or give "
-        "another folder."
+        f"The windows cannot be kept in '{folder}' ({error.strerror}); {mend} another folder."
     )

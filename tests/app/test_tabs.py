@@ -376,14 +376,14 @@ def test_uploaded_masks_are_read_in_the_order_of_their_names_and_measured():
     assert means == pytest.approx(tuple(np.mean(scores[1:], axis=0)))
 
 
-def test_a_tracks_masks_are_taken_away_as_the_track_has_them():
+def test_a_tracks_masks_are_taken_away_as_they_are_scored():
     clip, found = make.clip(), nlviz.track(make.analysis(), "fine", masks(4)[0])
-    levels = np.rint(found.masks * 255).astype(np.uint8)
+    levels = tracking._bytes_of(found.objects)
     with zipfile.ZipFile(io.BytesIO(tracking.masks_zip(levels, clip.indices))) as archive:
         assert archive.namelist() == [f"{index:05d}.png" for index in clip.indices]
-        for name, mask in zip(archive.namelist(), found.masks, strict=True):
+        for name, on in zip(archive.namelist(), found.objects, strict=True):
             read = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)
-            np.testing.assert_array_equal(read, np.rint(mask * 255))
+            np.testing.assert_array_equal(read, np.where(on, 255, 0))
 
 
 @pytest.mark.parametrize("name", ["../../mask.png", "..\\..\\mask.png", "/tmp/mask.png"])

@@ -299,7 +299,7 @@ def test_an_image_leaves_out_the_own_cell_and_not_the_only_frame(clip, capsys):
         (["links", "CLIP", "--region", "0,1,1,2,2"], "holds the centre of no cell"),
         (["links", "CLIP", "--region", "0,1,1,2"], "'0,1,1,2' is not FRAME,X0,Y0,X1,Y1"),
         (["links", "CLIP", "--token", "class"], "Token 'class' is not in this block; it has none"),
-        (["links", "CLIP", "--at", "0,1,1", "--head", "3"], "Head 3 does not exist; choose 0 to 0"),
+        (["links", "CLIP", "--at", "0,1,1", "--head", "3"], "the block has one head alone"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "figure.doc"], ".svg"),
         (["figure", "CLIP", "--at", "0,1,1", "-o", "no/such/folder/figure.png"], "no/such/folder"),
         (["stats", "CLIP", "--baseline", "grey"], "invalid choice: 'grey'"),

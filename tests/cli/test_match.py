@@ -87,3 +87,13 @@ def test_what_it_refuses_it_refuses_in_one_sentence(given, more, said, capsys):
     err = capsys.readouterr().err
     assert said in err
     assert "running" not in err, "before the first clip is run"
+
+
+def test_a_bundled_network_looks_in_another_clip_without_a_number_of_frames(
+    given, tmp_path, capsys
+):
+    clip = given[1]
+    size = ["--size", "64", "--device", "cpu", "--json"]
+    assert main(["match", clip, "--in", clip, *AT, *size]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["in"]["input"]["sampled_frames"] == told["input"]["sampled_frames"] == [0, 1, 2, 3]

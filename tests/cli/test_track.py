@@ -74,6 +74,22 @@ def test_all_objects_of_a_mask_are_carried_and_measured(asked, tmp_path, capsys)
     assert f"after the first frame: J {j:.3f}" in said
 
 
+def test_the_masks_of_one_object_are_those_that_were_scored(asked, tmp_path, capsys):
+    truth, out = tmp_path / "truth", tmp_path / "out"
+    truth.mkdir()
+    for i in range(4):
+        numbers = two_objects(truth / f"{i}.png")
+    given = ["track", "noise.mp4", "--masks", str(truth), "--object", "2", "--block", "fine"]
+    assert main([*given, "-o", str(out), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    found = nlviz.track(make.analysis(), "fine", numbers == 2)
+    assert (found.objects != (found.masks > 0.5)).any(), "or the test shows nothing"
+    for position, each in enumerate(report["frames"]):
+        written = np.asarray(Image.open(out / f"{each['frame']:05d}.png"))
+        np.testing.assert_array_equal(written, np.where(found.objects[position], 255, 0))
+        assert each["J"] == pytest.approx(nlviz.region_similarity(written > 0, numbers == 2))
+
+
 def test_places_are_objects_and_film_and_figure_show_them(asked, tmp_path, capsys):
     places = ["--at", "0,10,10", "--region", "0,30,20,60,40"]
     film, figure = tmp_path / "a.mp4", tmp_path / "a.svg"

@@ -266,3 +266,20 @@ def test_ctrl_c_on_the_command_line_leaves_nothing(tmp_path):
         assert command.wait(60) == 130
     assert told.decode().rstrip().endswith("Stopped.")
     assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_weight_on_a_frame_that_gets_no_heat_is_called_left_out(analysis, monkeypatch):
+    said = []
+    monkeypatch.setattr("nlviz.film.query_heat.caption", lambda _, __, text: said.append(text))
+    film = play(analysis, [QUERY])
+    pictures = list(film.pictures())
+    assert len(pictures) == len(said) == 4
+    assert [" of the weight here, left out · " in each for each in said] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    said.clear()
+    list(play(analysis, [replace(QUERY, exclude="cell")]).pictures())
+    assert not any("left out" in each for each in said)

@@ -114,3 +114,19 @@ def test_a_place_without_a_query_has_no_heat_and_says_where_they_lie():
     ):
         with pytest.raises(nlviz.QueryError, match="its queries lie on frame 15, within"):
             draw()
+
+
+def test_frames_drawn_alone_may_have_a_scale_of_their_own():
+    analysis = make.analysis()
+    row = nlviz.row_of(analysis, QUERY)
+    allowed = np.where(row.allowed, row.weights, 0)
+    heaviest = int(allowed.max(axis=(1, 2)).argmax())
+    (lightest, *_) = (t for t in range(4) if t not in (heaviest, 1))
+    shade = Shade(opacity=1)
+    for own, most in ((False, allowed.max()), (True, allowed[lightest].max())):
+        scale = replace(scale_of(analysis, QUERY, row, shade), most=float(most))
+        expected = analysis.clip.frames[lightest].copy()
+        layer = HeatLayer.of(analysis.view, row, scale, shade, premultiplied=False)
+        layer.paint(expected, lightest, 1, 1)
+        (found,) = heat(analysis, QUERY, (lightest,), 64, shade, scaled_to_drawn=own)
+        np.testing.assert_array_equal(found, expected)

@@ -68,7 +68,9 @@ def test_a_source_distribution_builds_the_same_wheel(clone, wheel, tmp_path):
 def test_its_metadata_name_the_command_the_ranges_and_the_extras(installed):
     (folder,) = installed.packages.glob("nlviz-*.dist-info")
     found = PathDistribution(folder)
-    assert [(each.name, each.value) for each in found.entry_points] == [("nlviz", "nlviz.cli:main")]
+    assert [(each.name, each.value) for each in found.entry_points] == [
+        ("nlviz", "nlviz.__main__:start")
+    ]
     extras = set(found.metadata.get_all("Provides-Extra"))
     assert extras == {"notebook", "hub", "ray", "training", "dev", "docs"}
     wanted = [Requirement(each) for each in found.requires or ()]

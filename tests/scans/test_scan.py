@@ -16,6 +16,7 @@ from nlviz.export.tables import scan_csv
 from nlviz.figures import figure
 from nlviz.heat.overlay import heat
 from nlviz.provenance import Provenance
+from nlviz.scans import figure as figure_of_scan
 from nlviz.scans.interval import RESAMPLES, SEED, interval, resampled
 from nlviz.tracking.precision import LINKS, cells_on
 from nlviz.tracking.scores import each_after
@@ -351,6 +352,8 @@ def test_the_figure_shows_every_score_and_outlines_the_best():
     (image,) = axes.images
     table = [[found.at(block, head).value for head in (None, 0, 1)] for block in found.blocks]
     assert np.allclose(image.get_array(), table)
+    written = [text.get_text() for text in axes.texts]
+    assert written == [f"{value:.2f}" for value in np.ravel(table)]
     (outline,) = axes.patches
     column = 0 if found.best.head is None else 1 + found.best.head
     assert outline.get_xy() == (column - 0.5, found.blocks.index(found.best.block) - 0.5)
@@ -367,11 +370,11 @@ def test_the_sheet_has_the_heat_of_each_block_and_head():
     assert [(e.block, e.head) for e in found] == [name for name, _ in each_row(analysis)]
     for each in found:
         asked = replace(query, block=each.block, head=each.head)
-        expected = heat(analysis, asked, [0, 3], 32)
+        expected = heat(analysis, asked, [0, 3], 32, scaled_to_drawn=True)
         assert (each.picture == np.concatenate(expected, axis=1)).all()
     page = nlviz.head_sheet(analysis, query).drawing.axes[0]
     assert [label.get_text() for label in page.get_yticklabels()] == ["coarse", "fine"]
-    assert "frames 0, 15" in page.get_title(loc="left")
+    assert "frame 0, (20, 20), on frames 0, 15" in page.get_title(loc="left")
     with pytest.raises(QueryError, match="Frame 7 was not sampled"):
         nlviz.head_sheet(analysis, query, frames=[7])
     with pytest.raises(QueryError, match="lies outside"):
@@ -460,3 +463,20 @@ def test_a_scan_is_drawn_while_nobody_else_draws(monkeypatch):
     assert held == [True, True]
     assert not figure._SETTINGS.locked()
     assert matplotlib.rcParams["font.size"] == before
+
+
+@pytest.mark.parametrize(
+    ("value", "wide", "narrow"),
+    [(0.573, "0.57", ".57"), (0.0, "0.00", ".00"), (1.0, "1.00", "1.0")],
+)
+def test_a_scans_numbers_are_those_of_its_colour_bar(value, wide, narrow):
+    assert figure_of_scan._short(value, wide=True) == wide
+    assert figure_of_scan._short(value, wide=False) == narrow
+
+
+def test_one_point_tells_no_interval():
+    found = nlviz.scan(heads_analysis(), masks_of(heads_analysis()))
+    one = replace(found, over="points", scores=tuple(replace(e, count=1) for e in found.scores))
+    assert f"{one.best.value:.3f} over 1 point, which tells no interval." in one.words
+    assert " to " not in one.words
+    assert "resamples" not in one.words

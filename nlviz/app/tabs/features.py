@@ -22,7 +22,7 @@ from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.multiples import Mosaic, together
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.visit import visiting
-from nlviz.display import one_line
+from nlviz.display import begun, one_line
 from nlviz.errors import QueryError
 from nlviz.export import Provenance
 from nlviz.media.jpeg import jpeg
@@ -102,7 +102,7 @@ def show(context: TabContext) -> None:
         st.image(picture, width="stretch", alt="Frames under their components in colour")
         _over_the_clip(context, components)
         for sentence in components.words:
-            st.caption(plain(f"{sentence[:1].upper()}{sentence[1:]}."))
+            st.caption(plain(f"{begun(sentence)}."))
         _files(context, components, form, given=basis is not None)
     _hold(basis, None if found is None else found[0])
 

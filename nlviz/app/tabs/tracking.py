@@ -40,7 +40,6 @@ from nlviz.viewer import blobs
 if TYPE_CHECKING:
     from nlviz.windows import LongAnalysis
 
-Soft = NDArray[np.float32]
 
 _RAW = "Raw features"
 _OWN = "nlviz"
@@ -253,8 +252,9 @@ def _pngs(masks: NDArray[np.uint8], frames: Sequence[int]) -> Iterator[tuple[str
         yield from mask_pngs(mask[None] / np.float32(255), [index])
 
 
-def _bytes_of(masks: Soft) -> NDArray[np.uint8]:
-    return np.rint(masks * 255).astype(np.uint8)
+def _bytes_of(objects: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The objects as they are shown and scored, not the labels that were carried."""
+    return objects * np.uint8(255)
 
 
 def _work_of_whole(
@@ -297,7 +297,7 @@ def through_windows(
             protocol=protocol,
             progress=progress,
         ):
-            yield from _pngs(_bytes_of(each.masks), each.frames)
+            yield from _pngs(_bytes_of(each.objects), each.frames)
             for frame, mask in zip(each.frames, each.masks, strict=True):
                 if frame in clip.indices:
                     masks[clip.indices.index(frame)] = mask
@@ -316,7 +316,7 @@ def _shown(
 ) -> Tracked:
     over = blobs.mask_blob(found.objects, start.color, context.shown.tags[0])
     frames = strip(context.analysis, found, scores, start.color)
-    return Tracked(_bytes_of(found.masks), scores, over, frames, archive)
+    return Tracked(_bytes_of(found.objects), scores, over, frames, archive)
 
 
 def _work(context: TabContext, start: Start, protocol: Protocol, *, raw: bool) -> Work:

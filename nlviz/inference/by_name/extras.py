@@ -61,7 +61,9 @@ def _quiet(package: Any) -> Iterator[None]:
 
 def huggingface_hub() -> Any:
     """The package huggingface_hub; NetworkError where it is missing."""
-    return _imported("huggingface_hub")
+    hub = _imported("huggingface_hub")
+    importlib.import_module("huggingface_hub.errors")  # the package's attribute from then on
+    return hub
 
 
 def version(package: str) -> str:

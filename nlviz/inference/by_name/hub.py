@@ -101,6 +101,10 @@ def _is_whole(folder: Path, *, weights: bool) -> bool:
     return (folder / "config.json").is_file() and (not weights or bool(weight_files(folder)))
 
 
+_CLIENT = re.compile(r"(httpx|httpcore|requests|urllib3)\d*(\.|$)")
+"""Whose errors the hub's client lets through: today's is httpx2, tomorrow's may be httpx3."""
+
+
 @contextmanager
 def _explaining(repository: str) -> Iterator[None]:
     """Turns what the hub's client raises into one sentence."""
@@ -138,7 +142,7 @@ def _explaining(repository: str) -> Iterator[None]:
             ) from error
         raise unreachable(repository, error) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore", "requests"):
+        if not _CLIENT.match(type(error).__module__):
             raise
         raise unreachable(repository, error) from error
 

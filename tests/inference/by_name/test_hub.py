@@ -21,6 +21,12 @@ def _answer(status: int) -> httpx.Response:
     return httpx.Response(status, request=httpx.Request("GET", "https://huggingface.co/api"))
 
 
+class NewClientsError(Exception):
+    """As httpx2 raises it, which newer clients of the hub use."""
+
+    __module__ = "httpx2._exceptions"
+
+
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
@@ -30,6 +36,7 @@ def _answer(status: int) -> httpx.Response:
         (errors.HFValidationError("no"), "is no name on the Hugging Face hub"),
         (OSError(errno.ENOSPC, "No space left on device"), "no space left.*HF_HOME"),
         (httpx.ConnectError("no route"), "cannot be reached"),
+        (NewClientsError("no route"), "cannot be reached"),
         (errors.OfflineModeIsEnabled("offline"), "cannot be reached"),
     ],
 )

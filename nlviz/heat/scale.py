@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ AGAINST: tuple[Against, ...] = get_args(Against)
 CURVES: tuple[Curve, ...] = get_args(Curve)
 ALL_WEIGHTS = "going over all weights of the block"
 
+_KNOWN: WeakKeyDictionary[Affinity, tuple[float, float]] = WeakKeyDictionary()
 _DECADES: dict[Against, int] = {"row": 4, "block": 4, "absolute": 6}
 
 
@@ -98,12 +100,17 @@ def heat_scale(
 def extremes(affinity: Affinity, progress: Progress = silent) -> tuple[float, float]:
     """The least and the greatest weight of all rows on the grid, a chunk of rows at a time.
 
-    ``progress`` is told before each chunk, and what it raises ends it.
+    ``progress`` is told before each chunk, and what it raises ends it. They are known from then on,
+    for as long as the affinity is held.
     """
+    known = _KNOWN.get(affinity)
+    if known is not None:
+        return known
     least, most = np.inf, -np.inf
     count = affinity.query_grid.size
     progress(0.0, ALL_WEIGHTS)
     for some, rows in affinity.chunks():
         progress(some.stop / count, ALL_WEIGHTS)
         least, most = min(least, float(rows.min())), max(most, float(rows.max()))
+    _KNOWN[affinity] = least, most
     return least, most

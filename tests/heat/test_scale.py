@@ -39,6 +39,11 @@ def test_who_waits_for_the_extremes_hears_of_each_chunk_and_can_end_it(monkeypat
     told = []
     scaling.extremes(affinity, lambda fraction, what: told.append((fraction, what)))
     assert told == [(i / 4, scaling.ALL_WEIGHTS) for i in range(5)]
+    told.clear()
+    again = scaling.extremes(affinity, lambda fraction, what: told.append((fraction, what)))
+    assert again == (affinity.matrix().min(), affinity.matrix().max())
+    assert not told, "they are known by then"
+    affinity = make.analysis().affinity("coarse")
 
     def stop(fraction, what):
         told.append(fraction)

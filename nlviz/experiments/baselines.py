@@ -236,7 +236,7 @@ def _vectors(x: Tensor | None, at: Tensor | None, grid: Grid) -> Iterator[tuple[
         return
     if at is None:
         if x.numel() == len(x[0]) * grid.size:
-            yield x.movedim(1, -1).flatten(0, -2), torch.arange(grid.size)
+            yield x.movedim(1, -1).flatten(0, -2), torch.arange(grid.size, device="cpu")
         return
     for axis in (x.ndim - 1, 1):
         if at.shape[axis] == 1:
@@ -269,10 +269,11 @@ def _shuffled(
         )
     double = copy.deepcopy(parts.block)
     twin = type(parts).of(double)
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator("cpu").manual_seed(seed)
     for child in (twin.theta, twin.phi) if twin is not None else ():
         for weight in (w for w in child.parameters() if w.ndim > 1) if child is not None else ():
-            order = torch.randperm(weight.numel(), generator=random).to(weight.device)
+            order = torch.randperm(weight.numel(), generator=random, device="cpu")
+            order = order.to(weight.device)
             weight.data = weight.data.flatten()[order].reshape(weight.shape)
     seen = capture(double, call.kwargs if call.kwargs else call.args, sample=None)
     name, made = next(iter(seen.affinities.items()))

@@ -8,7 +8,7 @@ from torch import Tensor
 from nlviz.geometry import Grid
 from nlviz.hooks.places.coordinates import Kind
 from nlviz.hooks.places.follow import Places
-from nlviz.hooks.places.notes import Placed
+from nlviz.hooks.places.notes import Placed, on_our_own
 
 
 def cells_in(x: Tensor, places: Places, grid: Grid) -> Tensor | None:
@@ -27,13 +27,16 @@ def cells_in(x: Tensor, places: Places, grid: Grid) -> Tensor | None:
     known = note.read() if note is not None else None
     if not isinstance(known, Placed) or len(known.cores) != 1 or not places.clips.frames:
         return None
-    (core,), at = known.cores, places.coordinates
-    centre = torch.where((at.kind(core) == Kind.CELL)[..., None], at.centre(core), torch.nan)
-    frame = centre[..., :1] * places.clips.each + centre[..., 1:2]
-    stride, first = torch.tensor(grid.stride), torch.tensor(grid.first)
-    step = (torch.cat([frame, centre[..., 2:]], dim=-1) - first) / stride
-    nearest = step.round()
-    inside = ((step - nearest).abs() < 0.5) & (nearest >= 0) & (nearest < torch.tensor(grid.shape))
-    t, row, col = torch.where(inside, nearest, 0).long().unbind(-1)
-    index = (t * grid.rows + row) * grid.cols + col
-    return torch.where(inside.all(-1), index, -1)
+    with on_our_own():
+        (core,), at = known.cores, places.coordinates
+        centre = torch.where((at.kind(core) == Kind.CELL)[..., None], at.centre(core), torch.nan)
+        frame = centre[..., :1] * places.clips.each + centre[..., 1:2]
+        stride, first = torch.tensor(grid.stride), torch.tensor(grid.first)
+        step = (torch.cat([frame, centre[..., 2:]], dim=-1) - first) / stride
+        nearest = step.round()
+        inside = (
+            ((step - nearest).abs() < 0.5) & (nearest >= 0) & (nearest < torch.tensor(grid.shape))
+        )
+        t, row, col = torch.where(inside, nearest, 0).long().unbind(-1)
+        index = (t * grid.rows + row) * grid.cols + col
+        return torch.where(inside.all(-1), index, -1)

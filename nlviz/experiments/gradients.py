@@ -30,6 +30,7 @@ from nlviz.hooks.fidelity import checked_queries
 from nlviz.hooks.memory import enough_memory, is_out_of_memory
 from nlviz.hooks.module_calls import this_thread
 from nlviz.hooks.places.follow import Places
+from nlviz.hooks.places.notes import on_our_own
 from nlviz.inference.passes import layout_of, network_input
 from nlviz.inference.protocol import Network
 from nlviz.inference.scores import logits_in
@@ -96,7 +97,8 @@ def flows(
     missing = next((block for block in blocks if block not in found), None)
     if missing is not None:
         raise CaptureError(f"Block {missing!r} did not run in the pass with gradients.")
-    made = {block: found[block]() for block in blocks}
+    with on_our_own():
+        made = {block: found[block]() for block in blocks}
     for block, flow in made.items():
         _check_same(analysis.affinity(block), flow, block)
     return number, made
@@ -191,7 +193,8 @@ class _Attentions:
             count += 1
             numbered = f"{name}#{count}"
         try:
-            self._found[numbered] = self._take(call)
+            with on_our_own():
+                self._found[numbered] = self._take(call)
         except CaptureError as why:
             self._found[numbered] = _raising(f"Block {numbered!r} {why}.")
 

@@ -95,7 +95,7 @@ def receptive_field(
                 there = _at(cells, x, places, affinity.query_grid, block)
             asked = torch.stack([each.sum() for each in there]).sum()
             (gradient,) = torch.autograd.grad(asked, inputs, allow_unused=True)
-        seen = marked(gradient).bool() if gradient is not None else torch.zeros(())
+        seen = inputs.new_zeros(()) if gradient is None else marked(gradient).bool()
     if not seen.any():
         raise CaptureError(f"No path leads from the clip to block {block!r}, so it has no field.")
     return ReceptiveField(_box(seen.movedim(layout.index("T"), 0), view), before)
@@ -181,7 +181,7 @@ def _at(cells: Sequence[Cell], x: Tensor, places: Places, grid: Grid, block: str
     at = cells_in(x, places, grid)
     found = []
     if at is not None:
-        each = (at == torch.tensor(grid.index(cell)) for cell in cells)
+        each = (at == grid.index(cell) for cell in cells)
         found = [x * here.to(x.device) for here in each if here.any()]
     if len(found) < len(cells):
         raise CaptureError(

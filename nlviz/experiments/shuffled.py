@@ -56,12 +56,13 @@ def shuffled_weights(network: Network, *, seed: int = 0, share: float = 1.0) -> 
                 "memory."
             )
         last = held[len(held) - max(1, round(share * len(held))) :]
-        random = torch.Generator().manual_seed(seed)
+        random = torch.Generator("cpu").manual_seed(seed)
         before = [(p, p.data) for p in last]
         try:
             # From the output down, so that a larger share begins with the same orders.
             for parameter, data in reversed(before):
-                order = torch.randperm(data.numel(), generator=random).to(data.device)
+                order = torch.randperm(data.numel(), generator=random, device="cpu")
+                order = order.to(data.device)
                 parameter.data = data.flatten()[order].reshape(data.shape)
             yield
         finally:

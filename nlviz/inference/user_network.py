@@ -200,7 +200,7 @@ class UserNetwork:
         self._check_count(len(frames))
         like = input_like(self.module)
         pixels, mean, deviation = (
-            self._of_channels(torch.tensor(each).float())
+            self._of_channels(torch.tensor(each, device="cpu").float())
             for each in (frames, self.input.mean, self.input.deviation)
         )
         if self.input.channel_order == "BGR":

@@ -25,7 +25,7 @@ from nlviz.hooks.attention.sinks import terms_beside_a_sink
 from nlviz.hooks.memory import is_out_of_memory
 from nlviz.hooks.module_calls import unknown_way
 from nlviz.hooks.places.follow import Places
-from nlviz.hooks.places.notes import Note
+from nlviz.hooks.places.notes import Note, on_our_own
 from nlviz.hooks.places.products import spelt_out
 
 _PRODUCTS = 4  # before a softmax, whose logits may be one of them: others make biases by position
@@ -154,7 +154,7 @@ class Watch(TorchFunctionMode):
         look = _LOOKS.get(getattr(func, "__name__", ""))
         if look is not None:
             try:
-                with torch.no_grad():
+                with torch.no_grad(), on_our_own():
                     look(self, out, *args, **kwargs)
             except CaptureError as why:
                 self._weighted = None

@@ -21,7 +21,7 @@ from nlviz.hooks.module_calls import tensors
 from nlviz.hooks.places.coordinates import Coordinates
 from nlviz.hooks.places.inputs import Clips, Given, given_of
 from nlviz.hooks.places.layout import SlotLayout, laid_out
-from nlviz.hooks.places.notes import Known, Note, Placed
+from nlviz.hooks.places.notes import Known, Note, Placed, on_our_own
 from nlviz.hooks.places.outside import Outside
 from nlviz.hooks.places.putting import FILLS
 from nlviz.hooks.places.rules import noted
@@ -60,7 +60,8 @@ class Places:
         self.is_sequence = all(each.sequence for each in given)
         self.unsure = any(each.unsure for each in given)
         self.clips = Clips.of(given)
-        self.coordinates = Coordinates(self.clips.size)
+        with on_our_own():
+            self.coordinates = Coordinates(self.clips.size)
         self._layouts: deque[_LaidOut] = deque(maxlen=_LAYOUTS)
         for each in given:
             if each.tensor not in self.notes:

@@ -1,4 +1,4 @@
-"""What torch makes where no type is named decides nothing: all is the same under float64."""
+"""What torch makes where no type or device is named decides nothing: all is the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,18 @@ def doubles() -> Iterator[None]:
 
 
 def masked() -> torch.Tensor:
-    return torch.arange(12)[None, :] > torch.arange(12)[:, None] + 6
+    at = torch.arange(12, device="cpu")
+    return at[None, :] > at[:, None] + 6
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """On a device without numbers, so that whatever is made there is noticed."""
+    torch.set_default_device("meta")
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
 
 
 class Biased(nn.Module):
@@ -81,8 +92,8 @@ def test_an_analysis_and_what_is_made_of_it_are_the_same(build, precision):
     network.module.to(precision)
 
     def made():
-        analysis = nlviz.analyse(clip, network)
-        block = analysis.blocks[-1]
+        analysis = nlviz.analyse(clip, network, features=["first"] if build is resized else [])
+        block = analysis.network_blocks[-1]
         found = nlviz.relevance(analysis, network, "cat")
         place = nlviz.Point(0, 20.0, 20.0)
         mask = np.zeros((len(clip.frames), clip.height, clip.width), np.bool_)
@@ -95,13 +106,38 @@ def test_an_analysis_and_what_is_made_of_it_are_the_same(build, precision):
         yield nlviz.receptive_field(analysis, network, block, place).sentence
 
     expected = list(made())
-    with doubles():
+    for usual in (doubles, elsewhere):
+        with usual():
+            got = list(made())
+        for one, other in zip(expected, got, strict=True):
+            if isinstance(one, str):
+                assert other == one
+            else:
+                np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+def test_what_runs_a_block_again_is_the_same_wherever_torch_would_work():
+    module = make.network_that_matters("embedded_gaussian", seed=0).module
+    said = nlviz.Input(size=(32, 24), layout="BCTHW", classes=("cat", "dog"))
+    network, clip = nlviz.UserNetwork(module, said), make.clip(2)
+    query = nlviz.Query(nlviz.Point(5, 20.0, 20.0), "second", exclude="none")
+
+    def made():
+        analysis = nlviz.analyse(clip, network)
+        found = nlviz.relevance(analysis, network, "cat", block="second")
+        yield found.affinities[found.derived[0]].phi
+        yield nlviz.baseline(analysis, network, "first", "cosine").affinities["first (cosine)"].phi
+        shuffled = nlviz.baseline(analysis, network, "first", "shuffled", seed=1)
+        yield shuffled.affinities["first (shuffled, seed 1)"].phi
+        yield nlviz.faithfulness(analysis, network, query, fractions=(0.5,), draws=1).by_affinity
+        with nlviz.shuffled_weights(network):
+            yield nlviz.analyse(clip, network).affinity("first").phi
+
+    expected = list(made())
+    with elsewhere():
         got = list(made())
     for one, other in zip(expected, got, strict=True):
-        if isinstance(one, str):
-            assert other == one
-        else:
-            np.testing.assert_allclose(other, one, atol=1e-5)
+        np.testing.assert_allclose(other, one, atol=1e-5)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])

@@ -123,11 +123,15 @@ def rows_of(
     cells[: chain.out.size] = there[: chain.out.size]
     extra = {EVERYWHERE: cells / cells.sum()} if cells.any() else {}
     keys = chain.key_grid.size + len(chain.names)
-    asked = starts(
-        places, analysis.view, chain.out, there, chain.tokens, {**extra, **(more or {})}, keys
+    extra |= more or {}
+    # A network may have a token of its own by the name of one of these.
+    tokens, names = (
+        [f"{name} (token)" if name in extra else name for name in own]
+        for own in (chain.tokens, chain.names)
     )
+    asked = starts(places, analysis.view, chain.out, there, tokens, extra, keys)
     rows = chain.carried(asked.mixtures, mixing, report)
-    return affinity_of_rows(asked, rows, chain.key_grid, chain.names)
+    return affinity_of_rows(asked, rows, chain.key_grid, names)
 
 
 def _fused(affinity: Affinity, fusion: Fusion) -> Weights:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -203,3 +205,16 @@ def test_classes_go_by_their_names_and_an_unknown_one_gets_the_nearest():
         nlviz.relevance(analysis, network, "brid")
     best = analysis.prediction[0].label.split(",")[0]
     assert nlviz.relevance(analysis, network).derived == (f"relevance: {best} (derived)",)
+
+
+def test_a_token_called_as_one_of_nlvizs_own_is_another():
+    analysis, network = analysed()
+    expected = nlviz.relevance(analysis, network, "cat").affinity("relevance: cat (derived)")
+    affinities = {
+        name: each.named({"class": "prediction"}) for name, each in analysis.affinities.items()
+    }
+    named = replace(analysis, affinities=affinities)
+    made = nlviz.relevance(named, network, "cat").affinity("relevance: cat (derived)")
+    assert made.tokens == ("prediction (token)", "all places", "prediction")
+    for token, before in {"prediction": "prediction", "prediction (token)": "class"}.items():
+        np.testing.assert_array_equal(made.row(token), expected.row(before))

@@ -119,9 +119,9 @@ def test_a_mask_goes_through_the_whole_clip_and_the_part_on_screen_shows_its_own
     with whole_clip.run_through(shown, folder, silent, sizes=False) as long:
         found = tracking.through_windows(long, context, start, Protocol(), silent)
         masks = {
-            frame: np.rint(255 * each)
+            frame: 255 * each
             for one in track_windows(long, "nl5", mask, frame=2)
-            for frame, each in zip(one.frames, one.masks, strict=True)
+            for frame, each in zip(one.frames, one.objects, strict=True)
         }
     with zipfile.ZipFile(io.BytesIO(found.archive)) as archive:
         assert sorted(archive.namelist()) == [f"{frame:05d}.png" for frame in range(COUNT)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nlviz.cli.terminal import progress
@@ -128,15 +129,26 @@ def _viewer(found: Words, options: argparse.Namespace, ending: str) -> bytes:
 def _print(found: Words, options: argparse.Namespace) -> None:
     chosen = {"layer": options.layer, "head": options.head}
     view, grid = found.sequence.view, found.sequence.grid
-    frames = [view.frames[view.positions(t, grid)[0]] for t in range(grid.t)]
-    head = "".join(f"{f'frame {frame}':>11}" for frame in frames)
-    print(f"{'word':20}{'on the clip':>12}{head}")
+    covered = ([view.frames[p] for p in view.positions(t, grid)] for t in range(grid.t))
+    heads = [_frames(each) for each in covered]
+    wide = max(11, *(2 + len(each) for each in heads))
     names = options.word or [word.name for word in found.words if word.part == "answer"]
-    for name in names:
-        steps = found.row(name, **chosen).sum(axis=(1, 2))
-        print(f"{name:20.20}{steps.sum():>12.4f}" + "".join(f"{each:>11.4f}" for each in steps))
+    rows = [(name, found.row(name, **chosen).sum(axis=(1, 2))) for name in names]
+    print(f"{'word':20}{'on the clip':>12}" + "".join(f"{each:>{wide}}" for each in heads))
+    for name, steps in rows:
+        shares = "".join(f"{each:>{wide}.4f}" for each in steps)
+        print(f"{name:20.20}{steps.sum():>12.4f}{shares}")
     for place in options.at:
-        print(f"\nfrom {place.frame},{place.x:g},{place.y:g} to each word, and back")
+        at = f"{place.frame},{place.x:g},{place.y:g}"
+        print(f"\n{f'the place {at}':20}{'weighs it':>12}{'is weighed by it':>18}")
         back = found.weighing(place, **chosen)
         for name, weight in found.of_words(place, **chosen).items():
-            print(f"{name:20.20}{weight:>12.4f}{back.get(name, float('nan')):>12.2e}")
+            weighed = f"{back[name]:.2e}" if name in back else "–"
+            print(f"{name:20.20}{weight:>12.4f}{weighed:>18}")
+
+
+def _frames(frames: Sequence[int]) -> str:
+    """The frames that a time step covers: "frame 0", or "frames 0, 7" where several merge."""
+    first, last = frames[0], frames[-1]
+    between = ", " if len(frames) == 2 else " to "
+    return f"frame {first}" if first == last else f"frames {first}{between}{last}"

@@ -13,7 +13,7 @@ import nlviz
 from nlviz import cli
 from nlviz.analysis import DERIVED
 from nlviz.export import open_session
-from tests.support import make, tiny_vit
+from tests.support import make, media_files, tiny_vit
 
 NETWORK = f"{Path(tiny_vit.__file__)}:build"
 
@@ -90,3 +90,35 @@ def test_what_does_not_go_together_is_said_in_a_sentence(words, sentence, photog
     assert run(photograph, *words) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert sentence in told
+
+
+EACH = """
+import torch
+from torch.nn import functional as F
+
+class Each(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches = torch.nn.Conv2d(3, 16, 16, stride=16)
+        self.qkv = torch.nn.Linear(16, 48)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return x + F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+
+def build():
+    return Each(), {"size": 64, "layout": "TCHW"}
+"""
+
+
+def test_where_frames_run_by_themselves_links_stay_on_the_frame_that_is_asked(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(EACH)
+    clip = media_files.moving_square(tmp_path, 2, step=30)
+    asked = ["rollout", str(clip), "--model", f"{tmp_path / 'net.py'}:build", "--device", "cpu"]
+    out = tmp_path / "out.json"
+    assert cli.main([*asked, "--at", "0,25,45", "--k", "3", "-o", str(out)]) == 0
+    (found,) = json.loads(out.read_text())["queries"]
+    assert {link["frame"] for link in found["links"]} == {0}
+    assert min(link["weight"] for link in found["links"]) > 0

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 import nlviz
 from nlviz.cli import main
+from nlviz.cli.words import _print as print_words
 from nlviz.language import proof, run
 from nlviz.language.answered import MEAN, TEMPLATE, Words
 from nlviz.language.layer import LayerWeights
@@ -406,3 +408,22 @@ def test_a_vision_language_model_of_clips_is_told_by_its_configuration(tmp_path,
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
     assert is_vision_language(f"hf:{tmp_path}", download=False) is reads
     assert not is_vision_language("timm:vit_tiny_patch16_224")
+
+
+def test_the_printed_table_names_the_frames_of_each_step_and_no_half_of_it_is_printed(made, capsys):
+    network, words = of(made, "Qwen2_5_VL")
+    point = nlviz.Point(words.clip.indices[0], 20, 20)
+    found = nlviz.words(words.clip, network, ask=ASK, answer=ANSWER, places=[point])
+    options = SimpleNamespace(layer=None, head=None, word=["dog"], at=[point])
+    print_words(found, options)
+    out = capsys.readouterr().out
+    first, second, *_ = words.clip.indices
+    assert f"frames {first}, {second}" in out.splitlines()[0]
+    assert "nan" not in out
+    *_, template = out.splitlines()
+    assert template.startswith(TEMPLATE)
+    assert template.endswith("–")
+    options.head = 99
+    with pytest.raises(nlviz.QueryError, match="Head 99 does not exist"):
+        print_words(found, options)
+    assert capsys.readouterr().out == ""

@@ -25,7 +25,7 @@ from nlviz.scans.measures import (
     Sample,
 )
 from nlviz.tracking import mask_of, track
-from nlviz.tracking.cells import check_boolean
+from nlviz.tracking.cells import on_object
 
 if TYPE_CHECKING:
     from nlviz.inference.protocol import Network
@@ -206,7 +206,7 @@ def _measure(analysis: Analysis, truth: Masks | PointTracks, name: str | None) -
         raise QueryError(f"The measure {name!r} needs {wanted}.")
     if isinstance(truth, PointTracks):
         return PointDelta.of(truth.of(analysis.clip))
-    check_boolean(truth)
+    truth = on_object(truth)
     if truth.shape != analysis.clip.frames.shape[:3]:
         raise QueryError(
             f"The masks are {truth.shape}, the clip's frames {analysis.clip.frames.shape[:3]}; "

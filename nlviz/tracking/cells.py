@@ -39,13 +39,21 @@ class Pool:
         return (pooled / counts[:, None]).astype(np.float32)
 
 
-def check_boolean(masks: NDArray[Any]) -> None:
-    """QueryError for masks of numbers: a pixel of 255 would count 255 times."""
-    if masks.dtype != np.bool_:
+def on_object(masks: NDArray[Any]) -> NDArray[np.bool_]:
+    """Masks as True and False; those of 0 and one other number, as 255, are True where that is.
+
+    QueryError for more numbers, which may be labels of several objects or shades.
+    """
+    if masks.dtype == np.bool_:
+        return masks
+    on: NDArray[np.bool_] = masks != 0
+    values = masks[on]
+    if values.size and not (values == values[0]).all():
         raise QueryError(
-            f"A mask is True on the object and False elsewhere; got numbers of type {masks.dtype}: "
-            "give mask > 0."
+            "A mask is True on the object and False elsewhere; this one has more numbers than 0 "
+            "and one other: give mask == LABEL or mask > 0."
         )
+    return on
 
 
 def on_cells(mask: NDArray[np.bool_], view: View, grid: Grid) -> Soft:

@@ -12,7 +12,7 @@ from nlviz.affinity import Affinity
 from nlviz.analysis import Analysis
 from nlviz.errors import QueryError
 from nlviz.geometry import Cell, Grid
-from nlviz.tracking.cells import check_boolean
+from nlviz.tracking.cells import on_object
 
 Masks = NDArray[np.bool_]
 
@@ -54,7 +54,7 @@ def same_object(analysis: Analysis, affinity: Affinity, masks: Masks) -> SameObj
         None where fewer than ``FEWEST`` cells are object, or there is no other time step.
 
     Raises:
-        QueryError: masks of another shape than the clip's frames, or of numbers.
+        QueryError: masks of another shape than the clip's frames, or of several labels.
     """
     found = ObjectLinks.of(analysis, affinity, masks)
     if found is None:
@@ -93,12 +93,12 @@ class ObjectLinks:
     def of(cls, analysis: Analysis, affinity: Affinity, masks: Masks) -> ObjectLinks | None:
         """None and QueryError as ``same_object``."""
         clip, keys = analysis.clip, affinity.key_grid
-        check_boolean(masks)
         if masks.shape != clip.frames.shape[:3]:
             raise QueryError(
                 f"The masks are {masks.shape}, the clip's frames {clip.frames.shape[:3]}; give one "
                 "of the clip's size for each frame."
             )
+        masks = on_object(masks)
         queries = cells_on(analysis, affinity, masks)
         other = _other_steps(analysis, affinity.query_grid, keys)[[cell.t for cell in queries]]
         if len(queries) < FEWEST or not other.any(axis=1).all():

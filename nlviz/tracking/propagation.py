@@ -13,7 +13,7 @@ from nlviz.errors import BudgetError, QueryError
 from nlviz.geometry import Grid, Point, Region, View
 from nlviz.progress import Progress, part_of, silent
 from nlviz.tracking.carrying import Carrier, FirstFrame
-from nlviz.tracking.cells import Numbers, Soft, check_boolean, decided, enlarged, on_cells
+from nlviz.tracking.cells import Numbers, Soft, decided, enlarged, on_cells, on_object
 from nlviz.tracking.protocol import Protocol
 
 Masks = NDArray[np.bool_]
@@ -172,7 +172,7 @@ def track_objects(
     frame = analysis.clip.indices[0] if frame is None else frame
     names = tuple(names or (str(number) for number in range(1, len(masks) + 1)))
     start = analysis.view.cell(Point(frame, 0, 0), analysis.affinity(block).query_grid).t
-    check_masks((analysis.clip.width, analysis.clip.height), masks, names)
+    masks = check_masks((analysis.clip.width, analysis.clip.height), masks, names)
     known = {start: labels_of(analysis, block, masks)}
     return carried_on(
         analysis, block, known, names, frame=frame, protocol=protocol, progress=progress
@@ -242,12 +242,12 @@ def check_count(size: tuple[int, int], count: int) -> None:
         )
 
 
-def check_masks(size: tuple[int, int], masks: Masks, names: Sequence[str]) -> None:
-    """QueryError for masks of another size than (width, height), an empty one, or other names.
+def check_masks(size: tuple[int, int], masks: Masks, names: Sequence[str]) -> Masks:
+    """The masks as True and False.
 
-    Also for masks of numbers. BudgetError for more than are carried together.
+    QueryError for masks of another size than (width, height), an empty one, one of several labels,
+    or other names; BudgetError for more than are carried together.
     """
-    check_boolean(masks)
     if masks.shape[1:] != size[::-1]:
         raise QueryError(
             f"The mask is {masks.shape[2]}×{masks.shape[1]} pixels, the clip {size[0]}×{size[1]}; "
@@ -256,7 +256,9 @@ def check_masks(size: tuple[int, int], masks: Masks, names: Sequence[str]) -> No
     check_count(size, len(masks))
     if len(names) != len(masks):
         raise QueryError(f"{len(masks)} masks need as many names; got {len(names)}.")
+    masks = np.stack([on_object(mask) for mask in masks])
     for mask, name in zip(masks, names, strict=True):
         if not mask.any():
             of = f" of object {name!r}" if len(masks) > 1 else ""
             raise QueryError(f"The mask{of} has nothing on the object: all of it is background.")
+    return masks

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlviz.errors import QueryError
-from nlviz.tracking.cells import check_boolean
+from nlviz.tracking.cells import on_object
 
 Mask = NDArray[np.bool_]
 
@@ -19,9 +19,9 @@ _NEAR = 0.008  # of the diagonal: how far a contour may be off
 def region_similarity(found: Mask, truth: Mask) -> float:
     """J = |found ∩ truth| / |found ∪ truth| of two (H, W) masks, 0 to 1; 1 if both are empty.
 
-    QueryError for masks of different sizes, or of numbers.
+    QueryError for masks of different sizes, or of several labels.
     """
-    _check(found, truth)
+    found, truth = _both(found, truth)
     union = int((found | truth).sum())
     return int((found & truth).sum()) / union if union else 1.0
 
@@ -31,9 +31,9 @@ def contour_accuracy(found: Mask, truth: Mask) -> float:
 
     P is the share of found's contour that lies within 0.8 % of the diagonal, rounded up to whole
     pixels, of truth's; R the share of truth's that lies so near to found's. A missing contour has
-    P = 1 or R = 1 of its own. QueryError for masks of different sizes.
+    P = 1 or R = 1 of its own. QueryError for masks of different sizes, or of several labels.
     """
-    _check(found, truth)
+    found, truth = _both(found, truth)
     ours, theirs = _contour(found), _contour(truth)
     radius = math.ceil(_NEAR * math.hypot(*found.shape))
     precision, recall = _near(ours, theirs, radius), _near(theirs, ours, radius)
@@ -61,14 +61,13 @@ def each_after(found: Mask, truth: Mask) -> NDArray[np.float64]:
     return np.array([(region_similarity(*pair), contour_accuracy(*pair)) for pair in pairs])
 
 
-def _check(found: Mask, truth: Mask) -> None:
-    for each in (found, truth):
-        check_boolean(each)
+def _both(found: Mask, truth: Mask) -> tuple[Mask, Mask]:
     if found.shape != truth.shape:
         raise QueryError(
             f"Masks of {found.shape[1]}×{found.shape[0]} and {truth.shape[1]}×{truth.shape[0]} "
             "pixels cannot be compared; bring them to one size."
         )
+    return on_object(found), on_object(truth)
 
 
 def _contour(mask: Mask) -> Mask:

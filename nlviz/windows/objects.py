@@ -216,7 +216,7 @@ def track_objects_windows(
             "overlap of at least 1."
         )
     size = long.stream.info.width, long.stream.info.height
-    check_masks(size, masks, names)
+    masks = check_masks(size, masks, names)
     report, done = progress or silent, 0
     back: HandedObjects | None = None
     for way in (range(own, len(long)), range(own - 1, -1, -1)):

@@ -118,8 +118,8 @@ def carried(
         protocol, progress: as for ``nlviz.track``.
     """
     window = plan[number]
-    check_masks((analysis.clip.width, analysis.clip.height), start.mask[None], ("1",))
-    given = HandedObjects(start.frame, start.mask[None], {})
+    size = analysis.clip.width, analysis.clip.height
+    given = HandedObjects(start.frame, check_masks(size, start.mask[None], ("1",)), {})
     made = carry_objects(
         analysis, plan, number, block, given, ("1",), protocol=protocol, progress=progress
     )

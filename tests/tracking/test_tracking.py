@@ -223,23 +223,25 @@ def test_stop_is_heard_while_the_constants_of_all_rows_are_worked_out(follow, of
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
-def test_masks_of_numbers_are_refused_wherever_they_are_given(kind):
+def test_masks_of_numbers_are_those_of_booleans_and_labels_are_refused(kind):
     analysis = make.analysis()
-    truth = np.stack([nlviz.mask_of(analysis, "fine", nlviz.Point(0, 20, 20))] * 4)
-    masks = truth.astype(kind) * 255
+    truth = np.stack([nlviz.mask_of(analysis, "fine", nlviz.Region.box(0, 4, 4, 40, 36))] * 4)
     fine = analysis.affinity("fine")
-    for work in (
-        lambda: nlviz.track(analysis, "fine", masks[0]),
-        lambda: nlviz.track_objects(analysis, "fine", masks[:1]),
-        lambda: nlviz.region_similarity(masks[0], truth[0]),
-        lambda: nlviz.contour_accuracy(truth[0], masks[0]),
-        lambda: nlviz.same_object(analysis, fine, masks),
-        lambda: nlviz.scan(analysis, masks),
-        lambda: nlviz.scan(analysis, masks, measure="JF"),
-    ):
-        with pytest.raises(nlviz.QueryError, match=r"got numbers of type .*: give mask > 0"):
-            work()
-    assert nlviz.region_similarity(masks[0] > 0, truth[0]) == 1
+    works = (
+        lambda masks: nlviz.track(analysis, "fine", masks[0]).masks,
+        lambda masks: nlviz.track_objects(analysis, "fine", masks[:1]).labels,
+        lambda masks: nlviz.region_similarity(masks[0], truth[0]),
+        lambda masks: nlviz.contour_accuracy(truth[0], masks[0]),
+        lambda masks: nlviz.same_object(analysis, fine, masks).precision,
+        lambda masks: [each.value for each in nlviz.scan(analysis, masks).scores],
+        lambda masks: [each.value for each in nlviz.scan(analysis, masks, measure="JF").scores],
+    )
+    labels = truth.astype(kind)
+    labels[:, 0, 0] = 2
+    for work in works:
+        np.testing.assert_array_equal(work(255 * truth.astype(kind)), work(truth))
+        with pytest.raises(nlviz.QueryError, match="more numbers than 0 and one other: give mask"):
+            work(labels)
 
 
 def test_a_region_without_a_pixel_is_no_object():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -95,6 +96,18 @@ def share_heaps() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
+def tidy() -> None:
+    """Free what nobody needs any more.
+
+    Matplotlib keeps the fonts of threads that have ended, with their files open.
+    """
+    fonts = sys.modules.get("matplotlib.font_manager")
+    if fonts is not None:
+        with suppress(AttributeError):  # another Matplotlib may keep them elsewhere
+            fonts._get_font.cache_clear()
+    give_back()
+
+
 def let_go_at_the_end() -> None:
     """Let a session that has ended hold nothing; doing it again changes nothing.
 
@@ -127,7 +140,7 @@ def _of_server() -> Tidying:
     share_heaps()
     let_go_at_the_end()
     kept = float(st.get_option("server.disconnectedSessionTTL") or 0.0)
-    tidying = Tidying(sessions.is_connected, max(kept - _EARLY, 0.0), _close, give_back)
+    tidying = Tidying(sessions.is_connected, max(kept - _EARLY, 0.0), _close, tidy)
     threading.Thread(target=_go_on, args=(tidying,), name="tidying", daemon=True).start()
     return tidying
 

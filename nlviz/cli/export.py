@@ -10,6 +10,7 @@ from typing import Any
 
 from nlviz.ask.links import top_links
 from nlviz.cli.options import add_output, add_question, add_windows
+from nlviz.cli.page import check_goes_with
 from nlviz.cli.question import Question
 from nlviz.cli.subject import Subject
 from nlviz.cli.terminal import progress
@@ -40,6 +41,7 @@ def add(commands: Any) -> None:
 def _export(options: argparse.Namespace) -> None:
     question = Question.of(options)
     ending = check(options.output, _ENDINGS, force=options.force)
+    check_goes_with("-o OUT.csv", ending == ".csv", {"--table": options.table != "links"})
     if ending == ".json" or (ending == ".csv" and options.table != "blocks"):
         question.check_asked()
     write(options.output, content(Subject.of(question), ending, options.table))

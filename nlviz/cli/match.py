@@ -103,6 +103,12 @@ def _check(options: argparse.Namespace, question: Question) -> None:
         if given:
             instead = " or take --of cosine" if name == "--baseline" else ""
             raise QueryError(f"{name} is about one clip; leave it out{instead}.")
+    sessions = [each for each in (question.input, options.into) if each.lower().endswith(".nlviz")]
+    if options.of == "cosine" and sessions:
+        raise QueryError(
+            f"'{sessions[0]}' has no network to run again, as --of cosine does; give the clips "
+            "themselves, or compare by weights."
+        )
     if not options.mutual:
         question.check_asked()
     elif question.at:

@@ -57,6 +57,11 @@ AT = ["--at", "0,25,45"]
         (["track", "CLIP", *AT, "--points", "--edges"], "--edges draws masks; leave it out"),
         (["track", "CLIP", *AT, "--tracks-in-pixels"], "--tracks-in-pixels goes with --tracks"),
         (["track", "CLIP", *AT, "-o", "a.mp4", "--fps", "0"], "0.5 to 60 per second; got 0"),
+        (
+            ["match", "a.nlviz", "--in", "CLIP", *AT, "--of", "cosine"],
+            "'a.nlviz' has no network",
+        ),
+        (["export", "CLIP", *AT, "--table", "profile", "-o", "a.npz"], "--table goes with -o OUT."),
         (["app", "--media", "nowhere"], "There is no folder 'nowhere' for --media"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import shlex
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return refuse("Stopped.", code=130)
     except OSError as error:
-        return refuse(f"Nothing more can be written ({error.strerror}); free some space.")
+        return refuse(_told(error))
     except Exception as error:
         if os.environ.get("NLVIZ_DEBUG"):
             raise
@@ -76,6 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code=1,
         )
     return code
+
+
+def _told(error: OSError) -> str:
+    """A full disk is told as one, anything else by the file that it is about."""
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Nothing more can be written ({why}); free some space."
+    file = f"'{error.filename}'" if error.filename else "A file"
+    return f"{file} cannot be used ({why}); check where it lies, and its permissions."
 
 
 def _open_what_is_closed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -133,6 +134,17 @@ def test_a_name_that_is_no_utf8_is_written_with_question_marks(tmp_path, clip, e
         assert "lat?in" in open_session(out).analysis.clip.name
     elif ending != ".png":
         assert "lat?in" in out.read_text(encoding="utf-8")
+
+
+def test_a_file_that_the_system_refuses_is_not_called_a_full_disk(monkeypatch, capsys):
+    def refused(options):
+        raise PermissionError(errno.EACCES, "Permission denied", "net.py")
+
+    monkeypatch.setattr("nlviz.cli.models._models", refused)
+    assert main(["models"]) == 2
+    assert capsys.readouterr().err == (
+        "'net.py' cannot be used (Permission denied); check where it lies, and its permissions.\n"
+    )
 
 
 def test_one_link_covers_and_several_cover(clip, capsys):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 for name in (
+    "busy_cores",
     "capture",
     "plain_way",
     "hover",

@@ -6,11 +6,11 @@ Whatever runs a network waits for it here and says so; nothing else does.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 from importlib import import_module
 
+from nlviz.inference import cores
 from nlviz.progress import Progress
 
 logger = logging.getLogger("nlviz")
@@ -56,9 +56,7 @@ def _begun() -> threading.Thread:
 
 
 def _load() -> None:
-    # PyTorch's threads that wait for one another turn in a loop by default. Where others use the
-    # cores as well, that takes the very time which the thread that they wait for needs.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    cores.share()
     try:
         for name in _MODULES:
             import_module(name)

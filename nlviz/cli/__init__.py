@@ -34,6 +34,7 @@ from nlviz.cli import (
 from nlviz.cli.terminal import Parser, refuse
 from nlviz.display import as_text
 from nlviz.errors import NlvizError
+from nlviz.inference import cores
 from nlviz.version import __version__
 
 _COMMANDS = (
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1 is for a batch some of whose clips failed, and for a fault in nlviz.
     """
     _open_what_is_closed()
+    cores.share()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ×

@@ -80,17 +80,19 @@ def with_neighbours(long: LongAnalysis, numbers: Sequence[int]) -> list[int]:
     return sorted(near & set(range(len(long))))
 
 
-def tell(long: LongAnalysis, question: Question, numbers: Sequence[int] | None = None) -> None:
+def tell(
+    long: LongAnalysis, question: Question, numbers: Sequence[int] | None = None, more: int = 0
+) -> None:
     """Say what running these windows costs; BudgetError where that is much and nobody said --yes.
 
-    Up to three windows are run as a clip without windows is.
+    Up to three windows are run as a clip without windows is. ``more``: passes of each that follow.
     """
     from nlviz.windows import estimate
 
     waiting = [n for n in long.waiting() if numbers is None or n in set(numbers)]
     if len(waiting) <= _FEW:
         return
-    found = estimate(long, waiting, progress=progress)
+    found = estimate(long, waiting, more=more, progress=progress)
     if found is None:
         return
     print(found.sentence, file=sys.stderr)

@@ -140,7 +140,7 @@ def _in_windows(
             "figure or numbers take a part of the clip with --frames, and --basis for its colours."
         )
     long = Subject.long(question)
-    tell(long, question)
+    tell(long, question, more=_passes(options, basis, foreground))
     first = long.window(0, progress)
     width = options.pixels or (_SMALL if ending == ".gif" else None)
     check_film(first.clip, width, options.fps, options.opacity)
@@ -164,6 +164,15 @@ def _in_windows(
     )
     drawn.save(options.output, progress=progress)
     _tell(found, options)
+
+
+def _passes(options: argparse.Namespace, basis: Basis | None, foreground: Foreground | None) -> int:
+    """How often a window runs again: for the basis, and for the film; not where θ or φ is asked."""
+    from nlviz.features.layers import NEEDS_A_PASS
+
+    if _of(options, options.block or "") not in NEEDS_A_PASS:
+        return 0
+    return 1 + (0 if basis is not None else 1 if foreground is None else 2)
 
 
 def _tell(found: Components | LongComponents, options: argparse.Namespace) -> None:

@@ -78,6 +78,7 @@ def estimate(
     long: LongAnalysis,
     numbers: Sequence[int] | None = None,
     *,
+    more: int = 0,
     clock: Callable[[], float] = time.perf_counter,
     progress: Progress | None = None,
 ) -> Estimate | None:
@@ -86,6 +87,7 @@ def estimate(
     Args:
         long: the windows.
         numbers: of those that are wanted; all if None. Those that were run cost nothing.
+        more: passes of every window that come after, for what is not held of it.
         clock: seconds, for tests.
         progress: as for ``analyse``.
 
@@ -116,7 +118,7 @@ def estimate(
         positions=pace.positions_of(length),
         memory=held_now() + pace.memory_of(length) + length * frame,
         disk=len(positions) * frame + 2 * len(waiting) * pace.kept_of(length),
-        seconds=len(waiting) * pace.seconds_of(length)
+        seconds=(len(waiting) + more * len(long)) * pace.seconds_of(length)
         + len(positions) * _to_decode(long, waiting[0], clock),
         free_memory=free_now(),
         free_disk=shutil.disk_usage(long.store.folder).free,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nlviz.cli import main
+from nlviz.errors import BudgetError
 from tests.support import make, media_files, tiny_vit
 
 _BUILD = """
@@ -75,3 +76,34 @@ def test_a_layer_without_places_is_one_sentence(tmp_path, capsys):
     model = f"{Path(tiny_vit.__file__)}:build"
     assert main(["links", photograph, "--at", "0,9,9", "--model", model, "--features", "head"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("Layer 'head'")
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ([], 2),
+        (["--of", "theta"], 0),
+        (["--foreground", "above"], 3),
+        (["--basis", "b.safetensors"], 1),
+    ],
+    ids=["input", "theta", "foreground", "basis"],
+)
+def test_what_windows_cost_has_the_passes_for_basis_and_film(
+    tmp_path, capsys, monkeypatch, given, more
+):
+    told = []
+
+    def estimate(long, waiting, *, more, progress):
+        told.append(more)
+        raise BudgetError("Told.")
+
+    monkeypatch.setattr("nlviz.windows.estimate", estimate)
+    monkeypatch.chdir(tmp_path)
+    clip = str(media_files.moving_square(tmp_path, 12, step=2))
+    question = [clip, "--model", "nl-lite0", "--size", "64", "--device", "cpu", "--block", "nl5"]
+    if "--basis" in given:
+        asked = ["pca", *question, "--frames", "2", "-o", "a.npz", "--save-basis", "b.safetensors"]
+        assert main(asked) == 0
+    assert main(["pca", *question, "--window", "2", "-o", "a.mp4", *given]) == 2
+    assert "Told." in capsys.readouterr().err
+    assert told == [more]

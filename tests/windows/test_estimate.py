@@ -88,3 +88,15 @@ def test_times_and_sizes_are_said_as_one_says_them():
     assert [bytes_in_words(n) for n in (10, 4.2e7, 9.99e8, 1.34e9)] == [
         "1 MB", "42 MB", "1.0 GB", "1.3 GB",
     ]  # fmt: skip
+
+
+def test_passes_that_follow_are_counted_for_every_window(home):
+    def seconds(more: int) -> float:
+        now = iter(range(10**9))
+        long = support.long(home)
+        long.window(1)  # runs again for what is not held of it
+        return estimate(long, more=more, clock=lambda: float(next(now))).seconds
+
+    once, twice = seconds(1) - seconds(0), seconds(2) - seconds(0)
+    assert twice == pytest.approx(2 * once)
+    assert once > 0

@@ -78,8 +78,6 @@ def _rollout(options: argparse.Namespace) -> None:
     label = _label(options.label, subject)
     if not question.at:
         question = replace(question, at=(_usual(subject.analysis, label),))
-    if question.exclude is None and not _joins_frames(subject.analysis):
-        question = replace(question, exclude="cell")  # no weight ever reaches another frame
     derive = _deriver(options, question, subject, label)
     analysis = derive(subject.analysis, progress)
     block = analysis.derived[-1]
@@ -137,12 +135,6 @@ def _label(label: str | None, subject: Subject) -> str | None:
             f"The network {subject.analysis.network} has no classes; choose one that classifies."
         )
     return subject.analysis.prediction[0].label
-
-
-def _joins_frames(analysis: Analysis) -> bool:
-    """Whether any layer of the network's own looks from one frame into another."""
-    own = (block for block in analysis.blocks if block not in analysis.derived)
-    return any(analysis.affinity(block).joins_frames for block in own)
 
 
 def _usual(analysis: Analysis, label: str | None) -> str:

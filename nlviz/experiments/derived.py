@@ -129,8 +129,47 @@ def affinity_of_rows(asked: Starts, rows: Array, grid: Grid, tokens: Sequence[st
     key = np.full(phi.shape[1], NO_KEY, np.int32)
     key[: grid.size] = 0
     key[[grid.size + names.index(name) for name in tokens]] = 0
-    reach = (Groups(query, key),)
+    reach = _reach(query, key, asked, rows, grid)
     return Affinity(FUNCTION, theta, phi, asked.grid, grid, reach=reach, tokens=names)
+
+
+def _reach(
+    query: NDArray[np.int32], key: NDArray[np.int32], asked: Starts, rows: Array, grid: Grid
+) -> tuple[Groups, ...]:
+    """Everything from everywhere; cells of the same frame alone where no row of a cell leaves it.
+
+    So it is in a network that sees each frame by itself. Tokens may weigh every frame, and be
+    weighed from each.
+
+    Args:
+        query, key: 0 where there is a query or key, tokens last.
+        asked, rows, grid: as for ``affinity_of_rows``.
+    """
+    everything = Groups(query, key)
+    cells = asked.columns < asked.grid.size
+    if asked.grid.t != grid.t or grid.t == 1 or not cells.any():
+        return (everything,)
+    own = _frames(asked.grid, asked.grid.size)[asked.columns[cells]]
+    there = rows[cells, : grid.size].reshape(-1, grid.t, grid.rows * grid.cols).any(axis=2)
+    if (there & (np.arange(grid.t) != own[:, None])).any():
+        return (everything,)
+    frames, frames_of_keys = _frames(asked.grid, len(query)), _frames(grid, len(key))
+    is_cell, is_key_cell = frames < asked.grid.t, frames_of_keys < grid.t
+    return (
+        Groups(
+            np.where(is_cell & (query != NO_QUERY), frames, NO_QUERY),
+            np.where(is_key_cell, frames_of_keys, NO_KEY),
+        ),
+        Groups(np.where(is_cell, NO_QUERY, query), key),
+        Groups(query, np.where(is_key_cell, NO_KEY, key)),
+    )
+
+
+def _frames(grid: Grid, count: int) -> NDArray[np.intp]:
+    """(count,) the time step of each slot; those of tokens, which come last, are past the last."""
+    frames = np.arange(count) // (grid.rows * grid.cols)
+    frames[grid.size :] = grid.t
+    return frames
 
 
 def beside(analysis: Analysis, name: str, made: Affinity, kind: str) -> Analysis:

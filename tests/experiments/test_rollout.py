@@ -260,3 +260,39 @@ def test_stopping_ends_it_between_chunks():
 
     with pytest.raises(Enough):
         nlviz.rollout(analysis, progress=stop)
+
+
+class EachFrame(torch.nn.Module):
+    """Attention in each frame by itself, of patches alone."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches = torch.nn.Conv2d(3, 16, 16, stride=16)
+        self.qkv = torch.nn.Linear(16, 48)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return x + torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+def test_where_frames_run_by_themselves_no_link_can_leave_a_frame():
+    network = nlviz.UserNetwork(EachFrame(), nlviz.Input(size=64, layout="TCHW"))
+    analysis = nlviz.analyse(make.clip(3), network)
+    found = nlviz.rollout(analysis)
+    made = found.affinity(found.derived[-1])
+    assert not made.joins_frames
+    own = analysis.affinity(analysis.default_block)
+    cell = made.query_grid.cell(made.query_grid.size - 1)
+    np.testing.assert_allclose(
+        made.weights([cell])[0, : made.key_grid.size],
+        (own.weights([cell])[0] + (np.arange(own.key_grid.size) == own.key_grid.size - 1)) / 2,
+        atol=1e-6,
+    )
+    everywhere = made.weights(["all places"])[0, : made.key_grid.size]
+    assert everywhere.reshape(made.key_grid.t, -1).sum(axis=1) == pytest.approx([1 / 3] * 3)
+    links = nlviz.top_links(
+        found, nlviz.Query("all places", found.derived[-1], k=made.key_grid.size, exclude="none")
+    )
+    assert len({link.target.frame for link in links}) == 3

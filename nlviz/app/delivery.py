@@ -1,6 +1,6 @@
 """Whatever a run has drawn reaches the page, and a click its run, also where runs come at once.
 
-Streamlit 1.67 loses some of it in three cases, all likelier the busier the machine is:
+Streamlit 1.67 loses some of it in four cases, all likelier the busier the machine is:
 
 - A fragment is drawn again before its last drawing was sent. The queue then drops the fragment's
   own messages and keeps those of fragments inside it, which the page cannot place: it throws
@@ -9,22 +9,29 @@ Streamlit 1.67 loses some of it in three cases, all likelier the busier the mach
   before has yet to hand over, the end of its page perhaps, is ignored.
 - A click waits for the run of the whole page to end, and another such run takes that one's place:
   whatever waited goes with it.
+- A file that was made at the click on its download is removed at the end of the second run after,
+  of whichever visitor's, and the browser may not have fetched it by then.
 
 All are mended from outside, as a server cannot be given a queue or a session of another kind.
 """
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.media_file_storage import MediaFileKind
 from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
 
 _KNOWN = "1.67."  # another version of Streamlit has other insides, and is left as it is
 _MARK = "nlviz_mended"
+_FETCHED = 60.0  # seconds by which a browser has asked for the file of a click
 
 
 def mend() -> None:
@@ -34,6 +41,7 @@ def mend() -> None:
         _keep_what_is_queued()
         _hear_the_last_run_out()
         _take_along_what_waits()
+        _keep_what_is_fetched()
 
 
 def _keep_what_is_queued() -> None:
@@ -98,3 +106,19 @@ def _taken(runner: ScriptRunner) -> WidgetStates | None:
             return None
         waiting._state = ScriptRequestType.STOP
         return waiting._rerun_data.widget_states
+
+
+def _keep_what_is_fetched() -> None:
+    """A file that no page refers to, as one that was made at a click, stays for a while."""
+    inactive = MediaFileManager._get_inactive_file_ids
+
+    def old(manager: MediaFileManager) -> set[str]:
+        now, found = time.monotonic(), set()
+        for each in inactive(manager):
+            file = manager._file_metadata[each]
+            since = vars(file).setdefault(_MARK, now)
+            if file.kind != MediaFileKind.DOWNLOADABLE or now - since > _FETCHED:
+                found.add(each)
+        return found
+
+    MediaFileManager._get_inactive_file_ids = old  # type: ignore[assignment, method-assign]

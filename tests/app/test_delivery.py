@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
@@ -13,6 +14,8 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime import Runtime
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
@@ -23,7 +26,7 @@ from tests.support.page_tree import PageTree
 # As the app's page: tabs that come with the first pin, in a fragment of their own.
 SCRIPT = """
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import streamlit as st
 
@@ -154,3 +157,18 @@ def test_a_click_that_waits_for_a_run_is_heard_once_by_the_run_that_takes_its_pl
         assert page.hear()[-1] == "end 2"
 
     run(act, tmp_path)
+
+
+def test_a_file_that_was_made_at_a_click_stays_until_the_browser_has_fetched_it(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    manager = MediaFileManager(MemoryMediaFileStorage("/media"))
+    asked = manager.add_deferred(lambda: b"a page", "text/html", "1.0", "page.html")
+    file = PurePosixPath(manager.execute_deferred(asked)).stem
+    for _ in range(5):  # runs of other visitors end
+        manager.remove_orphaned_files()
+    assert manager.read_file(file).content == b"a page"
+    now[0] = 61.0
+    for _ in range(2):
+        manager.remove_orphaned_files()
+    assert manager.read_file(file) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -154,8 +155,14 @@ def test_whose_login_fails_comes_back_to_the_page(asked, status, headers, expect
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode()}
-    asyncio.run(server.Gate(streamlit)({**scope, "headers": []}, None, send))
+    _through(server.Gate(streamlit), {**scope, "headers": []}, None, send)
     assert (sent[0]["status"], dict(sent[0]["headers"]).get(b"location")) == expected
+
+
+def _through(gate, *asked):
+    # In a thread of its own: a browser of another test may have left this one in an event loop.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(gate(*asked))).result()
 
 
 def test_no_file_comes_in_from_whoever_has_not_logged_in(monkeypatch):
@@ -185,7 +192,7 @@ def test_no_file_comes_in_from_whoever_has_not_logged_in(monkeypatch):
             "type": "http", "method": "PUT", "path": f"/_stcore/upload_file/{session}/1",
             "headers": [(b"content-length", b"1")],
         }  # fmt: skip
-        asyncio.run(server.Gate(streamlit)(scope, receive, send))
+        _through(server.Gate(streamlit), scope, receive, send)
         return sent[0]["status"]
 
     everybody = ("in", "out", "guest", "nobody")

@@ -13,9 +13,10 @@ import nlviz
 from nlviz import cli
 from nlviz.analysis import DERIVED
 from nlviz.export import open_session
-from tests.support import make, media_files, tiny_vit
+from tests.support import each_frame, make, media_files, tiny_vit
 
 NETWORK = f"{Path(tiny_vit.__file__)}:build"
+EACH_FRAME = f"{Path(each_frame.__file__)}:build"
 
 
 @pytest.fixture(scope="module")
@@ -92,31 +93,9 @@ def test_what_does_not_go_together_is_said_in_a_sentence(words, sentence, photog
     assert sentence in told
 
 
-EACH = """
-import torch
-from torch.nn import functional as F
-
-class Each(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.patches = torch.nn.Conv2d(3, 16, 16, stride=16)
-        self.qkv = torch.nn.Linear(16, 48)
-
-    def forward(self, x):
-        x = self.patches(x).flatten(2).transpose(1, 2)
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        return x + F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
-
-def build():
-    return Each(), {"size": 64, "layout": "TCHW"}
-"""
-
-
 def test_where_frames_run_by_themselves_links_stay_on_the_frame_that_is_asked(tmp_path, capsys):
-    (tmp_path / "net.py").write_text(EACH)
     clip = media_files.moving_square(tmp_path, 2, step=30)
-    asked = ["rollout", str(clip), "--model", f"{tmp_path / 'net.py'}:build", "--device", "cpu"]
+    asked = ["rollout", str(clip), "--model", EACH_FRAME, "--device", "cpu"]
     out = tmp_path / "out.json"
     assert cli.main([*asked, "--at", "0,25,45", "--k", "3", "-o", str(out)]) == 0
     (found,) = json.loads(out.read_text())["queries"]

@@ -14,7 +14,7 @@ from nlviz.analysis import DERIVED, JOINED
 from nlviz.experiments import derived, layers
 from nlviz.experiments.layers import Chain, Layer, Mixing
 from nlviz.geometry import Grid
-from tests.support import make, tiny_vit
+from tests.support import each_frame, make, tiny_vit
 
 
 def analysed(frames=2, **how):
@@ -262,23 +262,8 @@ def test_stopping_ends_it_between_chunks():
         nlviz.rollout(analysis, progress=stop)
 
 
-class EachFrame(torch.nn.Module):
-    """Attention in each frame by itself, of patches alone."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.patches = torch.nn.Conv2d(3, 16, 16, stride=16)
-        self.qkv = torch.nn.Linear(16, 48)
-
-    def forward(self, x):
-        x = self.patches(x).flatten(2).transpose(1, 2)
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        return x + torch.nn.functional.scaled_dot_product_attention(q, k, v)
-
-
 def test_where_frames_run_by_themselves_no_link_can_leave_a_frame():
-    network = nlviz.UserNetwork(EachFrame(), nlviz.Input(size=64, layout="TCHW"))
+    network = nlviz.UserNetwork(*each_frame.build())
     analysis = nlviz.analyse(make.clip(3), network)
     found = nlviz.rollout(analysis)
     made = found.affinity(found.derived[-1])

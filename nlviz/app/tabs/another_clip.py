@@ -20,6 +20,7 @@ from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.stage.component import mount_store, mount_viewer
 from nlviz.app.tabs import another_clip_choice, code_block, waiting
 from nlviz.app.tabs.context import VIEWER_FRAGMENT, TabContext
+from nlviz.app.tabs.downloads import file_button
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.visit import visiting
@@ -187,30 +188,12 @@ def _take_away(context: TabContext, found: Paired, options: Options) -> None:
         return
     file = f"{context.stem}-matches"
     with st.container(horizontal=True):
-        st.download_button(
-            "Links (CSV)",
-            data=lambda: matches_csv(matches),
-            file_name=f"{file}.csv",
-            mime="text/csv",
-            on_click="ignore",
-            key="another-clip-csv",
-        )
-        st.download_button(
-            "Figure (PNG)",
-            data=lambda: _figure(matches),
-            file_name=f"{file}.png",
-            mime="image/png",
-            on_click="ignore",
-            key="another-clip-png",
-        )
-        st.download_button(
-            "Page (HTML)",
-            data=lambda: _page(found, matches),
-            file_name=f"{file}.html",
-            mime="text/html",
-            on_click="ignore",
-            key="another-clip-html",
-        )
+        for label, make, ending, mime in (
+            ("Links (CSV)", lambda: matches_csv(matches), "csv", "text/csv"),
+            ("Figure (PNG)", lambda: _figure(matches), "png", "image/png"),
+            ("Page (HTML)", lambda: _page(found, matches), "html", "text/html"),
+        ):
+            file_button(label, make, f"{file}.{ending}", mime, key=f"another-clip-{ending}")
     command = match_command(matches)
     if command is not None:
         code_block.show(command, "another-clip")

@@ -73,14 +73,22 @@ class Download:
 
     def button(self, context: TabContext, label: str | None = None) -> None:
         """Download it; it is made when it is asked for."""
-        st.download_button(
-            plain(label or self.ending.upper()),
-            data=lambda: self.make(self.provenance(context)),
-            file_name=self.name(context),
-            mime=self.mime,
-            on_click="ignore",
+        file_button(
+            label or self.ending.upper(),
+            lambda: self.make(self.provenance(context)),
+            self.name(context),
+            self.mime,
             key=f"export-{self.ending}-{self.verb}",
         )
+
+
+def file_button(
+    label: str, made: bytes | Callable[[], bytes], name: str, mime: str, *, key: str
+) -> None:
+    """Download a file that is there, or is made when it is asked for; the page does not run."""
+    st.download_button(
+        plain(label), data=made, file_name=name, mime=mime, on_click="ignore", key=key
+    )
 
 
 def show_command(context: TabContext, download: Download) -> None:

@@ -17,7 +17,7 @@ from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import code_block, commands, waiting
 from nlviz.app.tabs.context import TabContext
-from nlviz.app.tabs.downloads import Download
+from nlviz.app.tabs.downloads import Download, file_button
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.multiples import Mosaic, together
 from nlviz.app.tabs.progress import job_result
@@ -234,14 +234,9 @@ def _files(context: TabContext, found: Components, form: _Form, *, given: bool) 
         made = replace(made, model=held.provenance.model, weights=held.provenance.weights)
     with st.container(horizontal=True):
         for ending, mime in _MIMES.items():
-            st.download_button(
-                plain("Basis" if ending == "safetensors" else ending.upper()),
-                data=partial(content, found, made, ending),
-                file_name=named[ending],
-                mime=mime,
-                on_click="ignore",
-                key=f"features-{ending}",
-            )
+            label = "Basis" if ending == "safetensors" else ending.upper()
+            make = partial(content, found, made, ending)
+            file_button(label, make, named[ending], mime, key=f"features-{ending}")
     st.caption("Or from the command line:")
     code_block.show(line, "pca")
 

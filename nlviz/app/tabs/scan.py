@@ -17,6 +17,7 @@ from nlviz.app.markdown import plain
 from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import waiting
 from nlviz.app.tabs.context import VIEWER_FRAGMENT, TabContext, choose_pin
+from nlviz.app.tabs.downloads import file_button
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.picture_grid import Tile, openable
 from nlviz.app.tabs.progress import job_result
@@ -233,21 +234,9 @@ def _table(context: TabContext, analysis: Analysis, found: Scan) -> None:
         st.caption(plain(f"{name}: {why}"))
     made = context.analysis
     with st.container(horizontal=True, gap="medium"):
-        st.download_button(
-            "CSV",
-            data=lambda: _csv(made, found),
-            file_name="scan.csv",
-            mime="text/csv",
-            on_click="ignore",
-            key="scan-csv",
-        )
-        st.download_button(
-            "Figure (PNG)",
-            data=lambda: _png(made, found),
-            file_name="scan.png",
-            mime="image/png",
-            on_click="ignore",
-            key="scan-png",
+        file_button("CSV", lambda: _csv(made, found), "scan.csv", "text/csv", key="scan-csv")
+        file_button(
+            "Figure (PNG)", lambda: _png(made, found), "scan.png", "image/png", key="scan-png"
         )
 
 

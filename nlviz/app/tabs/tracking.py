@@ -17,6 +17,7 @@ from nlviz.app.running import kind_of, one_at_a_time
 from nlviz.app.tabs import overlay, tracking_several, waiting, whole
 from nlviz.app.tabs.archive import zipped
 from nlviz.app.tabs.context import TabContext
+from nlviz.app.tabs.downloads import file_button
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.tracking_frames import strip
@@ -224,12 +225,11 @@ def _show(context: TabContext, found: Tracked) -> None:
         st.markdown(f"**J {j:.3f}, F {f:.3f}** on average over the frames after the first.")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         over = st.toggle("Over the clip", value=True, key="track-over")
-        st.download_button(
+        file_button(
             "Masks (ZIP)",
-            data=lambda: found.archive or masks_zip(found.masks, context.analysis.clip.indices),
-            file_name=f"{context.stem}-masks.zip",
-            mime="application/zip",
-            on_click="ignore",
+            lambda: found.archive or masks_zip(found.masks, context.analysis.clip.indices),
+            f"{context.stem}-masks.zip",
+            "application/zip",
             key="track-masks",
         )
     st.html(found.strip)

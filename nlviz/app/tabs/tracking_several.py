@@ -13,6 +13,7 @@ from nlviz.analysis import Analysis
 from nlviz.app.markdown import plain
 from nlviz.app.tabs.archive import zipped
 from nlviz.app.tabs.context import TabContext
+from nlviz.app.tabs.downloads import file_button
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.tracking_drawing import points_layer, row_of, small, with_points
 from nlviz.app.tabs.tracking_start import Start
@@ -209,13 +210,6 @@ def show(found: Several, stem: str) -> bool:
             ("Film (MP4)", found.film, "film.mp4", "video/mp4"),
         ):
             if made is not None:
-                st.download_button(
-                    plain(label),
-                    data=made,
-                    file_name=f"{stem}-{name}",
-                    mime=mime,
-                    on_click="ignore",
-                    key=f"track-{name}",
-                )
+                file_button(label, made, f"{stem}-{name}", mime, key=f"track-{name}")
     st.html(found.strip)
     return over

@@ -14,6 +14,7 @@ from nlviz.app.reading import clip_of, is_kept
 from nlviz.app.running import kind_of, loaded, one_at_a_time
 from nlviz.app.shown import Shown
 from nlviz.clip import Clip
+from nlviz.display import begun
 from nlviz.progress import Progress
 from nlviz.viewer.staged import packed
 
@@ -68,7 +69,7 @@ def _run(choice: Choice, clip: Clip, network: Any, told: Progress) -> Analysis:
     """What the network makes of the clip, and how long that took where it may be asked again."""
 
     def share(fraction: float, what: str) -> None:
-        told(0.15 + 0.75 * fraction, _sentence(what))
+        told(0.15 + 0.75 * fraction, begun(what))
 
     if choice.asked is not None:
         from nlviz.app import asking
@@ -82,7 +83,3 @@ def _run(choice: Choice, clip: Clip, network: Any, told: Progress) -> Analysis:
     analysis.check_similarities(choice.layers)
     paces.note(choice, (clip.width, clip.height), watch.pace(analysis))
     return analysis
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -15,7 +15,7 @@ from nlviz.app.tabs.context import TabContext, choose_pin
 from nlviz.app.tabs.jobs import Work
 from nlviz.app.tabs.progress import job_result
 from nlviz.app.tabs.wanted import is_wanted
-from nlviz.display import listed
+from nlviz.display import begun, listed
 from nlviz.geometry import Point, Region
 from nlviz.progress import Progress
 from nlviz.query import origin
@@ -42,7 +42,7 @@ def show(context: TabContext) -> None:
             context.shown.choice, key, _traced(context, place), name="field"
         )
         if found is not None:
-            st.markdown(f"{plain(found.sentence[0].upper() + found.sentence[1:])}.")
+            st.markdown(f"{plain(begun(found.sentence))}.")
     st.caption(
         "All of the clip that the layers before the block can read for the cell, by one more pass "
         "of the network; how much each pixel weighs in it falls off towards the edges."

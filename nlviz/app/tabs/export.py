@@ -24,9 +24,8 @@ from nlviz.viewer import settings
 from nlviz.viewer.pins import Pin
 
 _TALL = 720  # CSS pixels of the preview
-_LONG = (
-    1_000_000_000  # weights that a page goes over, in some 5 s of one core: it says how far it is
-)
+# Weights that a page goes over, in some 5 s of one core: above, it says how far it is.
+_LONG = 1_000_000_000
 
 
 def show(context: TabContext) -> None:

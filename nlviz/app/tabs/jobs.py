@@ -15,6 +15,7 @@ import streamlit as st
 
 from nlviz.app import sessions, startup, store, turns
 from nlviz.app.meters import METERS
+from nlviz.display import begun
 from nlviz.errors import NlvizError
 from nlviz.progress import Progress
 
@@ -106,7 +107,7 @@ class Job:
             raise _Stopped
         if now - self._began - turns.waited() > self._longest:
             raise _TooLongError
-        self.fraction, self.status = min(max(fraction, 0.0), 1.0), what[:1].upper() + what[1:]
+        self.fraction, self.status = min(max(fraction, 0.0), 1.0), begun(what)
 
     def _run(self) -> None:
         try:

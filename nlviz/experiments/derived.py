@@ -146,19 +146,19 @@ def _reach(
         asked, rows, grid: as for ``affinity_of_rows``.
     """
     everything = Groups(query, key)
-    cells = asked.columns < asked.grid.size
-    if asked.grid.t != grid.t or grid.t == 1 or not cells.any():
+    steps, key_steps = _frames(asked.grid, len(query)), _frames(grid, len(key))
+    is_cell, is_key_cell = steps < asked.grid.t, key_steps < grid.t
+    of_cells = is_cell[asked.columns]
+    if asked.grid.t != grid.t or grid.t == 1 or not of_cells.any():
         return (everything,)
-    own = _frames(asked.grid, asked.grid.size)[asked.columns[cells]]
-    there = rows[cells, : grid.size].reshape(-1, grid.t, grid.rows * grid.cols).any(axis=2)
+    own = steps[asked.columns[of_cells]]
+    there = rows[of_cells, : grid.size].reshape(-1, grid.t, grid.rows * grid.cols).any(axis=2)
     if (there & (np.arange(grid.t) != own[:, None])).any():
         return (everything,)
-    frames, frames_of_keys = _frames(asked.grid, len(query)), _frames(grid, len(key))
-    is_cell, is_key_cell = frames < asked.grid.t, frames_of_keys < grid.t
     return (
         Groups(
-            np.where(is_cell & (query != NO_QUERY), frames, NO_QUERY),
-            np.where(is_key_cell, frames_of_keys, NO_KEY),
+            np.where(is_cell & (query != NO_QUERY), steps, NO_QUERY),
+            np.where(is_key_cell, key_steps, NO_KEY),
         ),
         Groups(np.where(is_cell, NO_QUERY, query), key),
         Groups(query, np.where(is_key_cell, NO_KEY, key)),

@@ -63,8 +63,8 @@ def scan(
         the refused.
 
     Raises:
-        QueryError: masks of another shape, of numbers or without an object, tracks of another
-            length, a place outside the clip, or a measure that does not go with the truth.
+        QueryError: masks of another shape, of several labels or without an object, tracks of
+            another length, a place outside the clip, or a measure that does not go with the truth.
         MediaError: tracks neither of all the source's frames nor of the sampled ones.
     """
     found = None
